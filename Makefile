@@ -1,0 +1,141 @@
+# Every command of swipewatch; `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+CACHE := .cache
+VENV := .venv
+BIN := $(VENV)/bin
+# Passed on: `make demo ARGS="--port 8080"`, `make test ARGS="-k reversal"`.
+ARGS ?=
+# The first of these that is Python 3.11; `make setup PYTHON=/path/to/python3.11` names another.
+PYTHON ?= $(shell for name in python3.11 /usr/bin/python3.11 python3; do \
+	if "$$name" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null; then echo "$$name"; break; fi; done)
+
+# One line a package instead of pip's five; what goes wrong still comes on standard error.
+SHOW_PACKAGES = awk -v total="$$(grep -c '==' $(1))" ' \
+	/^Collecting |^Requirement already satisfied: / { \
+		name = /^Collecting/ ? $$2 : $$4; printf "  %d/%d %s\n", ++n, total, name; fflush() } \
+	/^Installing collected packages/ { print "  unpacking"; fflush() }'
+
+##@ Run
+.PHONY: help
+help: ## this list
+	@awk 'BEGIN { FS = ":.*## " } \
+		/^##@/ { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z-]+:.* ## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@printf '\nARGS="…" is passed on to the command: make demo ARGS="--port 8080"\n'
+
+.PHONY: setup
+setup: $(CACHE)/demo/.complete ## create .venv, install the locked packages, fetch the demo's photographs
+
+.PHONY: demo
+demo: setup ## set up, then run everything on this machine, dashboard on port 8000; Ctrl-C ends it
+	@$(BIN)/swipewatch demo $(ARGS)
+
+##@ Check
+.PHONY: setup-test
+setup-test: setup ## set up, and install the browser, fonts and strace that the tests need
+	@missing=(); \
+	command -v chromium >/dev/null || missing+=(chromium); \
+	command -v strace >/dev/null || missing+=(strace); \
+	[ -n "$$(fc-list :lang=zh 2>/dev/null)" ] || missing+=(fonts-wqy-zenhei); \
+	.ci/apt-install "$${missing[@]}"
+
+.PHONY: test
+test: setup-test ## set up, then run every test, the quick ones first
+	@$(BIN)/pytest $(ARGS)
+
+.PHONY: test-unit
+test-unit: setup ## the quick tests only: no browser, no video, no killed processes
+	@$(BIN)/pytest -m "not (slow or video or crash or browser)" $(ARGS)
+
+.PHONY: lint
+lint: $(VENV)/.installed ## formatting, ruff, mypy --strict and the import rules; changes nothing
+	@echo "· ruff format --check"; $(BIN)/ruff format --check .
+	@echo "· ruff check"; $(BIN)/ruff check .
+	@echo "· mypy"; $(BIN)/mypy .
+	@echo "· import-linter"; $(BIN)/lint-imports --cache-dir $(CACHE)/import-linter
+
+.PHONY: fmt
+fmt: $(VENV)/.installed ## format the code and apply ruff's safe corrections
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+##@ Measure
+.PHONY: bench
+bench: setup ## measure event to reminder on this machine; prints JSON
+	@$(BIN)/python -m bench.latency $(ARGS)
+
+.PHONY: screenshots
+screenshots: setup-test ## take the README's pictures from a running demo
+	@$(BIN)/python -m bench.screenshots $(ARGS)
+
+##@ Keep
+.PHONY: lock
+lock: require-python ## resolve requirements*.in anew into the two lock files; ARGS="--upgrade" takes newer versions
+	@echo "· making a throwaway environment for the resolver"
+	@rm -rf $(CACHE)/lock && $(PYTHON) -m venv $(CACHE)/lock && $(CACHE)/lock/bin/pip install --quiet uv
+	@echo "· resolving requirements.lock"
+	@$(CACHE)/lock/bin/uv pip compile $(LOCK_OPTIONS) $(ARGS) \
+		--output-file requirements.lock requirements.in requirements-dev.in
+	@echo "· resolving requirements-faces.lock"
+	@$(CACHE)/lock/bin/uv pip compile $(LOCK_OPTIONS) --no-deps $(ARGS) \
+		--output-file requirements-faces.lock requirements-faces.in
+	@rm -rf $(CACHE)/lock
+
+.PHONY: clean
+clean: ## remove .venv, caches and build leftovers; the product's data stays
+	rm -rf $(VENV) $(CACHE) build dist *.egg-info .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# No address of an index or a mirror gets into a lock file: each machine has its own.
+LOCK_OPTIONS := --quiet --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --python-version 3.11
+
+# ------------------------------------------------------------------------------------------------- files behind it
+
+.PHONY: require-python
+require-python:
+	@if [ -z "$(PYTHON)" ] && [ "$$(. /etc/os-release 2>/dev/null; echo "$${ID:-}$${VERSION_ID:-}")" = debian12 ]; then \
+		.ci/apt-install python3.11 python3.11-venv; \
+	elif [ -z "$(PYTHON)" ]; then \
+		echo "swipewatch needs Python 3.11 and found none. Install it, for example with 'pyenv install 3.11' or" >&2; \
+		echo "'uv python install 3.11', and run: make setup PYTHON=/path/to/python3.11" >&2; \
+		exit 1; \
+	elif ! $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null; then \
+		.ci/apt-install python3.11-venv; \
+	fi
+
+# Two steps of make, because PYTHON is looked for again after require-python has installed it.
+.PHONY: new-venv
+new-venv: require-python
+	@echo "· creating $(VENV) with $$($(PYTHON) --version) ($$(command -v $(PYTHON)))"
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.created:
+	@$(MAKE) new-venv
+	@touch $@
+
+$(VENV)/.locked: requirements.lock | $(VENV)/.created
+	@echo "· installing the packages of requirements.lock (about 180 MB the first time)"
+	@$(BIN)/pip install --progress-bar off --no-deps --require-hashes --only-binary :all: --requirement $< \
+		| $(call SHOW_PACKAGES,$<)
+	@touch $@
+
+$(VENV)/.faces: requirements-faces.lock $(VENV)/.locked
+	@echo "· installing the face engines of requirements-faces.lock (about 110 MB the first time)"
+	@$(BIN)/pip install --progress-bar off --no-deps --require-hashes --only-binary :all: --requirement $< \
+		| $(call SHOW_PACKAGES,$<)
+	@touch $@
+
+$(VENV)/.installed: pyproject.toml requirements.in $(VENV)/.faces
+	@echo "· installing swipewatch itself, so that $(BIN)/swipewatch runs the code in this folder"
+	@$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(CACHE)/demo/.complete: simulator/photographs.lock $(VENV)/.installed
+	@mkdir -p $(@D)
+	@$(BIN)/python -m simulator.photographs $(@D)
+	@touch $@

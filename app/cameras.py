@@ -1,0 +1,195 @@
+"""The camera worker as a child process: started, told of swipes, listened to, and started again when it dies."""
+
+from __future__ import annotations
+
+import multiprocessing
+import random
+import threading
+import time
+from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection
+
+import structlog
+
+from events.codec import decode_event
+from events.dead_letters import InvalidEvent
+from events.errors import TransientError
+from events.types import AnyEvent, Swipe
+from storage.camera_states import CameraStates
+from storage.errors import AlteredData, WrongKey
+from storage.evidence import EvidenceStore, Still
+from storage.references import ReferenceFaces
+from video.messages import (
+    CameraStateChanged,
+    Observed,
+    Stop,
+    SwipeSeen,
+    ToWorker,
+    WorkerFailed,
+    decode_from_worker,
+    encode_message,
+)
+from video.settings import VideoSettings
+from video.worker import run
+
+SENDER = "video"
+STOP_PATIENCE_S = 5.0
+LONGEST_PAUSE_S = 2.0
+FRESH_SWIPE_MS = 60_000
+"""An older swipe is not sent to the cameras: their pictures of it are gone."""
+
+_log = structlog.get_logger()
+
+
+class CameraWork:
+    """Keeps one camera worker running. `swipes_accepted` may be called from any thread and never waits."""
+
+    def __init__(
+        self,
+        settings: VideoSettings,
+        *,
+        references: ReferenceFaces,
+        evidence: EvidenceStore,
+        states: CameraStates,
+        submit: Callable[[str, Sequence[bytes]], object],
+        clock_ms: Callable[[], int],
+    ) -> None:
+        self._settings, self._clock_ms, self._submit = settings, clock_ms, submit
+        self._references, self._evidence, self._states = references, evidence, states
+        self._tills = {(camera.institution_id, camera.till_id) for camera in settings.cameras}
+        self._context = multiprocessing.get_context("spawn")
+        self._connection: Connection | None = None
+        self._send_lock = threading.Lock()
+        self._ends = threading.Event()
+        self._thread = threading.Thread(target=self._supervise, name="camera-work", daemon=True)
+        self.failure: str | None = None
+
+    def start(self) -> None:
+        """The worker is started soon, unless there is no camera."""
+        if self._settings.cameras:
+            self._thread.start()
+
+    def stop(self) -> None:
+        """The worker has ended."""
+        self._ends.set()
+        self._send(Stop())
+        if self._thread.is_alive():
+            self._thread.join(2 * STOP_PATIENCE_S)
+
+    def swipes_accepted(self, events: Sequence[AnyEvent]) -> None:
+        """The cameras look at the tills of these swipes, if they are fresh."""
+        for event in events:
+            if isinstance(event, Swipe) and self._can_be_seen(event):
+                self._send(self._seen(event))
+
+    def _can_be_seen(self, swipe: Swipe) -> bool:
+        is_fresh = swipe.occurred_at_ms >= self._clock_ms() - FRESH_SWIPE_MS
+        return is_fresh and (swipe.institution_id, swipe.till_id) in self._tills
+
+    def _seen(self, swipe: Swipe) -> SwipeSeen:
+        return SwipeSeen(
+            settlement_id=swipe.settlement_id,
+            institution_id=swipe.institution_id,
+            till_id=swipe.till_id,
+            occurred_at_ms=swipe.occurred_at_ms,
+            references=self._references_of(swipe.person_id),
+        )
+
+    def _references_of(self, person_id: str) -> dict[str, list[list[float]]]:
+        """Returns the holder's references; none that cannot be opened, which is said and never compared."""
+        try:
+            found = self._references.of(person_id)
+        except (AlteredData, WrongKey) as error:
+            _log.error("reference.unusable", error=str(error))
+            return {}
+        return {engine: [embedding.tolist() for embedding in embeddings] for engine, embeddings in found.items()}
+
+    def _send(self, message: ToWorker) -> None:
+        with self._send_lock:
+            connection = self._connection
+            try:
+                if connection is not None:
+                    connection.send_bytes(encode_message(message))
+            except (OSError, ValueError):  # the worker has just died; the supervisor sees it too
+                _log.warning("camera_worker.unreachable", message=type(message).__name__)
+
+    def _supervise(self) -> None:
+        """Runs worker after worker until the end; one that failed for good is said in `failure`."""
+        pause_s = 0.1
+        while not self._ends.is_set():
+            started = time.monotonic()
+            self._run_worker()
+            if time.monotonic() - started > 10 * LONGEST_PAUSE_S:
+                pause_s = 0.1
+            if not self._ends.wait(pause_s * random.uniform(0.5, 1.0)):  # noqa: S311 - jitter
+                _log.warning("camera_worker.restarted", reason=self.failure)
+                pause_s = min(LONGEST_PAUSE_S, 2 * pause_s)
+
+    def _run_worker(self) -> None:
+        ours, theirs = self._context.Pipe()
+        worker = self._context.Process(target=run, args=(theirs, self._settings), name="camera-worker", daemon=True)
+        worker.start()
+        theirs.close()
+        with self._send_lock:
+            self._connection = ours
+        self._listen(ours)
+        with self._send_lock:
+            self._connection = None
+        worker.join(STOP_PATIENCE_S)
+        if worker.is_alive():
+            worker.kill()
+            worker.join()
+        ours.close()
+
+    def _listen(self, connection: Connection) -> None:
+        """Takes the worker's messages until its end of the connection is closed."""
+        while True:
+            try:
+                message = decode_from_worker(connection.recv_bytes())
+            except (EOFError, OSError):
+                return
+            match message:
+                case Observed():
+                    self._take_observation(message)
+                case CameraStateChanged():
+                    self._take_state(message)
+                case WorkerFailed():
+                    self.failure = message.reason
+                    _log.error("camera_worker.failed", reason=message.reason)
+
+    def _take_observation(self, message: Observed) -> None:
+        """Keeps the picture, then hands the observation in: an alert finds its picture there."""
+        self.failure = None
+        try:
+            self._keep_still(message)
+        except TransientError as error:
+            _log.error("still.not_kept", camera_id=message.camera_id, error=str(error))
+        while not self._ends.is_set():
+            try:
+                self._submit(SENDER, [message.original])
+            except TransientError as error:
+                _log.warning("observation.waits", camera_id=message.camera_id, error=str(error))
+                self._ends.wait(0.2)
+            else:
+                return
+
+    def _keep_still(self, message: Observed) -> None:
+        event = decode_event(message.original)
+        if message.still is None or isinstance(event, InvalidEvent):
+            return
+        self._evidence.keep(
+            Still(
+                observation_id=event.event_id,
+                settlement_id=message.settlement_id,
+                camera_id=message.camera_id,
+                captured_at_ms=message.captured_at_ms,
+                jpeg=message.still,
+            )
+        )
+
+    def _take_state(self, message: CameraStateChanged) -> None:
+        _log.info("camera.state_changed", camera_id=message.camera_id, state=message.state)
+        try:
+            self._states.put(message.camera_id, message.state, message.detail, message.at_ms)
+        except TransientError as error:
+            _log.error("camera_state.not_kept", camera_id=message.camera_id, error=str(error))

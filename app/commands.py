@@ -1,0 +1,274 @@
+"""Every command of the command line; each does its work elsewhere and only reads and prints here."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from app.configuration import Configuration, read_configuration, read_rules
+from app.enrolment import enrol_photograph
+from app.first_start import first_start
+from app.logs import configure_logs
+from app.product import Product, Vault, now_ms
+from app.progress import byte_progress
+from app.publishing import Published, publish_files
+from app.standing import wait_until_decided
+from config.settings import packaged
+from events.dead_letters import dead_letter_json
+from events.durations import duration_ms
+from events.errors import ConfigError
+from events.findings import finding_json, replay_order
+from storage.database import FILE_NAME, Database, default_url
+from storage.findings import standing_json
+from streams.engine import Changes
+from streams.replay import ReplayResult, read_lines, replay
+
+commands = typer.Typer(
+    name="swipewatch",
+    help="Joins card swipes with camera frames, finds anomalies exactly, and reminds the store while it happens.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+DataDirectory = Annotated[Path, typer.Option("--data", help="Folder of the product's data; made if absent.")]
+SettingsFile = Annotated[Path | None, typer.Option("--config", help="Settings that differ from the defaults (YAML).")]
+RulesFile = Annotated[Path | None, typer.Option("--rules", help="Rules to use instead of the configured ones (YAML).")]
+RegistryFile = Annotated[
+    Path | None, typer.Option("--registry", help="Institutions, tills, cameras and terminals (YAML).")
+]
+Files = Annotated[list[Path], typer.Argument(help="JSON Lines files (.jsonl, .jsonl.gz), in order of arrival.")]
+OutFile = Annotated[Path | None, typer.Option("--out", help="Write there instead of standard output.")]
+DEFAULT_DATA = Path("data")
+
+
+@commands.command()
+def demo(
+    port: Annotated[int, typer.Option(help="Port of the dashboard on 127.0.0.1; 0 takes a free one.")] = 8000,
+    for_: Annotated[str | None, typer.Option("--for", help="End by itself after a while, such as 120s.")] = None,
+    data: DataDirectory = Path(".cache/demo/data"),
+    photographs: Annotated[Path, typer.Option(help="Folder of the demo's photographs (`make setup`).")] = Path(
+        ".cache/demo"
+    ),
+) -> None:
+    """Runs everything on one machine with a simulated city, on real input: dashboard, terminals, cameras, faces."""
+    from app.demo import run_demo  # the simulator is loaded by the demo alone
+
+    configure_logs(quiet=True)
+    seconds = None if for_ is None else _duration_ms("--for", for_) / 1000
+    run_demo(directory=data, photographs=photographs, port=port, seconds=seconds)
+
+
+@commands.command()
+def serve(
+    data: DataDirectory = DEFAULT_DATA,
+    config: SettingsFile = None,
+    rules: RulesFile = None,
+    registry: RegistryFile = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on instead of the configured one.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on instead of the configured one.")] = None,
+) -> None:
+    """Runs the product for one city on this machine: ingestion, detection, cameras, alerts, web."""
+    configure_logs()
+    configuration = _listening(read_configuration(config, rules, registry), host, port)
+    vault = Vault(data)
+    for line in first_start(vault.accounts, configuration.registry, now_ms()):
+        typer.echo(line)
+    product = Product(configuration, data, vault=vault)
+    product.start()
+    web = configuration.effective.settings.web
+    typer.echo(f"swipewatch serves http://{web.host}:{web.port} from {data.absolute()}")
+    product.run()
+
+
+@commands.command("replay")
+def replay_command(
+    files: Files,
+    rules: RulesFile = None,
+    batch: Annotated[
+        int | None, typer.Option(min=1, help="Accept and judge so many lines at a time, as the live product does.")
+    ] = None,
+    out: OutFile = None,
+    dead_letters: Annotated[Path | None, typer.Option(help="Write what was set aside there (JSON Lines).")] = None,
+    emissions: Annotated[
+        Path | None, typer.Option(help="Write every raised and withdrawn finding there, in order (needs --batch).")
+    ] = None,
+) -> None:
+    """Runs the rules over event files and prints the findings that stand at the end (JSON Lines)."""
+    configure_logs()
+    if emissions is not None and batch is None:
+        raise ConfigError(
+            "command line", "--emissions", str(emissions), "needs --batch N: one judgement has no history"
+        )
+    ruleset = read_rules(rules or packaged("rules.yaml"))
+    changes: list[Changes] = []
+    with byte_progress("replay", sum(_size(file) for file in files)) as progress:
+        offers = (offer for file in files for offer in read_lines(file, progress))
+        result = replay(offers, ruleset, batch=batch, on_changes=changes.append if emissions else None)
+    _write(out, (finding_json(finding) for finding in result.findings))
+    if dead_letters is not None:
+        _write(dead_letters, (dead_letter_json(letter) for letter in result.dead_letters))
+    if emissions is not None:
+        _write(emissions, _emissions(changes))
+    typer.echo(_summary(result), err=True)
+
+
+@commands.command()
+def publish(
+    files: Files,
+    to: Annotated[str, typer.Option(help="Where to: http://HOST:PORT of a running product.")],
+    token: Annotated[str | None, typer.Option(envvar="SWIPEWATCH_TOKEN", help="The sender's token.")] = None,
+    rate: Annotated[str | None, typer.Option(help="At most so many events a second, such as 50/s.")] = None,
+) -> None:
+    """Sends events as a sender would, with retries, until each is accepted or set aside."""
+    configure_logs()
+    with byte_progress("publish", sum(_size(file) for file in files)) as progress:
+        published = publish_files(files, to, token, _rate(rate), progress)
+    typer.echo(_published(published), err=True)
+
+
+@commands.command()
+def findings(
+    data: DataDirectory = DEFAULT_DATA,
+    database: Annotated[str | None, typer.Option(help="Address of the database instead of --data's.")] = None,
+    *,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until all that was accepted is decided.")] = False,
+    out: OutFile = None,
+) -> None:
+    """Prints the findings that stand (JSON Lines), from a running or stopped product's database."""
+    configure_logs()
+    url = database or _existing(data)
+    opened = Database.open(url)
+    try:
+        if wait:
+            wait_until_decided(opened)
+        _write(out, standing_json(opened))
+    finally:
+        opened.close()
+
+
+@commands.command()
+def enrol(
+    person_id: Annotated[str, typer.Argument(help="The insured person.")],
+    photographs: Annotated[list[Path], typer.Argument(help="One or several photographs of that person alone.")],
+    consent: Annotated[str, typer.Option(help="Why the face may be kept, such as 'written consent 2026-03-01'.")],
+    data: DataDirectory = DEFAULT_DATA,
+    config: SettingsFile = None,
+) -> None:
+    """Keeps reference faces of a person, encrypted; the photographs themselves are not kept."""
+    configure_logs()
+    configuration = read_configuration(config)
+    vault = Vault(data)
+    try:
+        for photograph in photographs:
+            for line in enrol_photograph(vault.references, configuration, person_id, photograph, consent, now_ms()):
+                typer.echo(line)
+    finally:
+        vault.close()
+
+
+@commands.command("check-config")
+def check_config(config: SettingsFile = None, rules: RulesFile = None, registry: RegistryFile = None) -> None:
+    """Prints the effective configuration with where each value came from; exit 2 when something is wrong."""
+    configuration = read_configuration(config, rules, registry)
+    for line in _configuration_lines(configuration):
+        typer.echo(line)
+
+
+def _listening(configuration: Configuration, host: str | None, port: int | None) -> Configuration:
+    """Returns the configuration with the address of the command line."""
+    effective = configuration.effective
+    web = effective.settings.web
+    chosen = msgspec.structs.replace(web, host=host or web.host, port=web.port if port is None else port)
+    settings = msgspec.structs.replace(effective.settings, web=chosen)
+    return dataclasses.replace(configuration, effective=msgspec.structs.replace(effective, settings=settings))
+
+
+def _configuration_lines(configuration: Configuration) -> Iterator[str]:
+    effective = configuration.effective
+    values = msgspec.to_builtins(effective.settings)
+    for key, source in effective.sources.items():
+        value: object = values
+        for step in key.split("."):
+            value = value[step] if isinstance(value, dict) else None
+        yield f"{key} = {value}    ({source})"
+    registry = configuration.registry
+    tills = [till for institution in registry.institutions for till in institution.tills]
+    cameras = sum(len(till.cameras) for till in tills)
+    yield f"registry: {len(registry.institutions)} institutions, {len(tills)} tills, {cameras} cameras"
+    yield f"rules version {configuration.rules.version}    ({configuration.rules_file})"
+    for entry in configuration.rules.entries:
+        settings = entry.settings
+        yield f"  {entry.name}: {settings.mode}, route {settings.route}, {msgspec.to_builtins(entry.parameters)}"
+
+
+def _existing(data: Path) -> str:
+    url = default_url(data)
+    if not (data / FILE_NAME).exists():
+        raise ConfigError("command line", "--data", str(data), "a data folder of swipewatch")
+    return url
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except OSError as error:
+        raise ConfigError("command line", "FILE", str(file), f"cannot be read: {error.strerror}") from error
+
+
+def _duration_ms(option: str, text: str) -> int:
+    try:
+        return duration_ms(text)
+    except ValueError as error:
+        raise ConfigError("command line", option, text, str(error)) from error
+
+
+def _rate(text: str | None) -> float | None:
+    """Returns events a second of `50/s`, or None."""
+    if text is None:
+        return None
+    number = text.removesuffix("/s")
+    if not number.replace(".", "", 1).isdigit() or float(number) <= 0:
+        raise ConfigError("command line", "--rate", text, "events a second, such as 50/s")
+    return float(number)
+
+
+def _write(out: Path | None, lines: Iterable[bytes]) -> None:
+    """Writes lines to a file or to standard output."""
+    if out is None:
+        sys.stdout.buffer.writelines(line + b"\n" for line in lines)
+        sys.stdout.buffer.flush()
+        return
+    try:
+        with out.open("wb") as file:
+            file.writelines(line + b"\n" for line in lines)
+    except OSError as error:
+        raise ConfigError("command line", "--out", str(out), f"cannot be written: {error.strerror}") from error
+
+
+def _emissions(changes: Iterable[Changes]) -> Iterator[bytes]:
+    """Yields raised and withdrawn findings batch by batch, in replay's order within each, with what caused them."""
+    for change in changes:
+        for finding in sorted((*change.raised, *change.withdrawn), key=replay_order):
+            body = msgspec.to_builtins(finding) | {"cause": change.causes[finding.finding_id].split("\x00")}
+            yield msgspec.json.encode(body)
+
+
+def _summary(result: ReplayResult) -> str:
+    return (
+        f"{result.lines} lines: {result.accepted} accepted, {result.duplicates} duplicates, "
+        f"{len(result.dead_letters)} dead letters; {len(result.findings)} findings"
+    )
+
+
+def _published(published: Published) -> str:
+    reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(published.reasons.items()))
+    summary = f"{published.accepted} accepted, {published.duplicate} duplicates, {published.dead_letter} dead letters"
+    return f"{summary} ({reasons})" if reasons else summary

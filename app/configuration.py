@@ -1,0 +1,151 @@
+"""Everything that is configured, read once: settings, rules, registry; and what the parts get of it as plain values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from alerts.policy import Policy, RulePolicy, StoreInfo
+from alerts.texts import validate_texts
+from config.settings import Effective, Institution, Registry, load_registry, load_settings, packaged, read_yaml
+from detectors.catalogue import Ruleset, read_ruleset
+from streams.embedded import Limits
+from video.settings import CameraSettings, SecretBytes, VideoSettings
+from web.ports import InstitutionEntry, TillEntry, WebLimits
+
+
+@dataclass(frozen=True, kw_only=True)
+class Configuration:
+    """A validated whole."""
+
+    effective: Effective
+    rules: Ruleset
+    rules_file: Path
+    registry: Registry
+
+
+def read_configuration(
+    settings_file: Path | None = None, rules_file: Path | None = None, registry_file: Path | None = None
+) -> Configuration:
+    """Returns the validated configuration; files given here come before those that the settings name.
+
+    Raises: ConfigError naming file, key, value and what is allowed.
+    """
+    effective = load_settings(settings_file)
+    settings = effective.settings
+    rules_path = rules_file or _named(settings.rules_file, settings_file) or packaged("rules.yaml")
+    registry_path = registry_file or _named(settings.registry_file, settings_file)
+    return Configuration(
+        effective=effective,
+        rules=read_rules(rules_path),
+        rules_file=rules_path,
+        registry=Registry() if registry_path is None else load_registry(registry_path),
+    )
+
+
+def read_rules(file: Path) -> Ruleset:
+    """Returns the validated rules of a file, texts included. Raises: ConfigError."""
+    ruleset = read_ruleset(read_yaml(file), str(file))
+    for entry in ruleset.entries:
+        validate_texts(str(file), entry.name, entry.settings.texts)
+    return ruleset
+
+
+def alert_policy(configuration: Configuration) -> Policy:
+    """Returns how findings become alerts."""
+    alerts = configuration.effective.settings.alerts
+    return Policy(
+        rules={
+            entry.name: RulePolicy(
+                route=entry.settings.route,
+                texts=entry.settings.texts,
+                escalate_after_ms=int(entry.settings.escalate_after),
+            )
+            for entry in configuration.rules.entries
+        },
+        store_names={
+            institution.institution_id: StoreInfo(
+                name_zh=institution.name_zh, name_en=institution.name_en, time_zone=institution.time_zone
+            )
+            for institution in configuration.registry.institutions
+        },
+        episode_ms=int(alerts.episode),
+        stale_ms=int(alerts.stale_after),
+    )
+
+
+def pipeline_limits(configuration: Configuration) -> Limits:
+    """Returns the bounds of the pipeline."""
+    pipeline = configuration.effective.settings.pipeline
+    return Limits(
+        queue_events=pipeline.queue_limit_events,
+        batch_events=pipeline.batch_limit_events,
+        tick_ms=int(pipeline.tick),
+    )
+
+
+def web_limits(configuration: Configuration) -> WebLimits:
+    """Returns the bounds of the web."""
+    web = configuration.effective.settings.web
+    return WebLimits(body_bytes=web.body_limit_bytes, submit_deadline_s=web.submit_deadline / 1000)
+
+
+def institution_entries(registry: Registry) -> list[InstitutionEntry]:
+    """Returns the registry as the screens need it."""
+    return [_institution_entry(institution) for institution in registry.institutions]
+
+
+def camera_work(configuration: Configuration, visitor_file: Path, visitor_key: bytes) -> VideoSettings:
+    """Returns what the camera worker is told at its start."""
+    video = configuration.effective.settings.video
+    return VideoSettings(
+        cameras=tuple(
+            CameraSettings(
+                camera_id=camera.camera_id,
+                institution_id=institution.institution_id,
+                till_id=till.till_id,
+                source=camera.source,
+                loop=camera.loop,
+                epoch_ms=camera.epoch_ms,
+                zone=camera.zone,
+                clock_offset_ms=camera.clock_offset_ms,
+            )
+            for institution in configuration.registry.institutions
+            for till in institution.tills
+            for camera in till.cameras
+        ),
+        engine=video.engine,
+        second_engine=video.second_engine,
+        min_face_px=video.min_face_px,
+        presence_interval_ms=int(video.presence_interval),
+        visitor_similarity=video.visitor_similarity,
+        visitor_ttl_ms=int(video.visitor_ttl),
+        visitor_file=str(visitor_file),
+        visitor_key=SecretBytes(visitor_key),
+    )
+
+
+def _institution_entry(institution: Institution) -> InstitutionEntry:
+    return InstitutionEntry(
+        institution_id=institution.institution_id,
+        kind=institution.kind,
+        name_zh=institution.name_zh,
+        name_en=institution.name_en,
+        time_zone=institution.time_zone,
+        tills=tuple(
+            TillEntry(
+                till_id=till.till_id,
+                name_zh=till.name_zh,
+                name_en=till.name_en,
+                camera_ids=tuple(camera.camera_id for camera in till.cameras),
+            )
+            for till in institution.tills
+        ),
+    )
+
+
+def _named(name: str | None, settings_file: Path | None) -> Path | None:
+    """Returns the path that a setting names, relative to the settings file's folder."""
+    if name is None:
+        return None
+    return Path(name) if settings_file is None else settings_file.parent / name

@@ -1,0 +1,263 @@
+"""The demo: the embedded product with a simulated city in front of it. From the ingestion API on everything is real.
+
+Simulated, and said so: the people, their swipes, and what the cameras see (clips composed from photographs).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import httpx
+import msgspec
+import structlog
+import typer
+from rich.console import Console
+from rich.progress import track
+from sqlalchemy import func, select
+
+from app.configuration import Configuration, read_configuration
+from app.enrolment import enrol_photograph
+from app.product import Product, Vault, now_ms, wait_until_ready
+from config.settings import Registry, packaged
+from events.errors import ConfigError
+from simulator.city import ENROLLED, POSITIONS, City, Place, counter_scenes
+from simulator.clips import Scene, compose_clip
+from storage.accounts import Accounts
+from storage.models import AcceptedEvent, AlertRow, DeadLetterRow, NoticeRow
+from storage.references import ReferenceFaces
+
+READY_WITHIN_S = 60.0
+SEND_TIMEOUT_S = 30.0
+SEND_AGAIN_S = 0.5
+OPERATOR = "operator"
+SENDER = "demo-city"
+CLIP_FPS = 12
+CLIP_SIZE = (640, 360)
+CONSENT = "demo: photograph from a public package"
+
+_log = structlog.get_logger()
+
+
+class Access(msgspec.Struct, frozen=True):
+    """The demo's own log-ins, kept with its data so that a second start prints the same."""
+
+    password: str
+    sender_token: str
+    terminal_tokens: dict[str, str]
+
+
+def run_demo(*, directory: Path, photographs: Path, port: int, seconds: float | None) -> None:
+    """Runs the demo until it is interrupted, or for so many seconds, and prints a summary.
+
+    Raises: ConfigError when the photographs are missing or the port is taken.
+    """
+    scenes = counter_scenes(photographs)
+    _check_photographs(scenes)
+    clips = _composed(scenes, photographs / "clips")
+    start_ms = now_ms()
+    configuration = _demo_configuration(clips, start_ms, _free_port(port))
+    vault = Vault(directory)
+    _enrol(vault.references, configuration, photographs)
+    access = _access(vault.accounts, configuration.registry, directory / "keys" / "demo-access.json")
+    product = Product(configuration, directory, vault=vault)
+    city = City(_places(configuration.registry), start_ms)
+    address = f"http://127.0.0.1:{configuration.effective.settings.web.port}"
+    ends = threading.Event()
+    life = threading.Thread(
+        target=_live, args=(city, start_ms, address, access.sender_token, ends), name="city", daemon=True
+    )
+    product.start()
+    wait_until_ready(product.pipeline, READY_WITHIN_S)
+    _print_welcome(address, access, configuration.registry)
+    life.start()
+    if seconds is not None:
+        threading.Thread(target=_end_after, args=(product, seconds), name="end", daemon=True).start()
+    try:
+        product.run()
+    finally:
+        ends.set()
+    typer.echo(_summary(directory))
+
+
+def _check_photographs(scenes: Mapping[str, Sequence[Scene]]) -> None:
+    wanted = {scene.photograph for parts in scenes.values() for scene in parts if scene.photograph is not None}
+    for photograph in sorted(wanted):
+        if not photograph.exists():
+            way_out = f"fetch them: make setup, or python -m simulator.photographs {photograph.parent}"
+            raise ConfigError("demo", "photographs", str(photograph), way_out)
+
+
+def _composed(scenes: Mapping[str, Sequence[Scene]], folder: Path) -> dict[str, Path]:
+    """Returns each camera's clip, composed if this set of scenes was not before."""
+    clips = {name: folder / f"{name}-{_scenes_hash(parts)}.avi" for name, parts in scenes.items()}
+    missing = [name for name, clip in clips.items() if not clip.exists()]
+    console = Console(stderr=True)
+    for name in track(missing, "composing counter clips", console=console, disable=not missing):
+        compose_clip(clips[name], scenes[name], size=CLIP_SIZE, fps=CLIP_FPS, seed=len(name) + int(name[-1]))
+    return clips
+
+
+def _scenes_hash(parts: Sequence[Scene]) -> str:
+    what = [(str(scene.photograph), scene.seconds) for scene in parts]
+    return hashlib.sha256(json.dumps([what, CLIP_FPS, CLIP_SIZE]).encode()).hexdigest()[:8]
+
+
+def _free_port(port: int) -> int:
+    """Returns the port if it is free, or a free one for 0. Raises: ConfigError when it is taken."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except (OSError, OverflowError) as error:
+            raise ConfigError("command line", "--port", port, f"a free port ({error}); try --port 0") from error
+        return int(probe.getsockname()[1])
+
+
+def _demo_configuration(clips: Mapping[str, Path], start_ms: int, port: int) -> Configuration:
+    """Returns the shipped configuration with the demo's registry, its cameras playing the clips from now on."""
+    configuration = read_configuration(registry_file=packaged("demo.yaml"))
+    replace = msgspec.structs.replace
+    institutions = tuple(
+        replace(
+            institution,
+            tills=tuple(
+                replace(
+                    till,
+                    cameras=tuple(
+                        replace(camera, source=str(clips[camera.camera_id].absolute()), epoch_ms=start_ms)
+                        for camera in till.cameras
+                    ),
+                )
+                for till in institution.tills
+            ),
+        )
+        for institution in configuration.registry.institutions
+    )
+    effective = configuration.effective
+    settings = replace(effective.settings, web=replace(effective.settings.web, port=port))
+    return dataclasses.replace(
+        configuration,
+        registry=Registry(institutions=institutions),
+        effective=replace(effective, settings=settings),
+    )
+
+
+def _places(registry: Registry) -> list[Place]:
+    return [
+        Place(
+            institution_id=institution.institution_id,
+            kind=institution.kind,
+            name=institution.name_zh,
+            latitude=POSITIONS[institution.institution_id][0],
+            longitude=POSITIONS[institution.institution_id][1],
+            tills=tuple(till.till_id for till in institution.tills),
+            watched=tuple(till.till_id for till in institution.tills if till.cameras),
+        )
+        for institution in registry.institutions
+    ]
+
+
+def _enrol(references: ReferenceFaces, configuration: Configuration, photographs: Path) -> None:
+    """Enrols the city's two card holders whose photographs there are, once, as `swipewatch enrol` does."""
+    enrolled = references.enrolled()
+    for person_id, name in ENROLLED.items():
+        if person_id not in enrolled:
+            for line in enrol_photograph(references, configuration, person_id, photographs / name, CONSENT, now_ms()):
+                typer.echo(line, err=True)
+
+
+def _access(accounts: Accounts, registry: Registry, file: Path) -> Access:
+    """Returns the demo's log-ins, generated at its first start."""
+    if file.exists():
+        return msgspec.json.decode(file.read_bytes(), type=Access)
+    access = Access(
+        password=secrets.token_urlsafe(9),
+        sender_token=accounts.put_token("sender", SENDER, ["*"], now_ms()),
+        terminal_tokens={
+            terminal.terminal_id: accounts.put_token(
+                "terminal", terminal.terminal_id, [institution.institution_id], now_ms(), till_id=terminal.till_id
+            )
+            for institution in registry.institutions
+            for terminal in institution.terminals
+        },
+    )
+    accounts.put_account(OPERATOR, access.password, "operator", now_ms())
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
+        out.write(msgspec.json.encode(access))
+    return access
+
+
+def _print_welcome(address: str, access: Access, registry: Registry) -> None:
+    lines = [
+        "",
+        f"swipewatch demo    {address}",
+        f"  log in           {OPERATOR} / {access.password}",
+        "  terminals        one link a store; each opens its own reminders:",
+    ]
+    for institution in registry.institutions:
+        for terminal in institution.terminals:
+            token = access.terminal_tokens[terminal.terminal_id]
+            lines.append(f"    {institution.name_en:26} {address}/terminal/login#pair={token}")
+    lines += [
+        "  Simulated: the people, their swipes and the counter clips. Everything behind the ingestion API and the",
+        "  cameras is the real product. The six cases come within 100 s. Ctrl-C ends it; a new start goes on.",
+        "",
+    ]
+    for line in lines:
+        typer.echo(line)
+
+
+def _live(city: City, start_ms: int, address: str, token: str, ends: threading.Event) -> None:
+    """Sends what happens in the city when it happens, as a sender would, until the end."""
+    headers = {"Authorization": f"Bearer {token}"}
+    with httpx.Client(base_url=address, headers=headers, timeout=SEND_TIMEOUT_S) as sender:
+        _send(sender, city.references(), ends)
+        for due in city.life():
+            if ends.wait(max(0.0, (start_ms - now_ms()) / 1000 + due.after_s)):
+                return
+            _send(sender, [due.event], ends)
+
+
+def _send(sender: httpx.Client, events: Sequence[Mapping[str, object]], ends: threading.Event) -> None:
+    """Sends events that happen now; again until they are taken."""
+    happened = [{**event, "occurred_at_ms": now_ms()} for event in events]
+    while not ends.is_set():
+        with contextlib.suppress(httpx.TransportError):
+            response = sender.post("/v1/events", json=happened)
+            if response.is_success:
+                return
+            _log.warning("city.refused", status=response.status_code)
+        ends.wait(SEND_AGAIN_S)
+
+
+def _end_after(product: Product, seconds: float) -> None:
+    time.sleep(seconds)
+    product.server.should_exit = True
+
+
+def _summary(directory: Path) -> str:
+    """Returns one line about what the data directory holds."""
+    vault = Vault(directory)
+    try:
+        with vault.database.read() as session:
+            numbers = {
+                "events accepted": session.scalar(select(func.count()).select_from(AcceptedEvent)),
+                "dead letters": session.scalar(select(func.count()).select_from(DeadLetterRow)),
+                "alerts": session.scalar(select(func.count()).select_from(AlertRow)),
+                "notices to terminals": session.scalar(select(func.count()).select_from(NoticeRow)),
+            }
+            detectors = session.execute(select(AlertRow.detector, func.count()).group_by(AlertRow.detector)).tuples()
+            by_rule = ", ".join(f"{detector} {count}" for detector, count in sorted(detectors))
+    finally:
+        vault.close()
+    return f"demo ended: {', '.join(f'{count} {name}' for name, count in numbers.items())} ({by_rule})"

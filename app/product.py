@@ -1,0 +1,206 @@
+"""The embedded product: every part made, wired, started and stopped. The composition root of `serve` and `demo`."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import structlog
+
+from app.cameras import CameraWork
+from app.configuration import (
+    Configuration,
+    alert_policy,
+    camera_work,
+    institution_entries,
+    pipeline_limits,
+    web_limits,
+)
+from events.dead_letters import DeadLetter
+from events.errors import TransientError
+from events.types import AnyEvent
+from storage.accounts import Accounts
+from storage.camera_states import CameraStates
+from storage.crypto import Keyring, open_key
+from storage.database import Database, default_url
+from storage.evidence import EvidenceStore
+from storage.projector import AlertChange, Projector
+from storage.references import ReferenceFaces, has_sealed_data
+from streams.acceptance import Accepted, Outcome
+from streams.embedded import Pipeline, PipelineBusy, Step
+from web.app import create_app
+from web.feed import Broadcast
+from web.measurements import Measurements
+from web.ports import EventResult, NotReady, Overloaded, WebServices
+from web.server import WebServer
+
+BUSY_RETRY_S = 1
+STOPPED_RETRY_S = 3
+LOOK_EVERY_S = 0.2
+
+_log = structlog.get_logger()
+
+
+class ProductFailed(TransientError):
+    """A part has given up; the process must end so that its supervisor starts it anew."""
+
+
+def now_ms() -> int:
+    """Returns the time in milliseconds UTC."""
+    return time.time_ns() // 1_000_000
+
+
+class Vault:
+    """The database of a data directory with everything sealed in it."""
+
+    def __init__(self, directory: Path) -> None:
+        keys = directory / "keys"
+        self.database = Database.open(default_url(directory))
+        sealed = has_sealed_data(self.database)
+        self.keyring = Keyring.open(keys / "evidence.key", needed=sealed)
+        self.visitor_file = directory / "visitors.enc"
+        self.visitor_key = open_key(keys / "visitors.key", needed=self.visitor_file.exists())
+        self.accounts = Accounts(self.database)
+        self.references = ReferenceFaces(self.database, self.keyring)
+        self.evidence = EvidenceStore(self.database, directory / "stills", self.keyring)
+
+    def close(self) -> None:
+        """All connections are closed."""
+        self.database.close()
+
+
+class PipelineIntake:
+    """The web's way into the pipeline."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
+
+    async def submit(self, sender: str, originals: Sequence[bytes], deadline_s: float) -> list[EventResult]:
+        """Returns one result per event once all that was accepted or set aside is on disk.
+
+        Raises: Overloaded when nothing was taken; TimeoutError when the outcome is not known in time.
+        """
+        try:
+            answer = self._pipeline.submit(sender, originals)
+            outcomes = await asyncio.wait_for(asyncio.wrap_future(answer), deadline_s)
+        except PipelineBusy as error:
+            raise Overloaded(str(error), retry_after_s=BUSY_RETRY_S, busy=True) from error
+        except TransientError as error:
+            raise Overloaded(str(error), retry_after_s=STOPPED_RETRY_S, busy=False) from error
+        return [_result(outcome) for outcome in outcomes]
+
+
+class Product:
+    """The whole of `swipewatch serve`, as an object that is started, run and stopped."""
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        directory: Path,
+        *,
+        vault: Vault | None = None,
+        clock_ms: Callable[[], int] = now_ms,
+        on_step: Callable[[Step], None] = lambda _step: None,
+    ) -> None:
+        self.vault = vault or Vault(directory)
+        self.feed = Broadcast()
+        self.failure: str | None = None
+        projector = Projector(self.vault.database, alert_policy(configuration))
+        self.pipeline = Pipeline(
+            database=self.vault.database,
+            projector=projector,
+            ruleset=configuration.rules,
+            listener=self,
+            clock_ms=clock_ms,
+            limits=pipeline_limits(configuration),
+            on_step=on_step,
+        )
+        self.cameras = CameraWork(
+            camera_work(configuration, self.vault.visitor_file, self.vault.visitor_key),
+            references=self.vault.references,
+            evidence=self.vault.evidence,
+            states=CameraStates(self.vault.database),
+            submit=self.pipeline.submit,
+            clock_ms=clock_ms,
+        )
+        settings = configuration.effective.settings
+        services = WebServices(
+            database=self.vault.database,
+            accounts=self.vault.accounts,
+            intake=PipelineIntake(self.pipeline),
+            actions=projector,
+            stills=self.vault.evidence,
+            feed=self.feed,
+            institutions=institution_entries(configuration.registry),
+            readiness=self._reasons_not_ready,
+            now_ms=clock_ms,
+            measurements=Measurements(),
+            time_zone=settings.centre.time_zone,
+            limits=web_limits(configuration),
+        )
+        self.server = WebServer(create_app(services), self.feed, host=settings.web.host, port=settings.web.port)
+
+    def start(self) -> None:
+        """The pipeline recovers from its log and the cameras are started; `run` serves meanwhile."""
+        self.pipeline.start()
+        self.cameras.start()
+
+    def run(self) -> None:
+        """Serves until the process is told to stop or a part has failed, then stops every part.
+
+        Raises: ProductFailed when a part has given up.
+        """
+        try:
+            self.server.run()
+        finally:
+            self.stop()
+        if self.failure is not None:
+            raise ProductFailed(self.failure)
+
+    def stop(self) -> None:
+        """Cameras first, so that their last observations are still taken; then the pipeline; then the database."""
+        self.cameras.stop()
+        self.pipeline.stop()
+        self.vault.close()
+
+    def accepted(self, events: Sequence[AnyEvent]) -> None:
+        """The cameras look at what was just swiped."""
+        self.cameras.swipes_accepted(events)
+
+    def alerts_changed(self, changes: Sequence[AlertChange]) -> None:
+        """Open pages hear of it."""
+        self.feed.publish(changes)
+
+    def failed(self, reason: str) -> None:
+        """The process ends."""
+        self.failure = reason
+        self.server.should_exit = True
+
+    def _reasons_not_ready(self) -> Sequence[NotReady]:
+        reasons = []
+        if not self.pipeline.is_ready():
+            reasons.append(NotReady(part="pipeline", reason=self.failure or "reading the accepted log"))
+        if self.cameras.failure is not None:
+            reasons.append(NotReady(part="cameras", reason=self.cameras.failure))
+        return reasons
+
+
+def wait_until_ready(pipeline: Pipeline, deadline_s: float) -> None:
+    """Returns once the pipeline takes requests. Raises: ProductFailed when it does not in time."""
+    ends = time.monotonic() + deadline_s
+    while not pipeline.is_ready():
+        if time.monotonic() > ends:
+            raise ProductFailed(f"the pipeline is not ready after {deadline_s:g} s")
+        time.sleep(LOOK_EVERY_S)
+
+
+def _result(outcome: Outcome) -> EventResult:
+    match outcome:
+        case Accepted():
+            return EventResult(status="accepted", event_id=outcome.event.event_id)
+        case DeadLetter():
+            return EventResult(status="dead_letter", reason=outcome.reason, detail=outcome.detail)
+        case _:
+            return EventResult(status="duplicate", event_id=outcome.event_id)

@@ -1,0 +1,104 @@
+"""Sends event files to a running product as a sender would: in order, with retries, until every event has an answer."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain, islice
+from pathlib import Path
+
+import httpx
+import msgspec
+
+from events.errors import ConfigError, TransientError
+from streams.replay import read_lines
+
+BATCH_EVENTS = 500
+TIMEOUT_S = 60.0
+ATTEMPTS = 30
+LONGEST_PAUSE_S = 5.0
+TRY_AGAIN = {429, 500, 502, 503, 504}
+
+
+class Published(msgspec.Struct):
+    """What became of the events."""
+
+    accepted: int = 0
+    duplicate: int = 0
+    dead_letter: int = 0
+    reasons: dict[str, int] = msgspec.field(default_factory=dict)
+
+
+class _Result(msgspec.Struct, kw_only=True):
+    status: str
+    reason: str | None = None
+
+
+class _Answer(msgspec.Struct, kw_only=True):
+    results: list[_Result]
+
+
+def publish_files(
+    files: Sequence[Path], to: str, token: str | None, rate: float | None, progress: Callable[[int], None]
+) -> Published:
+    """Returns what became of every event of the files, in their order.
+
+    Args:
+        files: JSON Lines files.
+        to: address of the product, such as `http://127.0.0.1:8000`.
+        token: the sender's token.
+        rate: at most so many events a second; None sends as fast as they are taken.
+        progress: is told of bytes sent.
+
+    Raises: ConfigError for an address or token that will never do; TransientError when the product stays away.
+    """
+    if not to.startswith(("http://", "https://")):
+        raise ConfigError("command line", "--to", to, "http://HOST:PORT of a running product")
+    headers = {"Content-Type": "application/x-ndjson"}
+    if token is not None:
+        headers["Authorization"] = f"Bearer {token}"
+    published = Published()
+    size = BATCH_EVENTS if rate is None else max(1, min(BATCH_EVENTS, round(rate / 10)))
+    with httpx.Client(base_url=to, headers=headers, timeout=TIMEOUT_S) as client:
+        due = time.monotonic()
+        for lines in _batches(files, size):
+            _count(published, _send(client, b"\n".join(lines)))
+            progress(sum(len(line) + 1 for line in lines))
+            if rate is not None:
+                due += len(lines) / rate
+                time.sleep(max(0.0, due - time.monotonic()))
+    return published
+
+
+def _batches(files: Sequence[Path], size: int) -> Iterator[list[bytes]]:
+    lines = chain.from_iterable((line for line, _ in read_lines(file)) for file in files)
+    while batch := list(islice(lines, size)):
+        yield batch
+
+
+def _send(client: httpx.Client, body: bytes) -> _Answer:
+    """Returns the answer to one request, tried again while the product is busy or away: nothing counts twice."""
+    problem = "no answer"
+    for attempt in range(ATTEMPTS):
+        pause_s = min(LONGEST_PAUSE_S, 0.1 * 2**attempt)
+        try:
+            response = client.post("/v1/events", content=body)
+        except httpx.TransportError as error:
+            problem = f"{type(error).__name__}: {error}"
+        else:
+            if response.status_code == httpx.codes.OK:
+                return msgspec.json.decode(response.content, type=_Answer)
+            problem = f"HTTP {response.status_code}: {response.text[:200]}"
+            if response.status_code not in TRY_AGAIN:
+                raise ConfigError("command line", "--to", str(client.base_url), problem)
+            pause_s = max(pause_s, float(response.headers.get("Retry-After", 0)))
+        time.sleep(pause_s * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
+    raise TransientError(f"{client.base_url} does not take events: {problem}")
+
+
+def _count(published: Published, answer: _Answer) -> None:
+    for result in answer.results:
+        setattr(published, result.status, getattr(published, result.status) + 1)
+        if result.reason is not None:
+            published.reasons[result.reason] = published.reasons.get(result.reason, 0) + 1

@@ -1,0 +1,1 @@
+"""Settings: one frozen tree, read by app/ alone; everything else gets plain values."""

@@ -1,0 +1,311 @@
+"""The settings tree: defaults, a file, the environment; validated whole, frozen, each value with where it came from."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+from zoneinfo import ZoneInfo
+
+import msgspec
+import yaml
+from msgspec import Meta, Struct
+
+from events.durations import duration_ms
+from events.errors import ConfigError
+
+ENVIRONMENT_PREFIX = "SWIPEWATCH__"
+DEFAULT_SOURCE = "default.yaml"
+
+Port = Annotated[int, Meta(ge=0, le=65_535)]
+AtLeastOne = Annotated[int, Meta(ge=1)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+Name = Annotated[str, Meta(min_length=1)]
+Corner = tuple[Share, Share]
+
+
+class DurationMs(int):
+    """Milliseconds, written `90s`, `10m`, `24h` or `7d`."""
+
+
+class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of every part of the tree."""
+
+
+class CentreSettings(Section, frozen=True, kw_only=True):
+    """The monitoring centre."""
+
+    time_zone: Name
+
+    def __post_init__(self) -> None:
+        check_time_zone(self.time_zone)
+
+
+class WebSettings(Section, frozen=True, kw_only=True):
+    """Where the web listens and what it bears."""
+
+    host: Name
+    port: Port
+    body_limit_bytes: AtLeastOne
+    submit_deadline: DurationMs
+
+
+class PipelineSettings(Section, frozen=True, kw_only=True):
+    """How events queue and are made durable."""
+
+    queue_limit_events: AtLeastOne
+    batch_limit_events: AtLeastOne
+    tick: DurationMs
+
+
+class AlertSettings(Section, frozen=True, kw_only=True):
+    """How findings become alerts."""
+
+    episode: DurationMs
+    stale_after: DurationMs
+
+
+class CameraWorkSettings(Section, frozen=True, kw_only=True):
+    """How cameras are looked at."""
+
+    engine: Literal["sface", "dlib"]
+    second_engine: Literal["sface", "dlib"] | None
+    presence_interval: DurationMs
+    min_face_px: Annotated[float, Meta(ge=16, le=1000)]
+    visitor_similarity: Share
+    visitor_ttl: DurationMs
+
+
+class Settings(Section, frozen=True, kw_only=True):
+    """The whole tree."""
+
+    centre: CentreSettings
+    web: WebSettings
+    pipeline: PipelineSettings
+    alerts: AlertSettings
+    video: CameraWorkSettings
+    rules_file: str | None
+    registry_file: str | None
+
+
+class Camera(Section, frozen=True, kw_only=True):
+    """A camera that looks at a till. `source` is a file, relative to the registry's folder; `zone` is in 0..1."""
+
+    camera_id: Name
+    source: Name
+    loop: bool = True
+    epoch_ms: int | None = None
+    clock_offset_ms: int = 0
+    zone: tuple[Corner, ...] | None = None
+
+
+class Terminal(Section, frozen=True, kw_only=True):
+    """A screen that shows a store's reminders: those of one till, or of all where `till_id` is null."""
+
+    terminal_id: Name
+    till_id: str | None = None
+
+
+class Till(Section, frozen=True, kw_only=True):
+    """A checkout with its cameras."""
+
+    till_id: Name
+    name_zh: Name
+    name_en: Name
+    cameras: tuple[Camera, ...] = ()
+
+
+class Institution(Section, frozen=True, kw_only=True):
+    """An institution as the screens name it; position, hours and agreement come as events."""
+
+    institution_id: Name
+    kind: Literal["pharmacy", "clinic"]
+    name_zh: Name
+    name_en: Name
+    time_zone: Name = "Asia/Shanghai"
+    tills: tuple[Till, ...] = ()
+    terminals: tuple[Terminal, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_time_zone(self.time_zone)
+
+
+class Registry(Section, frozen=True, kw_only=True):
+    """All institutions with their tills, cameras and terminals."""
+
+    institutions: tuple[Institution, ...] = ()
+
+
+_Part = TypeVar("_Part", bound=Section)
+
+
+class Effective(Struct, frozen=True, kw_only=True):
+    """The settings and, for every dotted key, the source that its value came from."""
+
+    settings: Settings
+    sources: Mapping[str, str]
+
+
+def check_time_zone(name: str) -> None:
+    """Raises ValueError unless the tz database knows the name."""
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise ValueError("a time zone of the tz database, such as Asia/Shanghai") from None
+
+
+def load_settings(file: Path | None = None, environment: Mapping[str, str] = os.environ) -> Effective:
+    """Returns the effective settings: defaults, then the file, then SWIPEWATCH__SECTION__KEY variables.
+
+    Raises: ConfigError naming the source, the key, the value and what is allowed.
+    """
+    tree = _default_tree()
+    sources = dict.fromkeys(_leaves(tree), DEFAULT_SOURCE)
+    if file is not None:
+        for key, value in _leaves(read_yaml(file)).items():
+            _put(tree, key, value, str(file))
+            sources[key] = str(file)
+    for key, name, value in _environment_values(environment):
+        _put(tree, key, value, name)
+        sources[key] = name
+    return Effective(settings=_settings(tree, sources), sources=sources)
+
+
+def load_registry(file: Path) -> Registry:
+    """Returns the validated registry; camera sources are made absolute. Raises: ConfigError."""
+    registry = convert(read_yaml(file), Registry, str(file))
+    _check_unique(registry, str(file))
+    institutions = tuple(_with_absolute_sources(institution, file.parent) for institution in registry.institutions)
+    return Registry(institutions=institutions)
+
+
+def packaged(name: str) -> Path:
+    """Returns the path of a file that comes with this package, such as `rules.yaml`."""
+    return Path(str(resources.files(__package__).joinpath(name)))
+
+
+def read_yaml(file: Path) -> dict[str, object]:
+    """Returns a YAML file's mapping. `off`, `on` and `12:30` are texts here. Raises: ConfigError with the line."""
+    try:
+        written = yaml.load(file.read_bytes(), _PlainLoader)  # noqa: S506 - a SafeLoader with fewer guesses
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(str(file), "file", str(file), f"cannot be read: {error}") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(str(file), "file", str(file), f"is not YAML: {error}") from error
+    if written is None:
+        return {}
+    if not isinstance(written, dict) or not all(isinstance(key, str) for key in written):
+        raise ConfigError(str(file), "file", type(written).__name__, "a mapping of settings")
+    return written
+
+
+def convert(written: object, kind: type[_Part], source: str) -> _Part:
+    """Returns a validated part of the tree. Raises: ConfigError naming source, key, value and what is allowed."""
+    try:
+        return msgspec.convert(written, kind, dec_hook=_read_duration)
+    except msgspec.ValidationError as error:
+        key, value, allowed = locate(written, str(error))
+        raise ConfigError(source, key, value, allowed) from error
+
+
+def locate(written: object, message: str) -> tuple[str, object, str]:
+    """Returns (key, value, what is allowed) of a msgspec message, the value looked up in what was written."""
+    allowed, _, place = message.partition(" - at `$")
+    path = place.rstrip("`")
+    value = written
+    for step in re.findall(r"\[(\d+)\]|\.([^.\[]+)", path):
+        number, name = step
+        if number and isinstance(value, list):
+            value = value[int(number)]
+        elif isinstance(value, Mapping):
+            value = value.get(name)
+    unknown = re.search("unknown field `([^`]*)`", allowed)
+    if unknown is not None and isinstance(value, Mapping):
+        return f"{path}.{unknown[1]}".lstrip("."), value.get(unknown[1]), "there is no such setting"
+    return path.lstrip(".") or "file", value, allowed
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """YAML as people mean it: only true and false are booleans, and a time of day is not a number."""
+
+
+_PlainLoader.yaml_implicit_resolvers = {
+    letter: [
+        (tag, pattern) for tag, pattern in resolvers if tag not in {"tag:yaml.org,2002:bool", "tag:yaml.org,2002:int"}
+    ]
+    for letter, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_PlainLoader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("^(?:true|false)$"), list("tf"))
+_PlainLoader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile("^[-+]?[0-9]+$"), list("-+0123456789"))
+
+
+def _default_tree() -> dict[str, object]:
+    return read_yaml(packaged(DEFAULT_SOURCE))
+
+
+def _leaves(tree: Mapping[str, object], prefix: str = "") -> dict[str, object]:
+    leaves: dict[str, object] = {}
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            leaves |= _leaves(value, f"{prefix}{key}.")
+        else:
+            leaves[prefix + key] = value
+    return leaves
+
+
+def _put(tree: dict[str, object], key: str, value: object, source: str) -> None:
+    """Writes a value where the defaults have that key."""
+    *sections, last = key.split(".")
+    part: object = tree
+    for section in sections:
+        part = part.get(section) if isinstance(part, dict) else None
+    if not isinstance(part, dict) or last not in part or isinstance(part[last], dict):
+        raise ConfigError(source, key, value, f"there is no such setting; there are {', '.join(_leaves(tree))}")
+    part[last] = value
+
+
+def _environment_values(environment: Mapping[str, str]) -> Iterator[tuple[str, str, object]]:
+    for name, text in sorted(environment.items()):
+        if name.startswith(ENVIRONMENT_PREFIX):
+            key = name.removeprefix(ENVIRONMENT_PREFIX).lower().replace("__", ".")
+            yield key, name, yaml.load(text, _PlainLoader)  # noqa: S506 - a SafeLoader with fewer guesses
+
+
+def _settings(tree: dict[str, object], sources: Mapping[str, str]) -> Settings:
+    try:
+        return convert(tree, Settings, DEFAULT_SOURCE)
+    except ConfigError as error:
+        raise ConfigError(sources.get(error.key, error.source), error.key, error.value, error.allowed) from error
+
+
+def _read_duration(kind: type, written: object) -> DurationMs:
+    if kind is not DurationMs or not isinstance(written, str):
+        raise ValueError("a duration is a whole number and a unit: 90s, 10m, 24h or 7d")
+    return DurationMs(duration_ms(written))
+
+
+def _check_unique(registry: Registry, source: str) -> None:
+    """Raises ConfigError when an institution, a till of one, a camera or a terminal is named twice."""
+    tills = [(institution, till) for institution in registry.institutions for till in institution.tills]
+    names = {
+        "institution_id": [institution.institution_id for institution in registry.institutions],
+        "till_id": [f"{institution.institution_id}/{till.till_id}" for institution, till in tills],
+        "camera_id": [camera.camera_id for _, till in tills for camera in till.cameras],
+        "terminal_id": [t.terminal_id for institution in registry.institutions for t in institution.terminals],
+    }
+    for key, given in names.items():
+        for name in given:
+            if given.count(name) > 1:
+                raise ConfigError(source, key, name, "each only once")
+
+
+def _with_absolute_sources(institution: Institution, folder: Path) -> Institution:
+    replace = msgspec.structs.replace
+    tills = tuple(
+        replace(till, cameras=tuple(replace(camera, source=str(folder / camera.source)) for camera in till.cameras))
+        for till in institution.tills
+    )
+    return replace(institution, tills=tills)

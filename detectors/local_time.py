@@ -1,0 +1,40 @@
+"""Local time of day and its offset from UTC, for whole columns."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from detectors.windows import Int64s
+
+DAY_MS = 86_400_000
+MINUTE_MS = 60_000
+
+
+def local_ms(time_ms: Int64s, zone: str) -> Int64s:
+    """Returns local wall-clock milliseconds (UTC plus the zone's offset then) of UTC times, years 2000 to 2099.
+
+    Offsets are looked up once a day, and once a minute on days on which they change: since 2000 every zone changes on a
+    whole minute.
+    """
+    place = ZoneInfo(zone)
+    days, day_of = np.unique(time_ms // DAY_MS, return_inverse=True)
+    at_start = _offsets_ms(days * DAY_MS, place)
+    at_end = _offsets_ms((days + 1) * DAY_MS, place)
+    offset = at_start[day_of]
+    changing = (at_start != at_end)[day_of]
+    if changing.any():
+        minutes, minute_of = np.unique(time_ms[changing] // MINUTE_MS, return_inverse=True)
+        offset[changing] = _offsets_ms(minutes * MINUTE_MS, place)[minute_of]
+    return time_ms + offset
+
+
+def _offsets_ms(time_ms: Int64s, place: ZoneInfo) -> Int64s:
+    return np.fromiter((_offset_ms(instant, place) for instant in time_ms.tolist()), dtype=np.int64)
+
+
+def _offset_ms(instant_ms: int, place: ZoneInfo) -> int:
+    offset = datetime.fromtimestamp(instant_ms // 1000, UTC).astimezone(place).utcoffset()
+    return 0 if offset is None else int(offset.total_seconds()) * 1000

@@ -1,0 +1,157 @@
+"""Kernels over rows sorted by time: groups, windows and versions in force. All exact, all on whole arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Int32s = npt.NDArray[np.int32]
+Int64s = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+Texts = npt.NDArray[np.object_]
+
+
+def order_by_time_and_id(time_ms: Int64s, ids: Texts) -> Int64s:
+    """Returns the row order by (time, id); ids compare as strings. Cost: one stable sort plus the ties."""
+    order = np.argsort(time_ms, kind="stable").astype(np.int64)
+    times = time_ms[order]
+    tied = np.flatnonzero(times[1:] == times[:-1])
+    if len(tied) == 0:
+        return order
+    run_starts = tied[np.flatnonzero(np.diff(tied, prepend=-2) != 1)]
+    run_ends = tied[np.flatnonzero(np.diff(tied, append=len(times) + 1) != 1)] + 2
+    for start, end in zip(run_starts.tolist(), run_ends.tolist(), strict=True):
+        order[start:end] = sorted(order[start:end].tolist(), key=ids.__getitem__)
+    return order
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """Rows of a time-sorted table, gathered by group and kept in order within each.
+
+    `rows[position]` is a row of the table; positions of one group are contiguous. A row number stands for its time,
+    so a search never mixes groups and never overflows.
+    """
+
+    rows: Int64s
+    table_size: int
+    _composite: Int64s
+
+    @classmethod
+    def of(cls, codes: npt.NDArray[np.signedinteger], rows: Int64s | None = None) -> Groups:
+        """Gathers `rows` (default: all; ascending) by `codes` (int ≥ 0, one a row of the table)."""
+        table_size = len(codes)
+        chosen = np.arange(table_size, dtype=np.int64) if rows is None else rows
+        chosen_codes = codes[chosen].astype(np.int64)
+        order = np.argsort(chosen_codes, kind="stable")
+        gathered = chosen[order]
+        return cls(gathered, table_size, chosen_codes[order] * (table_size + 1) + gathered)
+
+    def positions(self, codes: npt.NDArray[np.signedinteger], first_rows: Int64s) -> Int64s:
+        """Returns, for each pair, the first position in the code's group whose row is ≥ the given row number."""
+        wanted = codes.astype(np.int64) * (self.table_size + 1) + first_rows
+        return np.searchsorted(self._composite, wanted, side="left").astype(np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class Spans:
+    """For each anchor a half-open range of positions [start, end) in `groups`."""
+
+    groups: Groups
+    start: Int64s
+    end: Int64s
+
+    @property
+    def count(self) -> Int64s:
+        """Returns how many rows each anchor's range holds."""
+        return self.end - self.start
+
+    def rows_of(self, anchor: int) -> Int64s:
+        """Returns the table rows of one anchor's range, in table order."""
+        return self.groups.rows[self.start[anchor] : self.end[anchor]]
+
+    def pairs(self, anchors: Int64s) -> tuple[Int64s, Int64s]:
+        """Returns (anchor, table row) for every row in the ranges of the given anchors, in that order."""
+        counts = self.count[anchors]
+        owners = np.repeat(anchors, counts)
+        offsets = np.arange(len(owners), dtype=np.int64) - np.repeat(np.cumsum(counts) - counts, counts)
+        return owners, self.groups.rows[np.repeat(self.start[anchors], counts) + offsets]
+
+
+def trailing_window(
+    time_ms: Int64s, codes: npt.NDArray[np.signedinteger], window_ms: int, groups: Groups | None = None
+) -> Spans:
+    """Returns for every row the rows of its group with t − window < t' ≤ t; ties at t are inside whatever their order.
+
+    Args:
+        time_ms: ascending, int64, shape (n,).
+        codes: group of each row, int ≥ 0, shape (n,).
+        window_ms: length; the start is open, the end closed.
+        groups: `Groups.of(codes, …)` if already made, perhaps of some of the rows only.
+    Source: docs/rules.md, Windows.
+    """
+    gathered = Groups.of(codes) if groups is None else groups
+    first = np.searchsorted(time_ms, time_ms - window_ms, side="right").astype(np.int64)
+    after = np.searchsorted(time_ms, time_ms, side="right").astype(np.int64)
+    return Spans(gathered, gathered.positions(codes, first), gathered.positions(codes, after))
+
+
+def around(
+    anchor_ms: Int64s,
+    anchor_codes: npt.NDArray[np.signedinteger],
+    time_ms: Int64s,
+    codes: npt.NDArray[np.signedinteger],
+    before_ms: int,
+    after_ms: int,
+) -> Spans:
+    """Returns for every anchor the rows of another table in its group with t − before ≤ t' ≤ t + after, ends inside.
+
+    Args: `time_ms` ascending; anchors in any order; codes of both tables share one numbering.
+    """
+    groups = Groups.of(codes)
+    first = np.searchsorted(time_ms, anchor_ms - before_ms, side="left").astype(np.int64)
+    after = np.searchsorted(time_ms, anchor_ms + after_ms, side="right").astype(np.int64)
+    return Spans(groups, groups.positions(anchor_codes, first), groups.positions(anchor_codes, after))
+
+
+def previous_in_group(codes: npt.NDArray[np.signedinteger], rows: Int64s) -> Int64s:
+    """Returns for every row of the table the row before it in its group among `rows` (ascending), or −1.
+
+    Rows that are not among `rows` get −1.
+    """
+    previous = np.full(len(codes), -1, dtype=np.int64)
+    groups = Groups.of(codes, rows)
+    same = codes[groups.rows[1:]] == codes[groups.rows[:-1]]
+    previous[groups.rows[1:][same]] = groups.rows[:-1][same]
+    return previous
+
+
+def distinct_per_owner(owners: Int64s, values: npt.NDArray[np.signedinteger], owner_count: int) -> Int64s:
+    """Returns, per owner 0 … owner_count − 1, how many different values its pairs hold."""
+    if len(owners) == 0:
+        return np.zeros(owner_count, dtype=np.int64)
+    order = np.lexsort((values, owners))
+    sorted_owners, sorted_values = owners[order], values[order]
+    is_new = np.ones(len(order), dtype=np.bool_)
+    is_new[1:] = (sorted_owners[1:] != sorted_owners[:-1]) | (sorted_values[1:] != sorted_values[:-1])
+    return np.bincount(sorted_owners[is_new], minlength=owner_count).astype(np.int64)
+
+
+def version_in_force(entity: Int32s, effective_from_ms: Int64s, wanted_entity: Int32s, wanted_ms: Int64s) -> Int64s:
+    """Returns for every wanted (entity, time) the row of the version in force, or −1 where there is none.
+
+    Args: the versions' `entity` and `effective_from_ms`, sorted by (entity, effective_from_ms, event_id): of equal ones
+    the last row holds, so the greater event_id wins.
+    """
+    if len(entity) == 0:
+        return np.full(len(wanted_entity), -1, dtype=np.int64)
+    instants = np.unique(effective_from_ms)
+    size = len(instants) + 1
+    known = entity.astype(np.int64) * size + np.searchsorted(instants, effective_from_ms, side="right")
+    wanted = wanted_entity.astype(np.int64) * size + np.searchsorted(instants, wanted_ms, side="right")
+    row = np.searchsorted(known, wanted, side="right").astype(np.int64) - 1
+    found = (row >= 0) & (entity[np.maximum(row, 0)] == wanted_entity)
+    return np.where(found, row, -1)

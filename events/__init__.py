@@ -1,0 +1,1 @@
+"""The contract: typed events and findings, their codec, identities and errors. No I/O, no clock."""

@@ -1,0 +1,104 @@
+"""Every metric of the product: its name, kind, unit and meaning. Parts refer to these constants, never to names."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+LATENCY_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+BATCH_EVENTS = (1.0, 10.0, 100.0, 1_000.0, 10_000.0, 100_000.0)
+
+
+class Metric(msgspec.Struct, frozen=True, kw_only=True):
+    """One metric; a counter's name ends in `_total`, every other in its unit."""
+
+    name: str
+    kind: Literal["counter", "gauge", "histogram"]
+    unit: str
+    meaning: str
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
+
+
+EVENTS_RECEIVED = Metric(
+    name="swipewatch_events_received_total",
+    kind="counter",
+    unit="events",
+    meaning="Events answered by the ingestion API, by what became of them (accepted, duplicate, dead_letter).",
+    labels=("status",),
+)
+REQUESTS_REFUSED = Metric(
+    name="swipewatch_requests_refused_total",
+    kind="counter",
+    unit="requests",
+    meaning="Ingestion requests of which nothing was taken, by the HTTP status that said so.",
+    labels=("status",),
+)
+INGESTION_SECONDS = Metric(
+    name="swipewatch_ingestion_seconds",
+    kind="histogram",
+    unit="seconds",
+    meaning="From a request's last byte to the answer that its events are durable.",
+    buckets=LATENCY_SECONDS,
+)
+REQUEST_EVENTS = Metric(
+    name="swipewatch_request_events",
+    kind="histogram",
+    unit="events",
+    meaning="Events in one ingestion request.",
+    buckets=BATCH_EVENTS,
+)
+LOGINS = Metric(
+    name="swipewatch_logins_total",
+    kind="counter",
+    unit="attempts",
+    meaning="Attempts to log in, by result (opened, refused, limited).",
+    labels=("result",),
+)
+STREAMS_OPEN = Metric(
+    name="swipewatch_streams_open",
+    kind="gauge",
+    unit="streams",
+    meaning="Pages that are connected for live updates, by kind (dashboard, terminal).",
+    labels=("kind",),
+)
+NOTICES_SENT = Metric(
+    name="swipewatch_notices_sent_total",
+    kind="counter",
+    unit="notices",
+    meaning="Notices written to connected terminals.",
+)
+NOTICE_SECONDS = Metric(
+    name="swipewatch_notice_seconds",
+    kind="histogram",
+    unit="seconds",
+    meaning="From a notice's creation to the moment it was written to a connected terminal.",
+    buckets=LATENCY_SECONDS,
+)
+ALERT_ACTIONS = Metric(
+    name="swipewatch_alert_actions_total",
+    kind="counter",
+    unit="actions",
+    meaning="What stores and operators did to alerts, by action (acknowledge, answer, close).",
+    labels=("action",),
+)
+FACE_VIEWS = Metric(
+    name="swipewatch_face_views_total",
+    kind="counter",
+    unit="views",
+    meaning="Pictures with a face that were shown unblurred; each is on record with who and why.",
+)
+
+METRICS: tuple[Metric, ...] = (
+    EVENTS_RECEIVED,
+    REQUESTS_REFUSED,
+    INGESTION_SECONDS,
+    REQUEST_EVENTS,
+    LOGINS,
+    STREAMS_OPEN,
+    NOTICES_SENT,
+    NOTICE_SECONDS,
+    ALERT_ACTIONS,
+    FACE_VIEWS,
+)

@@ -1,0 +1,1 @@
+"""A simulated city: composed counter clips and the timetable of swipes."""

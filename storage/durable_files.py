@@ -1,0 +1,44 @@
+"""Files that are whole or absent, whatever moment the power fails."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def write_new_file(path: Path, content: bytes) -> None:
+    """Afterwards the file is on the disk, its owner's alone; one that was there before is left as it was."""
+    beside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    _write_synced(beside, content)
+    try:
+        os.link(beside, path)
+    except FileExistsError:
+        pass
+    finally:
+        beside.unlink()
+    sync_folder(path.parent)
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Afterwards the file is on the disk with this content; until then it is absent or as it was before."""
+    beside = path.with_name(f"{path.name}.tmp")
+    _write_synced(beside, content)
+    beside.replace(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Afterwards the names in the folder are on the disk."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _write_synced(path: Path, content: bytes) -> None:
+    descriptor = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())

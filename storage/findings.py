@@ -1,0 +1,86 @@
+"""Findings as they stand: written once for each change, read back byte for byte."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import msgspec
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from events.findings import Finding, finding_json
+from storage.database import Database
+from storage.log import chunks
+from storage.models import FindingRow
+from storage.upsert import upsert
+
+_DECODER = msgspec.json.Decoder(Finding)
+
+
+def write_changes(
+    session: Session, raised: Sequence[Finding], withdrawn: Sequence[Finding], cause: Mapping[str, str], now_ms: int
+) -> None:
+    """Afterwards the findings stand as given; what stood with the same bytes is not touched, so its revision stays.
+
+    A withdrawal of a finding that was never written is nothing. A finding both withdrawn and raised is raised.
+    """
+    wanted = {finding.finding_id: finding for finding in (*withdrawn, *raised)}
+    known = _known(session, wanted)
+    rows = []
+    for finding_id, finding in wanted.items():
+        body, before = finding_json(finding), known.get(finding_id)
+        if before is None and finding.status == "withdrawn":
+            continue
+        if before is None or before[0] != body:
+            revision, alerted = (0, 0) if before is None else before[1:]
+            rows.append(_row(finding, body, cause.get(finding_id, ""), now_ms, (revision + 1, alerted)))
+    upsert(session, FindingRow, rows, "finding_id")
+
+
+def standing_findings(database: Database) -> list[Finding]:
+    """Returns all findings that are not withdrawn, in no order."""
+    with database.read() as session:
+        bodies = session.scalars(select(FindingRow.body).where(FindingRow.status == "raised"))
+        return [_DECODER.decode(body) for body in bodies]
+
+
+def standing_json(database: Database) -> Iterator[bytes]:
+    """Yields the JSON bytes of all findings that are not withdrawn as of one moment, in replay's order."""
+    order = (FindingRow.occurred_at_ms, FindingRow.detector, FindingRow.finding_id)
+    query = select(FindingRow.body).where(FindingRow.status == "raised").order_by(*order)
+    with database.read() as session:
+        yield from session.scalars(query, execution_options={"yield_per": 1000})
+
+
+def decode_finding(body: bytes) -> Finding:
+    """Returns the finding that a row's body holds."""
+    return _DECODER.decode(body)
+
+
+def _known(session: Session, finding_ids: Iterable[str]) -> dict[str, tuple[bytes, int, int]]:
+    columns = (FindingRow.finding_id, FindingRow.body, FindingRow.revision, FindingRow.alerted_revision)
+    return {
+        finding_id: (body, revision, alerted)
+        for some in chunks(finding_ids)
+        for finding_id, body, revision, alerted in session.execute(
+            select(*columns).where(FindingRow.finding_id.in_(some))
+        )
+    }
+
+
+def _row(finding: Finding, body: bytes, cause: str, now_ms: int, revisions: tuple[int, int]) -> dict[str, object]:
+    return {
+        "finding_id": finding.finding_id,
+        "detector": finding.detector,
+        "status": finding.status,
+        "settlement_id": finding.settlement_id,
+        "institution_id": finding.institution_id,
+        "occurred_at_ms": finding.occurred_at_ms,
+        "severity": finding.severity,
+        "mode": finding.mode,
+        "body": body,
+        "cause": cause,
+        "decided_at_ms": now_ms,
+        "revision": revisions[0],
+        "alerted_revision": revisions[1],
+    }

@@ -1,0 +1,170 @@
+"""The accepted log and the dead letters: what came in, byte for byte, in the order it was accepted."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+
+import msgspec
+from sqlalchemy import func, insert, select
+from sqlalchemy.orm import Session
+
+from events.dead_letters import DeadLetter, Place
+from events.types import AnyEvent
+from storage.database import Database
+from storage.models import AcceptedEvent, DeadLetterRow
+from storage.upsert import insert_new
+
+QUERY_VALUES = 500  # bound values a query; SQLite refuses more than 32,766
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """An event that was accepted: who sent it, when it was received (UTC ms), its identity and its original bytes."""
+
+    event: AnyEvent
+    identity: str
+    digest: bytes
+    received_at_ms: int
+    sender: str
+    original: bytes
+
+
+class LoggedEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """An event as the log gives it back; `seq` grows with acceptance."""
+
+    seq: int
+    received_at_ms: int
+    sender: str
+    original: bytes
+
+
+class KeptLetter(msgspec.Struct, frozen=True, kw_only=True):
+    """A dead letter as the log gives it back; `at_ms` is when it was first set aside."""
+
+    letter_id: int
+    at_ms: int
+    letter: DeadLetter
+
+
+class AcceptedLog:
+    """The durable log of accepted events, and beside it what was set aside."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def digests_of(self, identities: Iterable[str]) -> dict[str, bytes]:
+        """Returns the content digest of each identity that was accepted; the others are absent."""
+        found: dict[str, bytes] = {}
+        with self._database.read() as session:
+            for some in chunks(identities):
+                query = select(AcceptedEvent.identity, AcceptedEvent.digest).where(AcceptedEvent.identity.in_(some))
+                found.update(session.execute(query).all())
+        return found
+
+    def logged(self, identities: Iterable[str]) -> dict[str, LoggedEvent]:
+        """Returns the logged event of each identity that was accepted; the others are absent."""
+        found = {}
+        with self._database.read() as session:
+            for some in chunks(identities):
+                query = select(AcceptedEvent.identity, *_LOGGED).where(AcceptedEvent.identity.in_(some))
+                for identity, seq, received_at_ms, sender, original in session.execute(query):
+                    found[identity] = _logged(seq, received_at_ms, sender, original)
+        return found
+
+    def append(self, session: Session, records: Sequence[Record]) -> list[int]:
+        """Adds the records in their order and returns their numbers; durable once the session has ended.
+
+        Raises: sqlalchemy.exc.IntegrityError if an identity was accepted before: `digests_of` tells beforehand.
+        """
+        if not records:
+            return []
+        statement = insert(AcceptedEvent).returning(AcceptedEvent.seq, sort_by_parameter_order=True)
+        return list(session.scalars(statement, [_row_of(record) for record in records]))
+
+    def read(self, after_seq: int = 0, batch: int = 5000) -> Iterator[LoggedEvent]:
+        """Yields what was accepted after `after_seq`, in order, holding `batch` events and no transaction at a time."""
+        while True:
+            query = select(*_LOGGED).where(AcceptedEvent.seq > after_seq).order_by(AcceptedEvent.seq).limit(batch)
+            with self._database.read() as session:
+                rows = session.execute(query).all()
+            yield from (_logged(*row) for row in rows)
+            if len(rows) < batch:
+                return
+            after_seq = rows[-1].seq
+
+    def count(self) -> int:
+        """Returns how many events were accepted."""
+        with self._database.read() as session:
+            return session.scalar(select(func.count()).select_from(AcceptedEvent)) or 0
+
+    def set_aside(self, session: Session, letters: Sequence[DeadLetter], at_ms: int) -> None:
+        """Afterwards every letter is kept once: the same bytes from the same place for the same reason are one."""
+        insert_new(session, DeadLetterRow, [_letter_row(letter, at_ms) for letter in letters], "content_hash")
+
+    def dead_letters(self, limit: int = 1000, after: int = 0) -> list[KeptLetter]:
+        """Returns at most `limit` letters with a number greater than `after`, in the order they were set aside."""
+        query = select(DeadLetterRow).where(DeadLetterRow.letter_id > after).order_by(DeadLetterRow.letter_id)
+        with self._database.read() as session:
+            return [_kept(row) for row in session.scalars(query.limit(limit))]
+
+    def dead_letter_count(self) -> int:
+        """Returns how many letters were set aside."""
+        with self._database.read() as session:
+            return session.scalar(select(func.count()).select_from(DeadLetterRow)) or 0
+
+
+_LOGGED = (AcceptedEvent.seq, AcceptedEvent.received_at_ms, AcceptedEvent.sender, AcceptedEvent.original)
+
+
+def _logged(seq: int, received_at_ms: int, sender: str, original: bytes) -> LoggedEvent:
+    return LoggedEvent(seq=seq, received_at_ms=received_at_ms, sender=sender, original=original)
+
+
+def chunks(values: Iterable[str], size: int = QUERY_VALUES) -> Iterator[list[str]]:
+    """Yields the values in lists short enough for one query."""
+    rest = iter(values)
+    while some := list(islice(rest, size)):
+        yield some
+
+
+def _row_of(record: Record) -> dict[str, object]:
+    event = record.event
+    return {
+        "identity": record.identity,
+        "digest": record.digest,
+        "type": event.__struct_config__.tag,
+        "settlement_id": getattr(event, "settlement_id", None),
+        "institution_id": getattr(event, "institution_id", None),
+        "occurred_at_ms": event.occurred_at_ms,
+        "received_at_ms": record.received_at_ms,
+        "sender": record.sender,
+        "original": record.original,
+    }
+
+
+def _letter_row(letter: DeadLetter, at_ms: int) -> dict[str, object]:
+    what = msgspec.msgpack.encode((letter.place, letter.stage, letter.reason, letter.original))
+    return {
+        "at_ms": at_ms,
+        "place": msgspec.to_builtins(letter.place),
+        "stage": letter.stage,
+        "reason": letter.reason,
+        "detail": letter.detail,
+        "original": letter.original,
+        "content_hash": hashlib.sha256(what).hexdigest(),
+    }
+
+
+def _kept(row: DeadLetterRow) -> KeptLetter:
+    letter = msgspec.convert(
+        {
+            "original": row.original,
+            "place": msgspec.convert(row.place, Place),
+            "stage": row.stage,
+            "reason": row.reason,
+            "detail": row.detail,
+        },
+        DeadLetter,
+    )
+    return KeptLetter(letter_id=row.letter_id, at_ms=row.at_ms, letter=letter)

@@ -1,0 +1,253 @@
+"""Every table of the product's database; migrations/ brings a database to this shape."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, LargeBinary, MetaData, text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+NAMING = {
+    "ix": "ix_%(column_0_label)s",
+    "uq": "uq_%(table_name)s_%(column_0_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Table(DeclarativeBase):
+    """Base of all tables. `_ms` columns are UTC milliseconds."""
+
+    metadata = MetaData(naming_convention=NAMING)
+    # Milliseconds need 64 bits; SQLite's INTEGER has them, and only that name makes a key count by itself.
+    type_annotation_map: ClassVar[dict[type, BigInteger]] = {int: BigInteger().with_variant(Integer(), "sqlite")}
+
+
+class AcceptedEvent(Table):
+    """The accepted log: one row an event that was accepted, in order of acceptance, with its original bytes."""
+
+    __tablename__ = "accepted_event"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+    seq: Mapped[int] = mapped_column(primary_key=True)
+    identity: Mapped[str] = mapped_column(unique=True)
+    digest: Mapped[bytes] = mapped_column(LargeBinary)
+    type: Mapped[str]
+    settlement_id: Mapped[str | None] = mapped_column(index=True)
+    institution_id: Mapped[str | None]
+    occurred_at_ms: Mapped[int]
+    received_at_ms: Mapped[int]
+    sender: Mapped[str]
+    original: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class DeadLetterRow(Table):
+    """Input that was set aside, with its original bytes, place, stage and reason."""
+
+    __tablename__ = "dead_letter"
+    letter_id: Mapped[int] = mapped_column(primary_key=True)
+    at_ms: Mapped[int]
+    place: Mapped[dict[str, object]] = mapped_column(JSON)
+    stage: Mapped[str]
+    reason: Mapped[str] = mapped_column(index=True)
+    detail: Mapped[str]
+    original: Mapped[bytes] = mapped_column(LargeBinary)
+    content_hash: Mapped[str] = mapped_column(unique=True)
+
+
+class ProgressRow(Table):
+    """How far a part of the product has decided: the log up to `applied_seq`, save what waits for a time to pass."""
+
+    __tablename__ = "progress"
+    part: Mapped[str] = mapped_column(primary_key=True)
+    applied_seq: Mapped[int]
+    waiting_until_ms: Mapped[int | None]
+
+
+class FindingRow(Table):
+    """A finding as it stands; `body` is its JSON line. `revision` grows by each change, `alerted_revision` follows."""
+
+    __tablename__ = "finding"
+    __table_args__ = (
+        Index("ix_finding_order", "occurred_at_ms", "detector", "finding_id"),
+        Index(
+            "ix_finding_pending",
+            "occurred_at_ms",
+            "detector",
+            "finding_id",
+            sqlite_where=text("alerted_revision < revision"),
+            postgresql_where=text("alerted_revision < revision"),
+        ),
+    )
+    finding_id: Mapped[str] = mapped_column(primary_key=True)
+    detector: Mapped[str]
+    status: Mapped[str]
+    settlement_id: Mapped[str] = mapped_column(index=True)
+    institution_id: Mapped[str]
+    occurred_at_ms: Mapped[int]
+    severity: Mapped[str]
+    mode: Mapped[str]
+    body: Mapped[bytes] = mapped_column(LargeBinary)
+    cause: Mapped[str]
+    decided_at_ms: Mapped[int]
+    revision: Mapped[int]
+    alerted_revision: Mapped[int]
+
+
+class AlertRow(Table):
+    """What a store or an operator is shown; groups the findings of one subject at one institution in one episode.
+
+    `body` is what the centre sees: a notice's body over all facts, those a store is not told about included.
+    """
+
+    __tablename__ = "alert"
+    __table_args__ = (Index("ix_alert_order", "opened_at_ms", "alert_id"), Index("ix_alert_episode", "episode_key"))
+    alert_id: Mapped[str] = mapped_column(primary_key=True)
+    episode_key: Mapped[str]
+    institution_id: Mapped[str] = mapped_column(index=True)
+    till_id: Mapped[str]
+    detector: Mapped[str]
+    severity: Mapped[str]
+    route: Mapped[str]
+    state: Mapped[str] = mapped_column(index=True)
+    settlement_id: Mapped[str] = mapped_column(index=True)
+    opened_at_ms: Mapped[int]
+    changed_at_ms: Mapped[int]
+    last_anchor_ms: Mapped[int]
+    escalate_at_ms: Mapped[int | None] = mapped_column(index=True)
+    answer: Mapped[str | None]
+    answer_text: Mapped[str | None]
+    answered_at_ms: Mapped[int | None]
+    body: Mapped[dict[str, object]] = mapped_column(JSON, default=dict)
+
+
+class AlertFindingRow(Table):
+    """Which findings an alert groups: whether each stood when last looked at, and whether the store may be told of it.
+
+    A finding is in one alert that is not closed; in a second only if it came back or grew worse after the first closed.
+    """
+
+    __tablename__ = "alert_finding"
+    alert_id: Mapped[str] = mapped_column(ForeignKey("alert.alert_id"), primary_key=True)
+    finding_id: Mapped[str] = mapped_column(ForeignKey("finding.finding_id"), primary_key=True, index=True)
+    standing: Mapped[bool] = mapped_column(default=True)
+    to_store: Mapped[bool] = mapped_column(default=True)
+
+
+class AlertHistoryRow(Table):
+    """Every change of an alert: who, when, from which state to which, and why."""
+
+    __tablename__ = "alert_history"
+    entry_id: Mapped[int] = mapped_column(primary_key=True)
+    alert_id: Mapped[str] = mapped_column(ForeignKey("alert.alert_id"), index=True)
+    at_ms: Mapped[int]
+    actor: Mapped[str]
+    action: Mapped[str]
+    from_state: Mapped[str]
+    to_state: Mapped[str]
+    note: Mapped[str]
+
+
+class NoticeRow(Table):
+    """One delivery to a store's terminals; `notice_id` only grows, so a terminal resumes from the last it has seen."""
+
+    __tablename__ = "notice"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+    notice_id: Mapped[int] = mapped_column(primary_key=True)
+    alert_id: Mapped[str] = mapped_column(ForeignKey("alert.alert_id"), index=True)
+    institution_id: Mapped[str] = mapped_column(index=True)
+    till_id: Mapped[str]
+    kind: Mapped[str]
+    created_at_ms: Mapped[int]
+    body: Mapped[dict[str, object]] = mapped_column(JSON)
+
+
+class SnoozeRow(Table):
+    """A rule silenced for one entity, with reason and end."""
+
+    __tablename__ = "snooze"
+    snooze_id: Mapped[int] = mapped_column(primary_key=True)
+    detector: Mapped[str]
+    entity: Mapped[str]
+    reason: Mapped[str]
+    by: Mapped[str]
+    until_ms: Mapped[int]
+
+
+class StillRow(Table):
+    """One evidence picture: an encrypted file outside the database, with the sha256 of its plain bytes."""
+
+    __tablename__ = "still"
+    still_id: Mapped[str] = mapped_column(primary_key=True)
+    observation_id: Mapped[str] = mapped_column(index=True)
+    settlement_id: Mapped[str | None] = mapped_column(index=True)
+    camera_id: Mapped[str]
+    captured_at_ms: Mapped[int]
+    sha256: Mapped[str]
+    size_bytes: Mapped[int]
+
+
+class CameraStateRow(Table):
+    """The latest state of each camera: `ok` or the name of what is wrong."""
+
+    __tablename__ = "camera_state"
+    camera_id: Mapped[str] = mapped_column(primary_key=True)
+    state: Mapped[str]
+    detail: Mapped[str]
+    since_ms: Mapped[int]
+
+
+class ReferenceFaceRow(Table):
+    """An enrolled reference of one person for one engine; the embedding is encrypted, the photograph not kept."""
+
+    __tablename__ = "reference_face"
+    reference_id: Mapped[str] = mapped_column(primary_key=True)
+    person_id: Mapped[str] = mapped_column(index=True)
+    engine: Mapped[str]
+    engine_version: Mapped[str]
+    embedding: Mapped[bytes] = mapped_column(LargeBinary)
+    quality: Mapped[float]
+    consent_basis: Mapped[str]
+    enrolled_at_ms: Mapped[int]
+
+
+class AccountRow(Table):
+    """A person who may log in; `password_hash` is argon2id."""
+
+    __tablename__ = "account"
+    username: Mapped[str] = mapped_column(primary_key=True)
+    password_hash: Mapped[str]
+    role: Mapped[str]
+    created_at_ms: Mapped[int]
+
+
+class SessionRow(Table):
+    """A log-in that has not ended; only the token's sha256 is kept."""
+
+    __tablename__ = "session"
+    token_hash: Mapped[str] = mapped_column(primary_key=True)
+    username: Mapped[str] = mapped_column(ForeignKey("account.username"))
+    expires_at_ms: Mapped[int]
+
+
+class TokenRow(Table):
+    """A sender's or a terminal's token (sha256 only) and the institutions it speaks for; `["*"]` is all."""
+
+    __tablename__ = "token"
+    token_hash: Mapped[str] = mapped_column(primary_key=True)
+    kind: Mapped[str]
+    name: Mapped[str] = mapped_column(unique=True)
+    institution_ids: Mapped[list[str]] = mapped_column(JSON)
+    till_id: Mapped[str | None]
+    created_at_ms: Mapped[int]
+    revoked_at_ms: Mapped[int | None]
+
+
+class FaceViewRow(Table):
+    """One view of a picture with a face: who, when and why."""
+
+    __tablename__ = "face_view"
+    view_id: Mapped[int] = mapped_column(primary_key=True)
+    still_id: Mapped[str]
+    username: Mapped[str]
+    at_ms: Mapped[int]
+    reason: Mapped[str]

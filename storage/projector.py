@@ -1,0 +1,132 @@
+"""The one writer of findings, alerts and notices. Each call is a transaction; a kill between calls costs nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from alerts.lifecycle import Action
+from alerts.policy import Policy
+from events.findings import Finding
+from storage.alert_desk import Act, AlertChange, act_on, overdue, record_answer
+from storage.alert_projection import AlertProjection
+from storage.alert_upkeep import ACTOR
+from storage.database import Database
+from storage.findings import standing_findings, standing_json, write_changes
+from storage.models import FindingRow, SnoozeRow
+
+__all__ = ["AlertChange", "Projector"]
+
+PENDING_BATCH = 1000
+
+
+class Projector:
+    """Keeps findings and what follows from them. Safe to use from several threads."""
+
+    def __init__(self, database: Database, policy: Policy) -> None:
+        self._database = database
+        self._policy = policy
+
+    def write_findings(
+        self, raised: Sequence[Finding], withdrawn: Sequence[Finding], cause: Mapping[str, str], now_ms: int
+    ) -> None:
+        """Afterwards the findings stand as given, on the disk; an unchanged one is not touched.
+
+        Args:
+            raised: findings that stand, new or with another severity, measure or evidence.
+            withdrawn: findings that no longer hold, with status `withdrawn`.
+            cause: by finding id, why it changed; for the centre's eyes.
+            now_ms: the moment of decision, UTC ms; with it is judged whether a till is still asked.
+        """
+        if not raised and not withdrawn:
+            return
+        with self._database.session() as session:
+            write_changes(session, raised, withdrawn, cause, now_ms)
+
+    def project_alerts(self, now_ms: int) -> list[AlertChange]:
+        """Returns the alerts that changed, each with its new notice if the store is told; done again it does nothing.
+
+        Findings are taken in replay's order, `PENDING_BATCH` a transaction, and marked in the transaction that writes
+        what follows from them: killed at any moment, a later call goes on exactly where this one stopped.
+        """
+        changes: list[AlertChange] = []
+        left = self._has_pending()
+        while left:
+            with self._database.session() as session:
+                some, left = AlertProjection(session, self._policy, now_ms).run(PENDING_BATCH)
+            changes += some
+        return changes
+
+    def standing(self) -> list[Finding]:
+        """Returns all findings that are not withdrawn, in no order."""
+        return standing_findings(self._database)
+
+    def findings_json(self) -> Iterator[bytes]:
+        """Yields the JSON bytes of the findings that stand at one moment, by (occurred_at_ms, detector, finding_id)."""
+        return standing_json(self._database)
+
+    def deliver(self, alert_id: str, actor: str, now_ms: int) -> AlertChange | None:
+        """Returns the alert once a terminal has received its notice; None if that was known.
+
+        Raises: UnknownAlert.
+        """
+        return self._act(alert_id, "deliver", actor, now_ms)
+
+    def see(self, alert_id: str, actor: str, now_ms: int) -> AlertChange | None:
+        """Returns the alert once it was on a terminal's screen; None if that was known. Its deadline goes on.
+
+        Raises: UnknownAlert.
+        """
+        return self._act(alert_id, "see", actor, now_ms)
+
+    def acknowledge(self, alert_id: str, actor: str, now_ms: int) -> AlertChange | None:
+        """Returns the alert once somebody at the store took note of it, which stops its deadline; None if known.
+
+        Raises: UnknownAlert.
+        """
+        return self._act(alert_id, "acknowledge", actor, now_ms)
+
+    def answer(self, alert_id: str, actor: str, kind: str, text: str, now_ms: int) -> AlertChange:
+        """Returns the alert with the store's answer; a later answer replaces it, the history keeps both.
+
+        Raises: UnknownAlert; IllegalTransition for an alert that is closed.
+        """
+        with self._database.session() as session:
+            return record_answer(session, alert_id, kind, Act(action="answer", actor=actor, at_ms=now_ms, note=text))
+
+    def close(self, alert_id: str, actor: str, reason: str, now_ms: int) -> AlertChange | None:
+        """Returns the alert as closed, for the reason given.
+
+        Raises: UnknownAlert; IllegalTransition for one that is closed already.
+        """
+        return self._act(alert_id, "close", actor, now_ms, reason)
+
+    def escalate_overdue(self, now_ms: int) -> list[AlertChange]:
+        """Returns the alerts that nobody acknowledged in their rule's time; they are the centre's now."""
+        if not self._look(lambda session: bool(overdue(session, now_ms))):
+            return []
+        with self._database.session() as session:
+            act = Act(action="escalate", actor=ACTOR, at_ms=now_ms, note="no acknowledgement in time")
+            changes = [act_on(session, alert_id, act) for alert_id in overdue(session, now_ms)]
+        return [change for change in changes if change is not None]
+
+    def snooze(self, detector: str, entity: str, reason: str, by: str, until_ms: int) -> None:
+        """Afterwards the rule's findings about the entity (`alerts.suppression`) make no alert before `until_ms`."""
+        row = SnoozeRow(detector=detector, entity=entity, reason=reason, by=by, until_ms=until_ms)
+        with self._database.session() as session:
+            session.add(row)
+
+    def _act(self, alert_id: str, action: Action, actor: str, now_ms: int, note: str = "") -> AlertChange | None:
+        with self._database.session() as session:
+            return act_on(session, alert_id, Act(action=action, actor=actor, at_ms=now_ms, note=note))
+
+    def _has_pending(self) -> bool:
+        query = select(FindingRow.finding_id).where(FindingRow.alerted_revision < FindingRow.revision).limit(1)
+        return self._look(lambda session: session.scalar(query) is not None)
+
+    def _look(self, question: Callable[[Session], bool]) -> bool:
+        """Answers without the writers' lock, so that the pipeline's many idle calls hold nobody up."""
+        with self._database.read() as session:
+            return question(session)

@@ -1,0 +1,592 @@
+"""What pages read: alerts with their facts, pictures, evidence and history, a store's notices, the day's numbers."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from statistics import median
+
+import msgspec
+from sqlalchemy import ColumnElement, Select, func, select, tuple_
+from sqlalchemy.orm import Session
+
+from events.findings import Finding
+from storage.accounts import EVERYWHERE
+from storage.database import Database
+from storage.models import (
+    AcceptedEvent,
+    AlertFindingRow,
+    AlertHistoryRow,
+    AlertRow,
+    CameraStateRow,
+    DeadLetterRow,
+    FindingRow,
+    NoticeRow,
+    StillRow,
+)
+
+WAITING_STATES = ("open", "delivered", "seen", "escalated")
+_IDS_PER_STATEMENT = 500
+
+
+class Sentence(msgspec.Struct, frozen=True):
+    """A fact and what is asked, in one language."""
+
+    fact: str = ""
+    action: str = ""
+
+
+class Fact(msgspec.Struct, frozen=True):
+    """What one detector says of one anchor, in both languages."""
+
+    detector: str
+    severity: str = "low"
+    receipt: str = ""
+    time_ms: int = 0
+    zh: Sentence = Sentence()
+    en: Sentence = Sentence()
+
+
+class Frame(msgspec.Struct, frozen=True):
+    """The whole reminder as a sentence, in both languages."""
+
+    zh: str = ""
+    en: str = ""
+
+
+class Body(msgspec.Struct, frozen=True):
+    """What a screen shows of an alert; never names a person."""
+
+    severity: str = "low"
+    receipt: str = ""
+    time_ms: int = 0
+    facts: tuple[Fact, ...] = ()
+    frame: Frame = Frame()
+
+
+class AlertSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """An alert as a card shows it; `still_id` is the picture that shows the most of it, if any is kept."""
+
+    alert_id: str
+    institution_id: str
+    till_id: str
+    detector: str
+    severity: str
+    route: str
+    state: str
+    settlement_id: str
+    opened_at_ms: int
+    changed_at_ms: int
+    escalate_at_ms: int | None
+    answer: str | None
+    answer_text: str | None
+    answered_at_ms: int | None
+    body: Body
+    still_id: str | None
+
+
+class AlertFinding(msgspec.Struct, frozen=True, kw_only=True):
+    """A finding of an alert; `standing` is False once it was withdrawn."""
+
+    finding: Finding
+    standing: bool
+    to_store: bool
+    cause: str
+    decided_at_ms: int
+
+
+class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One change of an alert."""
+
+    entry_id: int
+    at_ms: int
+    actor: str
+    action: str
+    from_state: str
+    to_state: str
+    note: str
+
+
+class Still(msgspec.Struct, frozen=True, kw_only=True):
+    """A kept picture, without its bytes."""
+
+    still_id: str
+    observation_id: str
+    settlement_id: str | None
+    camera_id: str
+    captured_at_ms: int
+
+
+class LoggedEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """An accepted event with its original bytes."""
+
+    seq: int
+    identity: str
+    type: str
+    institution_id: str | None
+    occurred_at_ms: int
+    received_at_ms: int
+    sender: str
+    original: bytes
+
+
+class CameraState(msgspec.Struct, frozen=True, kw_only=True):
+    """How a camera is: `ok`, or the name of what is wrong."""
+
+    camera_id: str
+    state: str
+    detail: str
+    since_ms: int
+
+
+class AlertDossier(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything behind an alert. Events are what its findings cite, in time order, and what its pictures observed."""
+
+    alert: AlertSummary
+    findings: tuple[AlertFinding, ...]
+    history: tuple[HistoryEntry, ...]
+    stills: tuple[Still, ...]
+    events: tuple[LoggedEvent, ...]
+
+
+class Notice(msgspec.Struct, frozen=True, kw_only=True):
+    """One delivery to a store's terminals, with how its alert stands now.
+
+    `acknowledged` is whether somebody at the store has noted the alert since it last asked for attention.
+    """
+
+    notice_id: int
+    alert_id: str
+    institution_id: str
+    till_id: str
+    kind: str
+    created_at_ms: int
+    body: Body
+    state: str
+    answer: str | None
+    answer_text: str | None
+    answered_at_ms: int | None
+    acknowledged: bool
+
+
+class Audience(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose notices a terminal shows; without a till, those of the whole store."""
+
+    institution_ids: tuple[str, ...]
+    till_id: str | None = None
+
+
+class DayNumbers(msgspec.Struct, frozen=True, kw_only=True):
+    """What a day has brought so far; `answer_seconds` is the median from opened to answered, None without answers."""
+
+    swipes: int
+    alerts: int
+    waiting: int
+    answered: int
+    answer_seconds: float | None
+
+
+class SetAside(msgspec.Struct, frozen=True, kw_only=True):
+    """A dead letter."""
+
+    letter_id: int
+    at_ms: int
+    place: dict[str, object]
+    stage: str
+    reason: str
+    detail: str
+    original: bytes
+
+
+class Queries:
+    """The read side of one database; safe to call from any thread. Each call sees one moment."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._swipes = _SwipeCount()
+
+    def recent_alerts(
+        self, limit: int, *, before: tuple[int, str] | None = None, only_waiting: bool = False
+    ) -> list[AlertSummary]:
+        """Returns the newest alerts first; `before` is (opened_at_ms, alert_id) of the last one already shown."""
+        statement = select(AlertRow).order_by(AlertRow.opened_at_ms.desc(), AlertRow.alert_id.desc()).limit(limit)
+        if before is not None:
+            statement = statement.where(tuple_(AlertRow.opened_at_ms, AlertRow.alert_id) < before)
+        if only_waiting:
+            statement = statement.where(AlertRow.state.in_(WAITING_STATES))
+        with self._database.read() as session:
+            return _summaries(session, statement)
+
+    def alerts(self, alert_ids: Collection[str]) -> list[AlertSummary]:
+        """Returns these alerts, newest first; unknown ids are left out."""
+        wanted = sorted(alert_ids)[:_IDS_PER_STATEMENT]
+        statement = select(AlertRow).where(AlertRow.alert_id.in_(wanted))
+        with self._database.read() as session:
+            return _summaries(session, statement.order_by(AlertRow.opened_at_ms.desc(), AlertRow.alert_id.desc()))
+
+    def last_entry_id(self) -> int:
+        """Returns the id of the newest change of any alert, 0 before the first."""
+        with self._database.read() as session:
+            return session.scalar(select(func.max(AlertHistoryRow.entry_id))) or 0
+
+    def changed_after(self, entry_id: int, limit: int) -> list[tuple[int, str]]:
+        """Returns (entry_id, alert_id) of the changes after `entry_id`, oldest first."""
+        statement = (
+            select(AlertHistoryRow.entry_id, AlertHistoryRow.alert_id)
+            .where(AlertHistoryRow.entry_id > entry_id)
+            .order_by(AlertHistoryRow.entry_id)
+            .limit(limit)
+        )
+        with self._database.read() as session:
+            return [(row.entry_id, row.alert_id) for row in session.execute(statement)]
+
+    def dossier(self, alert_id: str) -> AlertDossier | None:
+        """Returns everything behind an alert, or None when there is no such alert."""
+        with self._database.read() as session:
+            found = _summaries(session, select(AlertRow).where(AlertRow.alert_id == alert_id))
+            if not found:
+                return None
+            findings = _findings_of(session, [alert_id])[alert_id]
+            cited = {each for one in findings for each in one.finding.evidence}
+            stills = _stills_of(session, {found[0].settlement_id, *cited})
+            observed = {still.observation_id for still in stills}
+            return AlertDossier(
+                alert=found[0],
+                findings=tuple(findings),
+                history=tuple(_history_of(session, alert_id)),
+                stills=tuple(stills),
+                events=tuple(_events_of(session, cited | observed | {found[0].settlement_id})),
+            )
+
+    def still(self, still_id: str) -> tuple[Still, LoggedEvent | None] | None:
+        """Returns a picture and the observation it shows, or None when no picture has this id."""
+        with self._database.read() as session:
+            row = session.get(StillRow, still_id)
+            if row is None:
+                return None
+            observed = _events_of(session, {row.observation_id})
+            return _still(row), next((one for one in observed if one.type == "face_observed"), None)
+
+    def waiting_by_institution(self) -> dict[str, dict[str, int]]:
+        """Returns, for each institution, how many alerts wait for an answer, by severity."""
+        statement = (
+            select(AlertRow.institution_id, AlertRow.severity, func.count())
+            .where(AlertRow.state.in_(WAITING_STATES))
+            .group_by(AlertRow.institution_id, AlertRow.severity)
+        )
+        counts: dict[str, dict[str, int]] = {}
+        with self._database.read() as session:
+            for institution_id, severity, count in session.execute(statement):
+                counts.setdefault(institution_id, {})[severity] = count
+        return counts
+
+    def camera_states(self) -> dict[str, CameraState]:
+        """Returns the latest known state of each camera by its id."""
+        with self._database.read() as session:
+            return {
+                row.camera_id: CameraState(
+                    camera_id=row.camera_id, state=row.state, detail=row.detail, since_ms=row.since_ms
+                )
+                for row in session.scalars(select(CameraStateRow))
+            }
+
+    def numbers(self, since_ms: int) -> DayNumbers:
+        """Returns the numbers of the day that began at `since_ms`."""
+        with self._database.read() as session:
+            swipes = self._swipes.since(session, since_ms)
+            rows = session.execute(
+                select(AlertRow.state, AlertRow.opened_at_ms, AlertRow.answered_at_ms).where(
+                    AlertRow.opened_at_ms >= since_ms
+                )
+            ).all()
+        took_ms = [row.answered_at_ms - row.opened_at_ms for row in rows if row.answered_at_ms is not None]
+        return DayNumbers(
+            swipes=swipes,
+            alerts=len(rows),
+            waiting=sum(row.state in WAITING_STATES for row in rows),
+            answered=len(took_ms),
+            answer_seconds=median(took_ms) / 1000 if took_ms else None,
+        )
+
+    def notices_after(self, audience: Audience, notice_id: int, limit: int) -> list[Notice]:
+        """Returns the audience's notices after `notice_id`, oldest first."""
+        statement = (
+            _notices_for(audience).where(NoticeRow.notice_id > notice_id).order_by(NoticeRow.notice_id).limit(limit)
+        )
+        with self._database.read() as session:
+            return _notices(session, statement)
+
+    def notices_since(self, audience: Audience, since_ms: int) -> list[Notice]:
+        """Returns, newest first, the latest notice of each alert told since then or still waiting for an answer."""
+        latest = (
+            select(func.max(NoticeRow.notice_id))
+            .where(*_addressed_to(audience))
+            .group_by(NoticeRow.alert_id)
+            .scalar_subquery()
+        )
+        statement = (
+            _notices_for(audience)
+            .where(NoticeRow.notice_id.in_(latest))
+            .where((NoticeRow.created_at_ms >= since_ms) | AlertRow.state.in_(WAITING_STATES))
+            .order_by(AlertRow.opened_at_ms.desc(), NoticeRow.notice_id.desc())
+        )
+        with self._database.read() as session:
+            return _notices(session, statement)
+
+    def last_notice_id(self, audience: Audience, before_ms: int | None = None) -> int:
+        """Returns the id of the audience's newest notice (of those created before a moment), 0 without any."""
+        statement = select(func.max(NoticeRow.notice_id)).where(*_addressed_to(audience))
+        if before_ms is not None:
+            statement = statement.where(NoticeRow.created_at_ms < before_ms)
+        with self._database.read() as session:
+            return session.scalar(statement) or 0
+
+    def told_alert(self, audience: Audience, alert_id: str) -> Notice | None:
+        """Returns the latest notice of an alert that the audience was told of, or None."""
+        statement = _notices_for(audience).where(NoticeRow.alert_id == alert_id)
+        with self._database.read() as session:
+            return next(iter(_notices(session, statement.order_by(NoticeRow.notice_id.desc()).limit(1))), None)
+
+    def dead_letters(self, limit: int, before: int | None = None) -> list[SetAside]:
+        """Returns the newest dead letters first; `before` is the letter_id of the last one already shown."""
+        statement = select(DeadLetterRow).order_by(DeadLetterRow.letter_id.desc()).limit(limit)
+        if before is not None:
+            statement = statement.where(DeadLetterRow.letter_id < before)
+        with self._database.read() as session:
+            return [_set_aside(row) for row in session.scalars(statement)]
+
+    def dead_letter_count(self) -> int:
+        """Returns how many dead letters there are."""
+        with self._database.read() as session:
+            return session.scalar(select(func.count()).select_from(DeadLetterRow)) or 0
+
+    def is_there(self) -> bool:
+        """Returns True; raises when the database does not answer."""
+        with self._database.read() as session:
+            return session.scalar(select(1)) == 1
+
+
+class _SwipeCount:
+    """Counts a day's swipes without reading a row of the log twice: what came before `seq` is in `count`."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._since_ms = -1
+        self._seq = 0
+        self._count = 0
+
+    def since(self, session: Session, since_ms: int) -> int:
+        """Returns how many swipes of the log, received since then, happened since then."""
+        with self._lock:
+            if since_ms != self._since_ms:
+                self._since_ms, self._count = since_ms, 0
+                self._seq = _last_seq_before(session, since_ms)
+            newest = session.scalar(select(func.max(AcceptedEvent.seq))) or 0
+            if newest > self._seq:
+                self._count += _count_swipes(session, self._seq, newest, since_ms)
+                self._seq = newest
+            return self._count
+
+
+def _last_seq_before(session: Session, since_ms: int) -> int:
+    """Returns the seq after which everything was received since then: the log is in order of reception."""
+    low, high = 0, session.scalar(select(func.max(AcceptedEvent.seq))) or 0
+    while low < high:
+        middle = (low + high + 1) // 2
+        received_at_ms = session.scalar(
+            select(AcceptedEvent.received_at_ms).where(AcceptedEvent.seq >= middle).order_by(AcceptedEvent.seq).limit(1)
+        )
+        if received_at_ms is not None and received_at_ms < since_ms:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def _count_swipes(session: Session, after_seq: int, to_seq: int, since_ms: int) -> int:
+    statement = (
+        select(func.count())
+        .select_from(AcceptedEvent)
+        .where(AcceptedEvent.seq > after_seq, AcceptedEvent.seq <= to_seq)
+        .where(AcceptedEvent.type == "swipe", AcceptedEvent.occurred_at_ms >= since_ms)
+    )
+    return session.scalar(statement) or 0
+
+
+def _summaries(session: Session, statement: Select[AlertRow]) -> list[AlertSummary]:
+    rows = list(session.scalars(statement))
+    findings = _findings_of(session, [row.alert_id for row in rows])
+    stills: dict[str | None, list[Still]] = {}
+    for still in _stills_of(session, {row.settlement_id for row in rows}):
+        stills.setdefault(still.settlement_id, []).append(still)
+    return [_summary(row, findings[row.alert_id], stills.get(row.settlement_id, [])) for row in rows]
+
+
+def _summary(row: AlertRow, findings: Sequence[AlertFinding], stills: Sequence[Still]) -> AlertSummary:
+    body = msgspec.convert(row.body, Body)
+    cited = {each for one in findings for each in one.finding.evidence}
+    return AlertSummary(
+        alert_id=row.alert_id,
+        institution_id=row.institution_id,
+        till_id=row.till_id,
+        detector=row.detector,
+        severity=row.severity,
+        route=row.route,
+        state=row.state,
+        settlement_id=row.settlement_id,
+        opened_at_ms=row.opened_at_ms,
+        changed_at_ms=row.changed_at_ms,
+        escalate_at_ms=row.escalate_at_ms,
+        answer=row.answer,
+        answer_text=row.answer_text,
+        answered_at_ms=row.answered_at_ms,
+        body=body,
+        still_id=_telling_still(stills, cited, body.time_ms),
+    )
+
+
+def _telling_still(stills: Sequence[Still], cited: Collection[str], time_ms: int) -> str | None:
+    """Returns the picture of an observation that was counted, else the one nearest to the swipe."""
+    if not stills:
+        return None
+    return min(
+        stills, key=lambda s: (s.observation_id not in cited, abs(s.captured_at_ms - time_ms), s.still_id)
+    ).still_id
+
+
+def _findings_of(session: Session, alert_ids: Sequence[str]) -> Mapping[str, list[AlertFinding]]:
+    found: dict[str, list[AlertFinding]] = {alert_id: [] for alert_id in alert_ids}
+    statement = (
+        select(AlertFindingRow, FindingRow)
+        .join(FindingRow, FindingRow.finding_id == AlertFindingRow.finding_id)
+        .where(AlertFindingRow.alert_id.in_(alert_ids))
+        .order_by(FindingRow.occurred_at_ms.desc(), FindingRow.detector, FindingRow.finding_id)
+    )
+    for link, row in session.execute(statement):
+        found[link.alert_id].append(
+            AlertFinding(
+                finding=msgspec.json.decode(row.body, type=Finding),
+                standing=link.standing,
+                to_store=link.to_store,
+                cause=row.cause,
+                decided_at_ms=row.decided_at_ms,
+            )
+        )
+    return found
+
+
+def _history_of(session: Session, alert_id: str) -> Iterable[HistoryEntry]:
+    statement = select(AlertHistoryRow).where(AlertHistoryRow.alert_id == alert_id).order_by(AlertHistoryRow.entry_id)
+    for row in session.scalars(statement):
+        yield HistoryEntry(
+            entry_id=row.entry_id,
+            at_ms=row.at_ms,
+            actor=row.actor,
+            action=row.action,
+            from_state=row.from_state,
+            to_state=row.to_state,
+            note=row.note,
+        )
+
+
+def _stills_of(session: Session, settlement_or_observation_ids: Collection[str]) -> list[Still]:
+    wanted = sorted(settlement_or_observation_ids)[:_IDS_PER_STATEMENT]
+    statement = select(StillRow).where(StillRow.settlement_id.in_(wanted) | StillRow.observation_id.in_(wanted))
+    rows = session.scalars(statement.order_by(StillRow.captured_at_ms, StillRow.still_id))
+    return [_still(row) for row in rows]
+
+
+def _still(row: StillRow) -> Still:
+    return Still(
+        still_id=row.still_id,
+        observation_id=row.observation_id,
+        settlement_id=row.settlement_id,
+        camera_id=row.camera_id,
+        captured_at_ms=row.captured_at_ms,
+    )
+
+
+def _events_of(session: Session, ids: Collection[str]) -> list[LoggedEvent]:
+    """Returns the accepted events that findings cite by these ids, in time order: swipes by settlement, others by event."""
+    wanted = sorted(ids)[:_IDS_PER_STATEMENT]
+    cited_types = ("swipe", "face_observed", "stock_movement", "account_injection", "visitor_correction")
+    identities = [f"{kind}\x00{one}" for one in wanted for kind in cited_types]
+    statement = select(AcceptedEvent).where(AcceptedEvent.identity.in_(identities))
+    rows = session.scalars(statement.order_by(AcceptedEvent.occurred_at_ms, AcceptedEvent.identity))
+    return [
+        LoggedEvent(
+            seq=row.seq,
+            identity=row.identity.partition("\x00")[2],
+            type=row.type,
+            institution_id=row.institution_id,
+            occurred_at_ms=row.occurred_at_ms,
+            received_at_ms=row.received_at_ms,
+            sender=row.sender,
+            original=row.original,
+        )
+        for row in rows
+    ]
+
+
+def _notices_for(audience: Audience) -> Select[NoticeRow, AlertRow]:
+    return (
+        select(NoticeRow, AlertRow)
+        .join(AlertRow, AlertRow.alert_id == NoticeRow.alert_id)
+        .where(*_addressed_to(audience))
+    )
+
+
+def _addressed_to(audience: Audience) -> list[ColumnElement[bool]]:
+    clauses: list[ColumnElement[bool]] = []
+    if EVERYWHERE not in audience.institution_ids:
+        clauses.append(NoticeRow.institution_id.in_(audience.institution_ids))
+    if audience.till_id is not None:
+        clauses.append(NoticeRow.till_id.in_((audience.till_id, "")))
+    return clauses
+
+
+def _notices(session: Session, statement: Select[NoticeRow, AlertRow]) -> list[Notice]:
+    rows = list(session.execute(statement))
+    noted = _acknowledged(session, {alert.alert_id for _, alert in rows})
+    return [_notice(notice, alert, acknowledged=alert.alert_id in noted) for notice, alert in rows]
+
+
+def _acknowledged(session: Session, alert_ids: Collection[str]) -> set[str]:
+    """Returns the alerts that a person has noted or answered since they last asked for attention."""
+    asked_or_noted = ("renew", "acknowledge", "answer")
+    statement = (
+        select(AlertHistoryRow.alert_id, AlertHistoryRow.action)
+        .where(AlertHistoryRow.alert_id.in_(alert_ids), AlertHistoryRow.action.in_(asked_or_noted))
+        .order_by(AlertHistoryRow.entry_id)
+    )
+    last = {row.alert_id: row.action for row in session.execute(statement)}
+    return {alert_id for alert_id, action in last.items() if action != "renew"}
+
+
+def _notice(row: NoticeRow, alert: AlertRow, *, acknowledged: bool) -> Notice:
+    return Notice(
+        notice_id=row.notice_id,
+        alert_id=row.alert_id,
+        institution_id=row.institution_id,
+        till_id=row.till_id,
+        kind=row.kind,
+        created_at_ms=row.created_at_ms,
+        body=msgspec.convert(row.body, Body),
+        state=alert.state,
+        answer=alert.answer,
+        answer_text=alert.answer_text,
+        answered_at_ms=alert.answered_at_ms,
+        acknowledged=acknowledged,
+    )
+
+
+def _set_aside(row: DeadLetterRow) -> SetAside:
+    return SetAside(
+        letter_id=row.letter_id,
+        at_ms=row.at_ms,
+        place=row.place,
+        stage=row.stage,
+        reason=row.reason,
+        detail=row.detail,
+        original=row.original,
+    )

@@ -1,0 +1,1 @@
+"""From accepted events to findings: replay of files, and the embedded product's pipeline."""

@@ -1,0 +1,320 @@
+"""The embedded pipeline: one thread takes requests, makes them durable, answers, judges and writes what changed.
+
+    request → stage 0 → accepted log (on disk) → answer → engine → findings → alerts → listener
+
+Everything after the log can be made again from it: at its start the pipeline judges the whole log and writes whatever
+the database lacks, so a kill at any point costs nothing but time.
+"""
+
+from __future__ import annotations
+
+import queue
+import random
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Literal, Protocol, TypeVar
+
+import msgspec
+import structlog
+
+from detectors.catalogue import Ruleset
+from events.codec import decode_event
+from events.dead_letters import DeadLetter, InvalidEvent, Place
+from events.errors import InvariantError, TransientError
+from events.findings import Finding
+from events.identity import identity_of
+from events.types import AnyEvent, Reversal
+from storage.database import Database
+from storage.log import AcceptedLog, Record
+from storage.progress import Progress
+from storage.projector import AlertChange, Projector
+from streams.acceptance import Accepted, Outcome, decide, reversal_mismatch
+from streams.engine import Engine
+
+Step = Literal["appended", "synced", "evaluated", "findings_written", "alerts_written"]
+"""The points between which the process may die; tests end it at each."""
+
+WRITE_ATTEMPTS = 8
+LONGEST_PAUSE_S = 2.0
+
+_log = structlog.get_logger()
+
+
+_Result = TypeVar("_Result")
+
+
+class PipelineBusy(TransientError):
+    """More events are waiting than the queue may hold; nothing of the request was taken."""
+
+
+class PipelineStopped(TransientError):
+    """The pipeline is starting, stopping or has failed; nothing of the request was taken."""
+
+
+class Listener(Protocol):
+    """Who is told, on the pipeline's thread, what has become durable. Must not block."""
+
+    def accepted(self, events: Sequence[AnyEvent]) -> None:
+        """These events are on disk and about to be judged."""
+        ...
+
+    def alerts_changed(self, changes: Sequence[AlertChange]) -> None:
+        """These alerts were opened or changed."""
+        ...
+
+    def failed(self, reason: str) -> None:
+        """The pipeline has given up; the process must end, so that its supervisor starts it anew."""
+        ...
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """Bounds of the queue in events, and how often waiting decisions are looked at."""
+
+    queue_events: int = 20_000
+    batch_events: int = 2_000
+    tick_ms: int = 500
+
+
+class _Request(msgspec.Struct, frozen=True):
+    sender: str
+    originals: Sequence[bytes]
+    answer: Future[list[Outcome]]
+
+
+class Pipeline:
+    """One thread from requests to alerts. `submit` may be called from any thread."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        projector: Projector,
+        ruleset: Ruleset,
+        listener: Listener,
+        clock_ms: Callable[[], int],
+        limits: Limits | None = None,
+        on_step: Callable[[Step], None] = lambda _step: None,
+    ) -> None:
+        self._database, self._projector, self._listener = database, projector, listener
+        self._log = AcceptedLog(database)
+        self._engine = Engine(ruleset)
+        self._clock_ms, self._limits, self._on_step = clock_ms, limits or Limits(), on_step
+        self._requests: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
+        self._progress = Progress(database)
+        self._applied_seq = 0
+        self._waiting_events = 0
+        self._lock = threading.Lock()
+        self._state: Literal["starting", "running", "stopped"] = "starting"
+        self._thread = threading.Thread(target=self._run, name="pipeline", daemon=True)
+
+    def start(self) -> None:
+        """The pipeline reads its log and then takes requests; `is_ready` says when."""
+        self._thread.start()
+
+    def is_ready(self) -> bool:
+        """Returns whether requests are taken."""
+        return self._state == "running"
+
+    def stop(self) -> None:
+        """What was submitted is finished; then the thread ends."""
+        self._requests.put(None)
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def submit(self, sender: str, originals: Sequence[bytes]) -> Future[list[Outcome]]:
+        """Returns the future of one outcome per event, in order, done once they are on disk.
+
+        Raises: PipelineStopped, PipelineBusy: nothing was taken.
+        """
+        if self._state != "running":
+            raise PipelineStopped(f"the pipeline is {self._state}")
+        with self._lock:
+            if self._waiting_events and self._waiting_events + len(originals) > self._limits.queue_events:
+                raise PipelineBusy(f"{self._waiting_events} events are waiting")
+            self._waiting_events += len(originals)
+        request = _Request(sender, originals, Future())
+        self._requests.put(request)
+        return request.answer
+
+    def _run(self) -> None:
+        try:
+            self._recover()
+            self._state = "running"
+            while self._turn():
+                pass
+        except Exception as error:  # noqa: BLE001 - the thread's boundary: it is said, and the process ends
+            _log.exception("pipeline.failed")
+            self._listener.failed(str(error))
+        finally:
+            self._state = "stopped"
+            self._refuse_waiting()
+
+    def _recover(self) -> None:
+        """Judges the whole log and brings findings and alerts to what it says."""
+        started = time.monotonic()
+        changes = self._engine.apply(self._logged_events(), self._clock_ms())
+        self._set_aside_mismatched(changes.mismatched)
+        computed = {finding.finding_id: finding for finding in self._engine.standing()}
+        stored = {finding.finding_id: finding for finding in self._projector.standing()}
+        self._write(
+            raised=[finding for name, finding in computed.items() if stored.get(name) != finding],
+            withdrawn=[_withdrawn(finding) for name, finding in stored.items() if name not in computed],
+            causes=changes.causes,
+        )
+        seconds = round(time.monotonic() - started, 3)
+        _log.info("pipeline.recovered", findings=len(computed), seconds=seconds)
+
+    def _logged_events(self) -> list[AnyEvent]:
+        events = []
+        for logged in self._log.read():
+            event = decode_event(logged.original)
+            if isinstance(event, InvalidEvent):
+                raise InvariantError(f"the accepted log holds a bad event at {logged.seq}: {event.reason}")
+            events.append(event)
+            self._applied_seq = logged.seq
+        return events
+
+    def _turn(self) -> bool:
+        """Handles what is waiting, or the passing of time; returns False when it is time to end."""
+        requests, ends = self._take_requests()
+        events = self._accept(requests) if requests else []
+        if events:
+            self._listener.accepted(events)
+        changes = self._engine.apply(events, self._clock_ms())
+        self._on_step("evaluated")
+        self._set_aside_mismatched(changes.mismatched)
+        self._write(raised=changes.raised, withdrawn=changes.withdrawn, causes=changes.causes)
+        return not ends
+
+    def _take_requests(self) -> tuple[list[_Request], bool]:
+        """Returns the waiting requests up to a batch (waiting for one at most a tick), and whether to end."""
+        requests: list[_Request] = []
+        size = 0
+        while size < self._limits.batch_events:
+            try:
+                request = self._requests.get(
+                    timeout=None if requests else self._limits.tick_ms / 1000, block=not requests
+                )
+            except queue.Empty:
+                break
+            if request is None:
+                return requests, True
+            size += len(request.originals)
+            if request.answer.set_running_or_notify_cancel():
+                requests.append(request)
+        with self._lock:
+            self._waiting_events -= size
+        return requests, False
+
+    def _accept(self, requests: Sequence[_Request]) -> list[AnyEvent]:
+        """Makes the requests durable and answers them; returns the new events."""
+        now_ms = self._clock_ms()
+        senders = [request.sender for request in requests for _ in request.originals]
+        offers = [
+            (original, Place(sender=request.sender, index=index))
+            for request in requests
+            for index, original in enumerate(request.originals)
+        ]
+        try:
+            outcomes = decide(offers, self._log, now_ms)
+            self._append(outcomes, senders, now_ms)
+        except TransientError as error:
+            _answer_failed(requests, error)
+            return []
+        except BaseException:
+            _answer_failed(requests, PipelineStopped("the pipeline has failed"))
+            raise
+        self._on_step("synced")
+        _answer(requests, outcomes)
+        return [outcome.event for outcome in outcomes if isinstance(outcome, Accepted)]
+
+    def _append(self, outcomes: Sequence[Outcome], senders: Sequence[str], now_ms: int) -> None:
+        """Writes accepted events and dead letters in one transaction, on disk when it returns."""
+        records = [
+            Record(
+                event=outcome.event,
+                identity=outcome.identity,
+                digest=outcome.digest,
+                received_at_ms=now_ms,
+                sender=sender,
+                original=outcome.original,
+            )
+            for outcome, sender in zip(outcomes, senders, strict=True)
+            if isinstance(outcome, Accepted)
+        ]
+        with self._database.session() as session:
+            seqs = self._log.append(session, records)
+            self._log.set_aside(session, [letter for letter in outcomes if isinstance(letter, DeadLetter)], now_ms)
+            self._on_step("appended")
+        self._applied_seq = max(seqs, default=self._applied_seq)
+
+    def _set_aside_mismatched(self, mismatched: Sequence[Reversal]) -> None:
+        """Lists reversals that fit no swipe of theirs among the dead letters, by their place in the accepted log."""
+        if not mismatched:
+            return
+        logged = self._log.logged(identity_of(reversal) for reversal in mismatched)
+        letters = [
+            reversal_mismatch(event.original, Place(topic="accepted", offset=event.seq)) for event in logged.values()
+        ]
+        self._retry(lambda: self._keep_letters(letters))
+
+    def _keep_letters(self, letters: Sequence[DeadLetter]) -> None:
+        with self._database.session() as session:
+            self._log.set_aside(session, letters, self._clock_ms())
+
+    def _write(self, *, raised: Sequence[Finding], withdrawn: Sequence[Finding], causes: dict[str, str]) -> None:
+        """Writes findings, then alerts, and tells the listener; alerts left over by a kill are made here too."""
+        now_ms = self._clock_ms()
+        if raised or withdrawn:
+            self._retry(lambda: self._projector.write_findings(raised, withdrawn, causes, now_ms))
+            self._on_step("findings_written")
+        changes = self._retry(lambda: self._projector.project_alerts(now_ms))
+        changes += self._retry(lambda: self._projector.escalate_overdue(now_ms))
+        if changes:
+            self._on_step("alerts_written")
+            self._listener.alerts_changed(changes)
+        self._retry(self._say_progress)
+
+    def _say_progress(self) -> None:
+        self._progress.put(self._applied_seq, self._engine.waiting_until_ms())
+
+    @staticmethod
+    def _retry(write: Callable[[], _Result]) -> _Result:
+        """Returns what a write returns, tried again with growing pauses while the database is away.
+
+        Raises: the last TransientError; the process ends then and its successor recovers from the log.
+        """
+        for attempt in range(WRITE_ATTEMPTS):
+            try:
+                return write()
+            except TransientError as error:
+                if attempt == WRITE_ATTEMPTS - 1:
+                    raise
+                _log.warning("database.unavailable", attempt=attempt, error=str(error))
+                time.sleep(min(LONGEST_PAUSE_S, 0.05 * 2**attempt) * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
+        raise InvariantError("a write was neither made nor refused")
+
+    def _refuse_waiting(self) -> None:
+        while not self._requests.empty():
+            request = self._requests.get()
+            if request is not None:
+                request.answer.set_exception(PipelineStopped("the pipeline has stopped"))
+
+
+def _withdrawn(finding: Finding) -> Finding:
+    return msgspec.structs.replace(finding, status="withdrawn")
+
+
+def _answer(requests: Sequence[_Request], outcomes: Sequence[Outcome]) -> None:
+    first = 0
+    for request in requests:
+        last = first + len(request.originals)
+        request.answer.set_result(list(outcomes[first:last]))
+        first = last
+
+
+def _answer_failed(requests: Sequence[_Request], error: TransientError) -> None:
+    for request in requests:
+        request.answer.set_exception(error)

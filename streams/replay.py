@@ -1,0 +1,205 @@
+"""Files in, the findings that stand out: whole (one slab) or in batches (the live engine). Both give the same."""
+
+from __future__ import annotations
+
+import gzip
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+
+from detectors.catalogue import Ruleset, judge
+from detectors.slab import END_OF_TIME_MS, Slab, SlabBuilder
+from events.dead_letters import DeadLetter, Place
+from events.errors import ConfigError
+from events.findings import Finding, replay_order
+from events.identity import identity_of
+from events.types import (
+    AgentRegistration,
+    AnyEvent,
+    FaceObserved,
+    Institution,
+    Person,
+    Reversal,
+    Swipe,
+    VisitorCorrection,
+)
+from streams.acceptance import Accepted, RememberedDigests, decide, reversal_mismatch
+from streams.engine import Changes, Engine
+from streams.history import keep_latest_correction
+
+CHUNK_LINES = 20_000
+
+Offer = tuple[bytes, Place]
+_Item = TypeVar("_Item")
+
+
+@dataclass(slots=True)
+class ReplayResult:
+    """What a replay found: findings in replay's order, dead letters in order of the input, and how much was read."""
+
+    findings: list[Finding] = field(default_factory=list)
+    dead_letters: list[DeadLetter] = field(default_factory=list)
+    lines: int = 0
+    accepted: int = 0
+    duplicates: int = 0
+
+
+def read_lines(path: Path, progress: Callable[[int], None] | None = None) -> Iterator[Offer]:
+    """Yields every line of a .jsonl or .jsonl.gz file that is not blank, with its place.
+
+    Args: `progress` is told how many bytes of the file have been read since the last call.
+    Raises: ConfigError when the file cannot be read.
+    """
+    told = 0
+    try:
+        with path.open("rb") as file, _unpacked(file, path) as lines:
+            for number, line in enumerate(lines, start=1):
+                if progress is not None and number % CHUNK_LINES == 0:
+                    progress(file.tell() - told)
+                    told = file.tell()
+                stripped = line.strip()
+                if stripped:
+                    yield stripped, Place(file=str(path), line=number)
+    except (OSError, EOFError) as error:
+        raise ConfigError(str(path), "FILE", str(path), f"cannot be read: {error}") from error
+
+
+def _unpacked(file: BinaryIO, path: Path) -> AbstractContextManager[Iterable[bytes]]:
+    return gzip.GzipFile(fileobj=file) if path.suffix == ".gz" else nullcontext(file)
+
+
+def replay(
+    offers: Iterable[Offer],
+    ruleset: Ruleset,
+    *,
+    batch: int | None = None,
+    on_changes: Callable[[Changes], None] | None = None,
+) -> ReplayResult:
+    """Returns the findings that stand after all offers; at the end of the input all waiting is over.
+
+    Args:
+        offers: original bytes with their places, in order of arrival.
+        ruleset: the rules that judge.
+        batch: accept and judge this many offers at a time, as the live product does; None judges once at the end.
+        on_changes: is told what each batch changed (only with `batch`).
+    """
+    return _replay_whole(offers, ruleset) if batch is None else _replay_batches(offers, ruleset, batch, on_changes)
+
+
+class _Intake:
+    """Stage 0 over chunks of offers; remembers where reversals came from, in case they fit no swipe."""
+
+    def __init__(self, result: ReplayResult) -> None:
+        self.result = result
+        self._known = RememberedDigests()
+        self._reversals: dict[str, tuple[Accepted, Place]] = {}
+
+    def accept(self, chunk: Sequence[Offer]) -> list[AnyEvent]:
+        """Returns the new events of a chunk; the rest is counted or set aside."""
+        events = []
+        for (_, place), outcome in zip(chunk, decide(chunk, self._known, None), strict=True):
+            if isinstance(outcome, Accepted):
+                self._known.remember(outcome)
+                events.append(outcome.event)
+                if isinstance(outcome.event, Reversal):
+                    self._reversals[outcome.identity] = (outcome, place)
+            elif isinstance(outcome, DeadLetter):
+                self.result.dead_letters.append(outcome)
+            else:
+                self.result.duplicates += 1
+        self.result.lines += len(chunk)
+        self.result.accepted += len(events)
+        return events
+
+    def set_aside(self, mismatched: Iterable[Reversal]) -> None:
+        """Sets accepted reversals aside that name another institution or person than their swipe."""
+        for reversal in mismatched:
+            accepted, place = self._reversals[identity_of(reversal)]
+            self.result.dead_letters.append(reversal_mismatch(accepted.original, place))
+
+
+def _replay_batches(
+    offers: Iterable[Offer], ruleset: Ruleset, batch: int, on_changes: Callable[[Changes], None] | None
+) -> ReplayResult:
+    result = ReplayResult()
+    intake, engine = _Intake(result), Engine(ruleset)
+    latest_ms = 0
+    for chunk in _chunks(offers, batch):
+        events = intake.accept(chunk)
+        latest_ms = max([latest_ms, *(event.occurred_at_ms for event in events)])
+        _apply(engine, events, latest_ms, intake, on_changes)
+    _apply(engine, [], END_OF_TIME_MS, intake, on_changes)
+    result.findings = sorted(engine.standing(), key=replay_order)
+    return result
+
+
+def _apply(
+    engine: Engine,
+    events: list[AnyEvent],
+    watermark_ms: int,
+    intake: _Intake,
+    on_changes: Callable[[Changes], None] | None,
+) -> None:
+    changes = engine.apply(events, watermark_ms)
+    intake.set_aside(changes.mismatched)
+    if on_changes is not None:
+        on_changes(changes)
+
+
+def _replay_whole(offers: Iterable[Offer], ruleset: Ruleset) -> ReplayResult:
+    result = ReplayResult()
+    intake, events = _Intake(result), _WholeInput()
+    for chunk in _chunks(offers, CHUNK_LINES):
+        events.add(intake.accept(chunk))
+    slab, mismatched = events.slab()
+    intake.set_aside(mismatched)
+    result.findings = sorted(judge(slab, ruleset), key=replay_order)
+    return result
+
+
+class _WholeInput:
+    """Gathers all accepted events into one slab; swipes and observations are columns at once."""
+
+    def __init__(self) -> None:
+        self._builder = SlabBuilder()
+        self._reversals: dict[str, list[Reversal]] = defaultdict(list)
+        self._corrections: dict[tuple[str, int], VisitorCorrection] = {}
+
+    def add(self, events: Sequence[AnyEvent]) -> None:
+        """Adds accepted events."""
+        self._builder.add_swipes([event for event in events if isinstance(event, Swipe)])
+        self._builder.add_observations([event for event in events if isinstance(event, FaceObserved)])
+        self._builder.add_references(
+            (event for event in events if isinstance(event, Person)),
+            (event for event in events if isinstance(event, Institution)),
+            (event for event in events if isinstance(event, AgentRegistration)),
+        )
+        for event in events:
+            if isinstance(event, Reversal):
+                self._reversals[event.settlement_id].append(event)
+            elif isinstance(event, VisitorCorrection):
+                keep_latest_correction(self._corrections, event)
+
+    def slab(self) -> tuple[Slab, list[Reversal]]:
+        """Returns the slab of the standing swipes, and the reversals that fit no swipe of theirs."""
+        owners = self._builder.owners_of(self._reversals)
+        reversed_ids, mismatched = set(), []
+        for settlement_id, (institution_id, person_id) in owners.items():
+            for reversal in self._reversals[settlement_id]:
+                if (reversal.institution_id, reversal.person_id) == (institution_id, person_id):
+                    reversed_ids.add(settlement_id)
+                else:
+                    mismatched.append(reversal)
+        corrections = {key: correction.visitor_id for key, correction in self._corrections.items()}
+        slab = self._builder.build(reversed_ids=reversed_ids, corrections=corrections, watermark_ms=END_OF_TIME_MS)
+        return slab, mismatched
+
+
+def _chunks(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
+    iterator = iter(items)
+    while chunk := list(islice(iterator, size)):
+        yield chunk

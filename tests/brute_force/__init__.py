@@ -1,0 +1,8 @@
+"""An independent, naive reading of docs/contract.md, sections 1 to 4; it imports nothing of the product."""
+
+from __future__ import annotations
+
+from tests.brute_force.acceptance import accept
+from tests.brute_force.rules import DEFAULTS, findings
+
+__all__ = ["DEFAULTS", "accept", "findings"]

@@ -1,0 +1,265 @@
+"""The camera worker's desk: swipes come in, pictures are looked at in the right order, observations go out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+import numpy as np
+import structlog
+
+from video.camera import Camera, Sample
+from video.engine import Embedding, FaceEngine, Thresholds, similarity, unit
+from video.messages import FromWorker, Observed, SwipeSeen
+from video.observation import CustomerFace, Observation, Provenance, observe, observe_nothing
+from video.reading import PictureReader, Reading
+from video.settings import VideoSettings
+from video.still import marked_still
+from video.visitors import VisitorIndex
+from video.watch import Conclusion, SwipeWatch
+
+_LOG = structlog.get_logger(__name__)
+
+GRACE_MS = 1_500
+"""So long after a window's end its last pictures are waited for; then the camera is taken for away."""
+LEAST_VISITOR_QUALITY = 0.4
+
+
+@dataclass(frozen=True, kw_only=True)
+class SecondOpinion:
+    """The second engine, opened when it is first needed, and its name and version for the record."""
+
+    name: str
+    open: Callable[[], FaceEngine]
+
+
+@dataclass
+class _Watching:
+    """A swipe watched by one camera, and the pictures of which a still was kept."""
+
+    watch: SwipeWatch
+    camera: Camera
+    stills: set[int] = field(default_factory=set)
+
+
+class Desk:
+    """Does one piece of work at a time: first verdicts before second looks, second opinions last."""
+
+    def __init__(
+        self,
+        settings: VideoSettings,
+        cameras: Sequence[Camera],
+        engine: FaceEngine,
+        visitors: VisitorIndex,
+        *,
+        send: Callable[[FromWorker], None],
+        second: SecondOpinion | None = None,
+    ) -> None:
+        """Nothing is watched yet. Args: send takes each message for the product."""
+        self._settings, self._cameras, self._engine, self._visitors = settings, tuple(cameras), engine, visitors
+        self._send, self._second = send, second
+        self._reader = PictureReader(engine, min_face_px=settings.min_face_px)
+        self._thresholds = _thresholds(settings, engine)
+        self._provenance = Provenance(
+            engine=engine.name, engine_version=engine.version, second_engine=second.name if second else None
+        )
+        self._watching: list[_Watching] = []
+        self._presence: dict[str, int] = {}
+        self.dropped = 0
+
+    def swipe_seen(self, swipe: SwipeSeen) -> None:
+        """Afterwards every camera of the swipe's till watches it; of too many watched swipes the oldest is dropped."""
+        references = _embeddings(swipe.references, self._engine.name)
+        for camera in self._cameras:
+            if (camera.settings.institution_id, camera.settings.till_id) != (swipe.institution_id, swipe.till_id):
+                continue
+            watch = SwipeWatch(
+                swipe,
+                references,
+                self._thresholds,
+                look_before_ms=self._settings.look_before_ms,
+                look_after_ms=self._settings.look_after_ms,
+            )
+            self._watching.append(_Watching(watch=watch, camera=camera))
+        while len(self._watching) > self._settings.most_watches:
+            self._watching.pop(0)
+            self.dropped += 1
+            _LOG.warning("watch.dropped", dropped_count=self.dropped)
+
+    @property
+    def watched(self) -> int:
+        """How many swipes are being watched, counted once for each camera."""
+        return len(self._watching)
+
+    def work(self, now_ms: int) -> bool:
+        """Does the most urgent piece of work and returns whether there was any. Args: now_ms is the time of day."""
+        self._send_changes()
+        return (
+            self._read_next(spoken=False)
+            or self._look_for_presence()
+            or self._read_next(spoken=True)
+            or self._finish_next(now_ms)
+        )
+
+    def _send_changes(self) -> None:
+        for camera in self._cameras:
+            for change in camera.take_changes():
+                self._send(change)
+
+    # ---- swipes ---------------------------------------------------------------------------------------------------
+
+    def _read_next(self, *, spoken: bool) -> bool:
+        """Reads one picture for the watch that has read least far."""
+        for watching in sorted(self._watching, key=lambda one: one.watch.read_until_ms):
+            watch = watching.watch
+            if watch.has_spoken != spoken or watch.is_settled:
+                continue
+            sample = self._next_sample(watching)
+            if sample is None:
+                continue
+            conclusion = watch.take(self._reader.read(watching.camera, sample))
+            if conclusion is not None:
+                self._say(watching, conclusion)
+            return True
+        return False
+
+    def _next_sample(self, watching: _Watching) -> Sample | None:
+        """Returns the next picture on the camera's grid, so that overlapping swipes look at the same pictures."""
+        step = max(self._settings.look_every_ms * self._settings.samples_per_s // 1_000, 1)
+        watch = watching.watch
+        first_ms = max(watch.first_ms, watch.read_until_ms + 1)
+        samples = watching.camera.samples(first_ms, watch.last_ms)
+        return next((sample for sample in samples if sample.slot % step == 0), None)
+
+    def _finish_next(self, now_ms: int) -> bool:
+        for watching in self._watching:
+            if self._is_over(watching, now_ms):
+                self._watching.remove(watching)
+                self._finish(watching)
+                return True
+        return False
+
+    def _is_over(self, watching: _Watching, now_ms: int) -> bool:
+        watch, latest_ms = watching.watch, watching.camera.latest_at_ms
+        if watch.is_settled or (latest_ms is not None and latest_ms >= watch.last_ms):
+            return True
+        return now_ms + watching.camera.settings.clock_offset_ms > watch.last_ms + GRACE_MS
+
+    def _finish(self, watching: _Watching) -> None:
+        conclusion = watching.watch.finish()
+        if conclusion is not None:
+            self._say(watching, conclusion)
+            return
+        swipe, state = watching.watch.swipe, watching.camera.state
+        if state not in (None, "offline"):
+            _LOG.info("watch.missed", camera_id=watching.camera.settings.camera_id)  # older than what is remembered
+            return
+        nothing = observe_nothing(
+            watching.camera.settings,
+            swipe.occurred_at_ms,
+            self._provenance,
+            purpose=f"swipe/{swipe.settlement_id}/nothing",
+            state="offline",
+        )
+        self._send(_observed(nothing, None, swipe.settlement_id))
+
+    def _say(self, watching: _Watching, conclusion: Conclusion) -> None:
+        swipe, camera = watching.watch.swipe, watching.camera.settings
+        customer = self._customer(conclusion, swipe)
+        purpose = f"swipe/{swipe.settlement_id}/{conclusion.stage}/{conclusion.first_ms}-{conclusion.last_ms}"
+        observation = observe(
+            camera, conclusion.reading, self._provenance, purpose=purpose, stage=conclusion.stage, customer=customer
+        )
+        still = self._still(watching, conclusion)
+        self._send(_observed(observation, still, swipe.settlement_id))
+
+    def _customer(self, conclusion: Conclusion, swipe: SwipeSeen) -> CustomerFace | None:
+        compared = conclusion.compared
+        if compared is None:
+            return None
+        return CustomerFace(
+            compared=compared,
+            settlement_id=swipe.settlement_id,
+            visitor_id=self._visitors.recognise(compared.embeddings, conclusion.reading.at_ms),
+            second_similarity=self._ask_second(conclusion, swipe) if conclusion.stage == "final" else None,
+        )
+
+    def _ask_second(self, conclusion: Conclusion, swipe: SwipeSeen) -> float | None:
+        """Returns the second engine's similarity of the best picture, where the face and a reference allow one."""
+        if self._second is None or conclusion.compared is None:
+            return None
+        references = _embeddings(swipe.references, self._second.name)
+        sight = conclusion.compared.sight
+        if not references or not sight.seen.quality.usable:
+            return None
+        embedding = self._second.open().embed(sight.reading.sample.image(), sight.seen.face)
+        near = similarity(embedding, references)
+        return None if near is None else round(near, 4)
+
+    def _still(self, watching: _Watching, conclusion: Conclusion) -> bytes | None:
+        """Returns the marked picture, once for each picture that a swipe's observations rest on."""
+        reading = conclusion.reading
+        if reading.sample.slot in watching.stills:
+            return None
+        watching.stills.add(reading.sample.slot)
+        customer = None
+        if conclusion.compared is not None:
+            seen = conclusion.compared.sight.seen
+            customer = next((number for number, one in enumerate(reading.faces) if one is seen), None)
+        boxes = [one.face.box for one in reading.faces]
+        return marked_still(reading.sample.image(), boxes, customer, self._settings.still_bytes)
+
+    # ---- presence -------------------------------------------------------------------------------------------------
+
+    def _look_for_presence(self) -> bool:
+        for camera in self._cameras:
+            reading = self._presence_due(camera)
+            if reading is not None:
+                observation = observe(camera.settings, reading, self._provenance, purpose="presence", stage="presence")
+                self._send(_observed(observation, None, None))
+                return True
+        return False
+
+    def _presence_due(self, camera: Camera) -> Reading | None:
+        """Returns the first picture of each interval of till time; at the start the first that tells anything."""
+        latest_ms = camera.latest_at_ms
+        if latest_ms is None:
+            return None
+        interval, name = self._settings.presence_interval_ms, camera.settings.camera_id
+        period = latest_ms // interval
+        before = self._presence.get(name)
+        if before == period:
+            return None
+        first_ms = latest_ms if before is None else period * interval
+        sample = next(iter(camera.samples(first_ms, latest_ms)), None)
+        if sample is None:
+            return None
+        reading = self._reader.read(camera, sample)
+        learning = reading.people is None and reading.state == "ok"
+        if before is None and learning:
+            return None
+        self._presence[name] = period
+        return None if learning else reading
+
+
+def _thresholds(settings: VideoSettings, engine: FaceEngine) -> Thresholds:
+    own = engine.thresholds
+    match, mismatch = settings.match_similarity, settings.mismatch_similarity
+    return Thresholds(
+        match=own.match if match is None else match, mismatch=own.mismatch if mismatch is None else mismatch
+    )
+
+
+def _embeddings(references: Mapping[str, Sequence[Sequence[float]]], engine: str) -> list[Embedding]:
+    return [unit(np.array(reference, dtype=np.float32)) for reference in references.get(engine, ())]
+
+
+def _observed(observation: Observation, still: bytes | None, settlement_id: str | None) -> Observed:
+    return Observed(
+        original=msgspec.json.encode(observation),
+        still=still,
+        settlement_id=settlement_id,
+        camera_id=observation.camera_id,
+        captured_at_ms=observation.occurred_at_ms,
+    )

@@ -1,0 +1,71 @@
+"""What the product and the camera worker say to each other: MessagePack over one connection."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+CameraState = Literal["ok", "dark", "covered", "frozen", "offline"]
+
+
+class SwipeSeen(msgspec.Struct, frozen=True, kw_only=True, tag="swipe_seen"):
+    """A swipe happened at a till; `references` holds the holder's enrolled faces by engine, none if not enrolled."""
+
+    settlement_id: str
+    institution_id: str
+    till_id: str
+    occurred_at_ms: int
+    references: dict[str, list[list[float]]]
+
+
+class Stop(msgspec.Struct, frozen=True, tag="stop"):
+    """The worker shall finish what it is writing and end."""
+
+
+class Observed(msgspec.Struct, frozen=True, kw_only=True, tag="observed"):
+    """One face_observed event as JSON, and the marked picture behind it; captured_at_ms is till time."""
+
+    original: bytes
+    still: bytes | None
+    settlement_id: str | None
+    camera_id: str
+    captured_at_ms: int
+
+
+class CameraStateChanged(msgspec.Struct, frozen=True, kw_only=True, tag="camera_state_changed"):
+    """A camera is well again (`ok`), or what is wrong with it; `detail` is a sentence for the operator."""
+
+    camera_id: str
+    state: CameraState
+    detail: str
+    at_ms: int
+
+
+class WorkerFailed(msgspec.Struct, frozen=True, tag="worker_failed"):
+    """The worker cannot work and ends; starting it again helps only once the reason is gone."""
+
+    reason: str
+
+
+ToWorker = SwipeSeen | Stop
+FromWorker = Observed | CameraStateChanged | WorkerFailed
+
+_ENCODER = msgspec.msgpack.Encoder()
+_TO_WORKER: msgspec.msgpack.Decoder[ToWorker] = msgspec.msgpack.Decoder(ToWorker)
+_FROM_WORKER: msgspec.msgpack.Decoder[FromWorker] = msgspec.msgpack.Decoder(FromWorker)
+
+
+def encode_message(message: ToWorker | FromWorker) -> bytes:
+    """Returns the message's bytes for `Connection.send_bytes`."""
+    return _ENCODER.encode(message)
+
+
+def decode_to_worker(message: bytes) -> ToWorker:
+    """Returns what the product said. Raises: msgspec.ValidationError or DecodeError for anything else."""
+    return _TO_WORKER.decode(message)
+
+
+def decode_from_worker(message: bytes) -> FromWorker:
+    """Returns what the worker said. Raises: msgspec.ValidationError or DecodeError for anything else."""
+    return _FROM_WORKER.decode(message)

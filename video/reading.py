@@ -1,0 +1,77 @@
+"""What the face engine sees in one remembered picture."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from video.camera import Camera, Sample
+from video.engine import DetectedFace, Embedding, FaceEngine
+from video.messages import CameraState
+from video.quality import FaceQuality, judge_face
+
+MOST_EMBEDDED = 3
+"""Of many faces in a picture only the largest are compared: the others are not at the counter."""
+MOST_KEPT = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeenFace:
+    """One face, what it is worth, and its embedding where it may vote."""
+
+    face: DetectedFace
+    quality: FaceQuality
+    embedding: Embedding | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """One picture read: who is there. `people` is None where that cannot be said (`state` or the start-up says why)."""
+
+    sample: Sample
+    state: CameraState
+    people: int | None
+    faces: tuple[SeenFace, ...]
+
+    @property
+    def at_ms(self) -> int:
+        """Till time of the picture."""
+        return self.sample.at_ms
+
+
+class PictureReader:
+    """Reads each remembered picture once, however many swipes ask for it."""
+
+    def __init__(self, engine: FaceEngine, *, min_face_px: float) -> None:
+        self._engine, self._min_face_px = engine, min_face_px
+        self._kept: OrderedDict[tuple[str, int, CameraState], Reading] = OrderedDict()
+
+    def read(self, camera: Camera, sample: Sample) -> Reading:
+        """Returns what is in the picture; of an unhealthy one nothing is concluded and nobody is looked for."""
+        key = (camera.settings.camera_id, sample.slot, sample.state)
+        reading = self._kept.get(key)
+        if reading is None:
+            reading = self._look(camera, sample)
+            self._kept[key] = reading
+            while len(self._kept) > MOST_KEPT:
+                self._kept.popitem(last=False)
+        return reading
+
+    def _look(self, camera: Camera, sample: Sample) -> Reading:
+        if sample.state != "ok":
+            return Reading(sample=sample, state=sample.state, people=None, faces=())
+        image = sample.image()
+        seen: list[SeenFace] = []
+        for face in camera.faces_in_zone(image):
+            quality = judge_face(image, face, self._min_face_px)
+            worth = quality.usable and sum(one.embedding is not None for one in seen) < MOST_EMBEDDED
+            embedding = self._engine.embed(image, face) if worth else None
+            seen.append(SeenFace(face=face, quality=quality, embedding=embedding))
+        return Reading(sample=sample, state="ok", people=_people(len(seen), sample), faces=tuple(seen))
+
+
+def _people(faces: int, sample: Sample) -> int | None:
+    """Faces count; without one, foreground is at least one person, and an unknown background is no answer."""
+    if faces:
+        return faces
+    return None if sample.foreground is None else int(sample.foreground)

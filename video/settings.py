@@ -1,0 +1,59 @@
+"""What the camera worker is told at its start; plain values that cross a process border."""
+
+from __future__ import annotations
+
+import msgspec
+
+DAY_MS = 86_400_000
+
+
+class SecretBytes(bytes):
+    """Bytes that never show themselves in a log or a traceback."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} secret bytes>"
+
+
+class CameraSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """One camera at one till. Its clock plus `clock_offset_ms` is the till's.
+
+    `source` is a file's path. `epoch_ms` is the camera time of the file's first picture: with it, what the camera shows
+    at a moment is settled, also after a restart; without it the file starts when the worker does. `zone` is the part of
+    the picture where a customer stands, as corners (x, y) in 0..1 of width and height; None is all of it.
+    """
+
+    camera_id: str
+    institution_id: str
+    till_id: str
+    source: str
+    loop: bool = True
+    epoch_ms: int | None = None
+    zone: tuple[tuple[float, float], ...] | None = None
+    clock_offset_ms: int = 0
+
+
+class VideoSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything the worker needs to know; thresholds that are None are the engine's own."""
+
+    cameras: tuple[CameraSettings, ...]
+    engine: str = "sface"
+    second_engine: str | None = "dlib"
+    models_directory: str | None = None
+    match_similarity: float | None = None
+    mismatch_similarity: float | None = None
+    min_face_px: float = 40.0
+    presence_interval_ms: int = 20_000
+    samples_per_s: int = 5
+    ring_ms: int = 10_000
+    look_before_ms: int = 2_000
+    look_after_ms: int = 4_000
+    look_every_ms: int = 600
+    most_watches: int = 64
+    still_bytes: int = 60_000
+    visitor_similarity: float = 0.50
+    visitor_ttl_ms: int = 7 * DAY_MS
+    visitor_capacity: int = 20_000
+    visitor_file: str | None = None
+    visitor_key: SecretBytes | None = None

@@ -1,0 +1,65 @@
+"""Several frames vote, weighted by quality, whether a face is the card holder's. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from events.types import Verdict
+from video.engine import Thresholds
+
+LEAST_FRAMES_FOR_MATCH = 2
+LEAST_FRAMES_FOR_MISMATCH = 3
+"""One frame, or two, never decide that somebody is not the holder."""
+MATCH_SHARE = 0.5
+MISMATCH_SHARE = 0.6
+LARGEST_DISSENT = 0.2
+"""A mismatch is not said while more than this share of the weight sees a match."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameVote:
+    """What one usable frame says of one face: its similarity with the holder's nearest reference, and its weight."""
+
+    similarity: float
+    quality: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vote:
+    """The verdict of the frames so far; similarity is their mean by weight, None before the first usable frame."""
+
+    verdict: Verdict
+    similarity: float | None
+    frames: int
+
+
+def verdict_of_frame(similarity: float, thresholds: Thresholds) -> Literal["match", "mismatch", "inconclusive"]:
+    """Returns what one similarity says alone; on a threshold it is decided, between the two it is not."""
+    if similarity >= thresholds.match:
+        return "match"
+    return "mismatch" if similarity <= thresholds.mismatch else "inconclusive"
+
+
+def count_votes(votes: Sequence[FrameVote], thresholds: Thresholds) -> Vote:
+    """Returns the vote of the usable frames; their order does not matter.
+
+    A match takes two frames and half the weight. A mismatch takes three frames, six tenths of the weight, and at most
+    two tenths that see a match. Everything else, also no frame at all, is inconclusive.
+    """
+    weight = sum(vote.quality for vote in votes)
+    if weight <= 0:
+        return Vote(verdict="inconclusive", similarity=None, frames=len(votes))
+    shares = {"match": 0.0, "mismatch": 0.0, "inconclusive": 0.0}
+    for vote in sorted(votes, key=lambda vote: (vote.similarity, vote.quality)):
+        shares[verdict_of_frame(vote.similarity, thresholds)] += vote.quality / weight
+    mean = sum(vote.similarity * vote.quality for vote in sorted(votes, key=lambda vote: vote.similarity)) / weight
+    return Vote(verdict=_decide(shares, len(votes)), similarity=mean, frames=len(votes))
+
+
+def _decide(shares: dict[str, float], frames: int) -> Verdict:
+    if frames >= LEAST_FRAMES_FOR_MATCH and shares["match"] >= MATCH_SHARE:
+        return "match"
+    clear = shares["mismatch"] >= MISMATCH_SHARE and shares["match"] <= LARGEST_DISSENT
+    return "mismatch" if clear and frames >= LEAST_FRAMES_FOR_MISMATCH else "inconclusive"

@@ -1,0 +1,171 @@
+"""The camera worker's process: cameras in threads, the desk in the main one, one connection to the product."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import cv2
+import structlog
+
+from events.errors import ConfigError, InvariantError
+from video.camera import Camera
+from video.desk import Desk, SecondOpinion
+from video.dlib_engine import RESNET, open_dlib
+from video.engine import FaceEngine
+from video.messages import FromWorker, SwipeSeen, WorkerFailed, decode_to_worker, encode_message
+from video.sealing import seal_with
+from video.settings import VideoSettings
+from video.sface_engine import open_sface
+from video.sources import CameraThread, FileSource, wall_clock_ms
+from video.visitors import VisitorFile, VisitorIndex
+
+_LOG = structlog.get_logger(__name__)
+
+IDLE_S = 0.03
+JOIN_S = 3.0
+CONFIG_EXIT = 2
+
+
+def run(connection: Connection, settings: VideoSettings) -> None:
+    """Watches the cameras until Stop comes or the product hangs up; the target of a spawned process.
+
+    A missing or altered model, or a visitor file that its key does not open, is said as WorkerFailed and ends the
+    process with exit code 2. A fault of our own is said too, and ends it with a traceback.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the product says Stop
+    _log_to_stderr()
+    try:
+        _watch(connection, settings)
+    except ConfigError as error:
+        _LOG.error("worker.failed", reason=str(error))
+        _say_failure(connection, str(error))
+        raise SystemExit(CONFIG_EXIT) from error
+    except InvariantError as error:
+        _say_failure(connection, str(error))
+        raise
+    except (BrokenPipeError, ConnectionResetError):
+        _LOG.warning("worker.product_gone")
+
+
+def open_engine(name: str, directory: Path | None = None) -> FaceEngine:
+    """Returns this process's engine of that name: `sface` or `dlib`.
+
+    Raises: ModelError when its models are absent or altered, ConfigError for another name.
+    """
+    if name == "sface":
+        return open_sface(directory)
+    if name == "dlib":
+        return open_dlib()
+    raise ConfigError("video", "engine", name, "sface or dlib")
+
+
+def _watch(connection: Connection, settings: VideoSettings) -> None:
+    cv2.setNumThreads(1)
+    directory = Path(settings.models_directory) if settings.models_directory else None
+    engine = open_engine(settings.engine, directory)
+    second = _second_opinion(settings.second_engine, directory)
+    visitors = _open_visitors(settings)
+    slot_ms = 1_000 // settings.samples_per_s
+    cameras = [Camera(one, engine, slot_ms=slot_ms, ring_ms=settings.ring_ms) for one in settings.cameras]
+    threads = [_thread_of(camera, slot_ms, settings.ring_ms) for camera in cameras]
+    send = _sender(connection)
+    desk = Desk(settings, cameras, engine, visitors, send=send, second=second)
+    for thread in threads:
+        thread.start()
+    _LOG.info("worker.started", cameras=len(cameras), engine=engine.name)
+    try:
+        _serve(connection, desk, threads, second)
+    finally:
+        for thread in threads:
+            thread.stop()
+        for thread in threads:
+            thread.join(JOIN_S)
+        visitors.save()
+    _LOG.info("worker.stopped", dropped_count=desk.dropped)
+
+
+def _serve(connection: Connection, desk: Desk, threads: Sequence[CameraThread], second: SecondOpinion | None) -> None:
+    """Works, listens between two pieces of work, and opens the second engine in the first idle moment."""
+    idle_rounds = 0
+    while True:
+        busy = desk.work(wall_clock_ms())
+        idle_rounds = 0 if busy else idle_rounds + 1
+        if idle_rounds == 1 and second is not None:
+            second.open()
+        if connection.poll(0 if busy else IDLE_S):
+            try:
+                message = decode_to_worker(connection.recv_bytes())
+            except EOFError:
+                return
+            if not isinstance(message, SwipeSeen):
+                return
+            desk.swipe_seen(message)
+        for thread in threads:
+            if thread.failure is not None:
+                raise InvariantError(f"{thread.name} ended: {type(thread.failure).__name__}") from thread.failure
+
+
+def _sender(connection: Connection) -> Callable[[FromWorker], None]:
+    def send(message: FromWorker) -> None:
+        connection.send_bytes(encode_message(message))
+
+    return send
+
+
+def _thread_of(camera: Camera, slot_ms: int, ring_ms: int) -> CameraThread:
+    source = FileSource(camera.settings, slot_ms=slot_ms, history_ms=ring_ms)
+    offset_ms = camera.settings.clock_offset_ms
+    return CameraThread(
+        camera.settings.camera_id,
+        source,
+        camera.see,
+        lambda detail: camera.away(detail, wall_clock_ms() + offset_ms),
+    )
+
+
+def _second_opinion(name: str | None, directory: Path | None) -> SecondOpinion | None:
+    """Checks the second engine's model at once and leaves loading it, which takes seconds, for later."""
+    if name is None:
+        return None
+    if name == "dlib":
+        RESNET.locate()
+    return SecondOpinion(name=name, open=lambda: open_engine(name, directory))
+
+
+def _open_visitors(settings: VideoSettings) -> VisitorIndex:
+    file = None
+    if settings.visitor_file is not None:
+        if settings.visitor_key is None:
+            raise ConfigError("video", "visitor_key", None, "a key: visitors are only kept sealed")
+        seal = seal_with(settings.visitor_key, "visitors")
+        file = VisitorFile(path=Path(settings.visitor_file), seal=seal)
+    return VisitorIndex(
+        similarity=settings.visitor_similarity,
+        ttl_ms=settings.visitor_ttl_ms,
+        capacity=settings.visitor_capacity,
+        file=file,
+    )
+
+
+def _say_failure(connection: Connection, reason: str) -> None:
+    try:
+        connection.send_bytes(encode_message(WorkerFailed(reason)))
+    except (BrokenPipeError, ConnectionResetError):
+        _LOG.warning("worker.product_gone")
+
+
+def _log_to_stderr() -> None:
+    if not structlog.is_configured():
+        structlog.configure(
+            processors=[
+                structlog.processors.add_log_level,
+                structlog.processors.TimeStamper(fmt="iso", utc=True),
+                structlog.processors.format_exc_info,
+                structlog.processors.JSONRenderer(),
+            ],
+            logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        )

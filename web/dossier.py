@@ -1,0 +1,144 @@
+"""An alert's dossier as the page shows it: measures beside thresholds, the swipes counted, the faces compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Literal
+
+import msgspec
+
+from events.codec import decode_event
+from events.durations import duration_text
+from events.findings import Finding
+from events.types import FaceObserved, Swipe
+from storage.queries import AlertDossier, AlertSummary, CameraState, LoggedEvent, Still
+from web.observations import Observation, ObservedFace, observation_of
+from web.ports import TillEntry
+from web.wording import yuan
+
+PictureState = Literal["kept", "no_camera", "camera_unhealthy", "no_picture"]
+HEALTHY = "ok"
+
+
+class Value(msgspec.Struct, frozen=True, kw_only=True):
+    """One value that the rule looked at: what was measured, and from where on it fires."""
+
+    name: str
+    measured: str
+    threshold: str
+
+
+class SwipeLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One swipe among the evidence; `is_anchor` is the one that the alert is about."""
+
+    swipe: Swipe
+    received_at_ms: int
+    is_anchor: bool
+
+
+class FaceLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One face of one observation, with both engines' opinions."""
+
+    observation: Observation
+    face: ObservedFace
+    is_evidence: bool
+
+
+class AlertPicture(msgspec.Struct, frozen=True, kw_only=True):
+    """The picture beside an alert, or why there is none; `camera` is the state that the reason speaks of."""
+
+    state: PictureState
+    still_id: str | None
+    camera: CameraState | None
+
+
+class Sight(msgspec.Struct, frozen=True, kw_only=True):
+    """An alert's swipes and faces among the accepted events."""
+
+    swipes: tuple[SwipeLine, ...]
+    faces: tuple[FaceLine, ...]
+    observations: tuple[Observation, ...]
+
+
+def picture_of(alert: AlertSummary, till: TillEntry | None, cameras: Mapping[str, CameraState]) -> AlertPicture:
+    """Returns the alert's picture, or the first true reason for none: no camera, a camera that is ill, none kept."""
+    if alert.still_id is not None:
+        return AlertPicture(state="kept", still_id=alert.still_id, camera=None)
+    if till is None or not till.camera_ids:
+        return AlertPicture(state="no_camera", still_id=None, camera=None)
+    known = [cameras[camera_id] for camera_id in till.camera_ids if camera_id in cameras]
+    ill = [camera for camera in known if camera.state != HEALTHY]
+    if ill:
+        return AlertPicture(state="camera_unhealthy", still_id=None, camera=ill[0])
+    return AlertPicture(state="no_picture", still_id=None, camera=None)
+
+
+def sight_of(dossier: AlertDossier) -> Sight:
+    """Returns what the dossier's events say of swipes and faces; an event that cannot be read again is left out."""
+    cited = {each for one in dossier.findings for each in one.finding.evidence}
+    observations = tuple(_observations(dossier.events))
+    return Sight(
+        swipes=tuple(_swipe_lines(dossier.events, dossier.alert.settlement_id)),
+        faces=tuple(
+            FaceLine(observation=one, face=face, is_evidence=one.event_id in cited)
+            for one in observations
+            for face in one.faces
+        ),
+        observations=observations,
+    )
+
+
+def values_of(finding: Finding) -> list[Value]:
+    """Returns every value behind a finding, what was measured beside its threshold where both have the name."""
+    names = [*finding.measure, *(name for name in finding.threshold if name not in finding.measure)]
+    return [
+        Value(
+            name=name,
+            measured=_as_text(name, finding.measure[name]) if name in finding.measure else "",
+            threshold=_as_text(name, finding.threshold[name]) if name in finding.threshold else "",
+        )
+        for name in names
+    ]
+
+
+def subject_of(finding: Finding) -> list[tuple[str, str]]:
+    """Returns whom or what the finding is about, as names and values."""
+    return [(name, value if isinstance(value, str) else ", ".join(value)) for name, value in finding.key.items()]
+
+
+def observation_by_still(stills: Iterable[Still], sight: Sight) -> dict[str, Observation]:
+    """Returns what each picture's observation says, by the picture's id."""
+    known = {one.event_id: one for one in sight.observations}
+    return {still.still_id: known[still.observation_id] for still in stills if still.observation_id in known}
+
+
+def _swipe_lines(events: Iterable[LoggedEvent], anchor: str) -> Iterable[SwipeLine]:
+    for logged in events:
+        event = decode_event(logged.original) if logged.type == "swipe" else None
+        if isinstance(event, Swipe):
+            is_anchor = event.settlement_id == anchor
+            yield SwipeLine(swipe=event, received_at_ms=logged.received_at_ms, is_anchor=is_anchor)
+
+
+def _observations(events: Iterable[LoggedEvent]) -> Iterable[Observation]:
+    for logged in events:
+        if logged.type != "face_observed":
+            continue
+        event = decode_event(logged.original)
+        observation = observation_of(logged.original)
+        if isinstance(event, FaceObserved) and observation is not None:
+            yield observation
+
+
+def _as_text(name: str, value: object) -> str:
+    if isinstance(value, bool):
+        return "✓" if value else "–"
+    if value is None:
+        return "–"
+    if name.endswith("_ms") and isinstance(value, int):
+        return duration_text(value)
+    if name.endswith("_fen") and isinstance(value, int):
+        return yuan(value)
+    if isinstance(value, float):
+        return f"{value:,.3f}".rstrip("0").rstrip(".")
+    return str(value)

@@ -1,0 +1,192 @@
+"""Coming in and going out: people with a password, terminals with their device token; and the language."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections import deque
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Form, Request
+from fastapi.concurrency import run_in_threadpool
+from starlette.responses import RedirectResponse, Response
+
+from events.metrics import LOGINS
+from storage.accounts import SESSION_LIFETIME_MS
+from web.access import (
+    ANYBODY,
+    FORM_COOKIE,
+    SESSION_COOKIE,
+    TERMINAL,
+    TERMINAL_COOKIE_PREFIX,
+    TERMINAL_LIFETIME_S,
+    VIEWER,
+    LoggedIn,
+    Screen,
+    Services,
+    csrf_of,
+    is_loopback,
+    set_cookie,
+    terminal_slug,
+)
+from web.pages import InPages, Pages
+from web.texts import LANGUAGE_COOKIE, LANGUAGES
+
+router = APIRouter()
+YEAR_S = 365 * 86_400
+MAX_WATCHED = 10_000
+
+
+class FailedLogins:
+    """Counts failures per name and per address, and says how long to wait once there are too many.
+
+    A name has `allowed` failures within the window, an address four times as many (a whole centre may share one).
+    """
+
+    def __init__(self, allowed: int, window_s: float) -> None:
+        self._allowed, self._window_s = allowed, window_s
+        self._failures: dict[str, deque[float]] = {}
+
+    def wait_s(self, username: str, address: str, now_s: float) -> int:
+        """Returns the seconds until another attempt is looked at, 0 for at once."""
+        waits = [
+            self._wait_of(f"name {username}", self._allowed, now_s),
+            self._wait_of(f"address {address}", self._allowed * 4, now_s),
+        ]
+        return max(waits)
+
+    def add(self, username: str, address: str, now_s: float) -> None:
+        """One more attempt has failed."""
+        if len(self._failures) > MAX_WATCHED:
+            self._forget(now_s)
+        for key in (f"name {username}", f"address {address}"):
+            self._failures.setdefault(key, deque()).append(now_s)
+
+    def _wait_of(self, key: str, allowed: int, now_s: float) -> int:
+        failures = self._failures.get(key)
+        while failures and failures[0] <= now_s - self._window_s:
+            failures.popleft()
+        if not failures or len(failures) < allowed:
+            return 0
+        return max(1, round(failures[-allowed] + self._window_s - now_s))
+
+    def _forget(self, now_s: float) -> None:
+        over = [key for key, failures in self._failures.items() if failures[-1] <= now_s - self._window_s]
+        for key in over:
+            del self._failures[key]
+
+
+@router.get("/login", dependencies=[Depends(ANYBODY)])
+async def login_page(request: Request, pages: InPages, to: str = "/") -> Response:
+    """The page where a person logs in."""
+    return _form(request, pages, "login.html", to=local_path(to))
+
+
+@router.post("/login", dependencies=[Depends(ANYBODY)])
+async def log_in(  # noqa: PLR0913, PLR0917 - the three fields of a form and the three parts it needs
+    request: Request,
+    services: Services,
+    pages: InPages,
+    username: Annotated[str, Form()],
+    password: Annotated[str, Form()],
+    to: Annotated[str, Form()] = "/",
+) -> Response:
+    """Opens a session, or says what is wrong without saying whether the name exists."""
+    failed: FailedLogins = request.app.state.failed_logins
+    address = request.client.host if request.client else ""
+    wait_s = failed.wait_s(username, address, time.monotonic())
+    if wait_s:
+        services.measurements.count(LOGINS, result="limited")
+        return _form(request, pages, "login.html", 429, to=local_path(to), problem="login.limited", wait_s=wait_s)
+    session_token = await run_in_threadpool(services.accounts.log_in, username, password, services.now_ms())
+    if session_token is None:
+        failed.add(username, address, time.monotonic())
+        services.measurements.count(LOGINS, result="refused")
+        return _form(request, pages, "login.html", 401, to=local_path(to), problem="login.refused")
+    services.measurements.count(LOGINS, result="opened")
+    response = RedirectResponse(local_path(to), 303)
+    set_cookie(request, response, SESSION_COOKIE, session_token, strict=False, max_age_s=SESSION_LIFETIME_MS // 1000)
+    return response
+
+
+@router.post("/logout")
+async def log_out(request: Request, services: Services, _who: Annotated[LoggedIn, Depends(VIEWER)]) -> Response:
+    """Ends the session."""
+    await run_in_threadpool(services.accounts.log_out, request.cookies[SESSION_COOKIE])
+    response = RedirectResponse("/login", 303)
+    response.delete_cookie(SESSION_COOKIE)
+    return response
+
+
+@router.get("/terminal/login", dependencies=[Depends(ANYBODY)])
+async def terminal_login_page(request: Request, pages: InPages) -> Response:
+    """The page where a device shows its token; it also lists the terminals that this browser already is."""
+    return _form(request, pages, "terminal_login.html", mine=await _own_terminals(request))
+
+
+@router.post("/terminal/login", dependencies=[Depends(ANYBODY)])
+async def terminal_log_in(
+    request: Request, services: Services, pages: InPages, token: Annotated[str, Form()]
+) -> Response:
+    """Makes this browser the store's terminal until the token is revoked."""
+    failed: FailedLogins = request.app.state.failed_logins
+    address = request.client.host if request.client else ""
+    wait_s = failed.wait_s("", address, time.monotonic())
+    if wait_s:
+        values = {"problem": "login.limited", "wait_s": wait_s, "mine": []}
+        return _form(request, pages, "terminal_login.html", 429, **values)
+    known = await run_in_threadpool(services.accounts.token, "terminal", token.strip())
+    if known is None:
+        failed.add(f"terminal {address}", address, time.monotonic())
+        values = {"problem": "terminal.refused", "mine": await _own_terminals(request)}
+        return _form(request, pages, "terminal_login.html", 401, **values)
+    slug = terminal_slug(known.name)
+    response = RedirectResponse(f"/terminal?terminal={slug}", 303)
+    cookie = TERMINAL_COOKIE_PREFIX + slug
+    set_cookie(request, response, cookie, token.strip(), strict=True, max_age_s=TERMINAL_LIFETIME_S)
+    return response
+
+
+@router.post("/terminal/logout")
+async def terminal_log_out(screen: Annotated[Screen, Depends(TERMINAL)]) -> Response:
+    """This browser is the terminal no longer; its token stays good."""
+    response = RedirectResponse("/terminal/login", 303)
+    response.delete_cookie(TERMINAL_COOKIE_PREFIX + screen.slug)
+    return response
+
+
+@router.get("/language/{language}", dependencies=[Depends(ANYBODY)])
+async def choose_language(request: Request, language: str, to: str = "/") -> Response:
+    """Pages of this browser are in this language from now on."""
+    response = RedirectResponse(local_path(to), 303)
+    if language in LANGUAGES:
+        set_cookie(request, response, LANGUAGE_COOKIE, language, strict=False, max_age_s=YEAR_S)
+    return response
+
+
+def local_path(to: str) -> str:
+    """Returns the path if it lies on this site, else `/`: a log-in never leads elsewhere."""
+    ours = to.startswith("/") and not to.startswith(("//", "/\\")) and to.isprintable()
+    return to if ours else "/"
+
+
+def _form(request: Request, pages: Pages, template: str, status: int = 200, **values: Any) -> Response:
+    secret = request.cookies.get(FORM_COOKIE) or secrets.token_urlsafe(24)
+    insecure = request.url.scheme != "https" and not is_loopback(request)
+    shown = {"problem": None, "wait_s": 0, "csrf": csrf_of(secret), "insecure": insecure, **values}
+    response = pages.page(request, template, status=status, **shown)
+    if shown["wait_s"]:
+        response.headers["Retry-After"] = str(shown["wait_s"])
+    set_cookie(request, response, FORM_COOKIE, secret, strict=True, max_age_s=YEAR_S)
+    return response
+
+
+async def _own_terminals(request: Request) -> list[Screen]:
+    accounts = request.app.state.services.accounts
+    screens = []
+    for name, value in request.cookies.items():
+        if name.startswith(TERMINAL_COOKIE_PREFIX):
+            token = await run_in_threadpool(accounts.token, "terminal", value)
+            if token is not None:
+                screens.append(Screen(token=token, slug=terminal_slug(token.name), csrf=csrf_of(value)))
+    return sorted(screens, key=lambda screen: screen.token.name)

@@ -1,0 +1,170 @@
+"""What the web needs of the rest of the product, as protocols and plain values; `app` wires the real parts in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+import msgspec
+
+from storage.accounts import Accounts
+from storage.database import Database
+from web.measurements import Measurements
+
+Language = Literal["zh", "en"]
+AnswerKind = Literal["checked", "agent_registered", "device_fault", "need_help", "other"]
+
+
+class EventResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of one event of a request."""
+
+    status: Literal["accepted", "duplicate", "dead_letter", "durable"]
+    event_id: str | None = None
+    reason: str | None = None
+    detail: str | None = None
+
+
+class Overloaded(Exception):
+    """The pipeline cannot take the events now; nothing of the request was accepted.
+
+    `busy` is True when the sender is too fast (429), False when the product is not ready (503).
+    """
+
+    def __init__(self, reason: str, *, retry_after_s: int, busy: bool = True) -> None:
+        super().__init__(reason)
+        self.reason, self.retry_after_s, self.busy = reason, retry_after_s, busy
+
+
+class Intake(Protocol):
+    """Stage 0 of the pipeline."""
+
+    async def submit(self, sender: str, originals: Sequence[bytes], deadline_s: float) -> list[EventResult]:
+        """Returns one result per event, in order, once all that was accepted or set aside is durable.
+
+        Raises: Overloaded when nothing was taken; TimeoutError when the outcome is not known after `deadline_s`
+        (sending again is safe: what was accepted counts once).
+        """
+        ...
+
+
+class Changed(Protocol):
+    """An alert that changed: the projector's AlertChange, or `LiveChange`."""
+
+    @property
+    def alert_id(self) -> str: ...
+    @property
+    def institution_id(self) -> str: ...
+
+
+class LiveChange(msgspec.Struct, frozen=True, kw_only=True):
+    """The least that a `Changed` is."""
+
+    alert_id: str
+    institution_id: str
+
+
+class Subscription(Protocol):
+    """One open page's ear."""
+
+    async def wait(self, timeout_s: float) -> frozenset[str] | None:
+        """Returns the ids of the alerts that changed since the last call, empty after `timeout_s` without any, or
+        None once the feed is closed."""
+        ...
+
+
+class LiveFeed(Protocol):
+    """Says that something changed. It is a hint: pages read the database again from the last id they have."""
+
+    def publish(self, changes: Iterable[Changed]) -> None:
+        """Subscribers learn of the changes soon. Callable from any thread; never blocks on a reader."""
+        ...
+
+    def subscribe(self, institution_ids: Sequence[str] | None) -> AbstractAsyncContextManager[Subscription]:
+        """Opens an ear for these institutions, or for all (None)."""
+        ...
+
+    def close(self) -> None:
+        """Every subscription ends; the process can stop."""
+        ...
+
+
+class AlertActions(Protocol):
+    """What people do to alerts; the projector. An action that the lifecycle forbids raises IllegalTransition."""
+
+    def deliver(self, alert_id: str, actor: str, now_ms: int) -> object: ...
+    def see(self, alert_id: str, actor: str, now_ms: int) -> object: ...
+    def acknowledge(self, alert_id: str, actor: str, now_ms: int) -> object: ...
+    def answer(self, alert_id: str, actor: str, kind: str, text: str, now_ms: int) -> object: ...
+    def close(self, alert_id: str, actor: str, reason: str, now_ms: int) -> object: ...
+
+
+class Stills(Protocol):
+    """The evidence pictures."""
+
+    def read(self, still_id: str) -> bytes:
+        """Returns the JPEG after checking its hash. Raises when it is gone or was altered."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotReady:
+    """Why the product cannot accept events now."""
+
+    part: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TillEntry:
+    """A till of the registry and the cameras that look at it."""
+
+    till_id: str
+    name_zh: str
+    name_en: str
+    camera_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class InstitutionEntry:
+    """An institution of the registry."""
+
+    institution_id: str
+    kind: Literal["pharmacy", "clinic"]
+    name_zh: str
+    name_en: str
+    time_zone: str = "Asia/Shanghai"
+    tills: tuple[TillEntry, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class WebLimits:
+    """Bounds of the web; all are settings."""
+
+    body_bytes: int = 10 * 1024 * 1024
+    bodies_in_flight_bytes: int = 64 * 1024 * 1024
+    body_deadline_s: float = 60.0
+    submit_deadline_s: float = 30.0
+    heartbeat_s: float = 12.0
+    failed_logins: int = 8
+    failed_logins_window_s: float = 300.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class WebServices:
+    """Everything `create_app` needs. `time_zone` is the centre's: it says when today begins."""
+
+    database: Database
+    accounts: Accounts
+    intake: Intake
+    actions: AlertActions
+    stills: Stills
+    feed: LiveFeed
+    institutions: Sequence[InstitutionEntry]
+    readiness: Callable[[], Sequence[NotReady]]
+    now_ms: Callable[[], int]
+    measurements: Measurements
+    time_zone: str = "Asia/Shanghai"
+    limits: WebLimits = field(default_factory=WebLimits)
+

@@ -1,0 +1,37 @@
+"""The web server: uvicorn, told to end the open streams before it waits for connections to end."""
+
+from __future__ import annotations
+
+import socket
+
+import uvicorn
+from fastapi import FastAPI
+
+from web.ports import LiveFeed
+
+GRACEFUL_S = 5
+
+
+class WebServer(uvicorn.Server):
+    """Serves the application until `should_exit` is set or the process is told to stop; then streams end at once."""
+
+    def __init__(self, app: FastAPI, feed: LiveFeed, *, host: str, port: int) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                host=host,
+                port=port,
+                lifespan="on",
+                access_log=False,
+                log_config=None,
+                server_header=False,
+                timeout_graceful_shutdown=GRACEFUL_S,
+                timeout_keep_alive=30,
+            )
+        )
+        self._feed = feed
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """No stream and no connection is open any more; a reader that does not read is cut off after 5 s."""
+        self._feed.close()
+        await super().shutdown(sockets)

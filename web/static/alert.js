@@ -1,0 +1,51 @@
+// One alert's page: its parts follow what happens, without touching what is being written in the form.
+
+import { openStream } from "./stream.js";
+
+const words = JSON.parse(document.body.dataset.words);
+const { alert } = document.body.dataset;
+const live = document.getElementById("live");
+let after = Number(document.body.dataset.after);
+
+async function refresh() {
+  const answer = await fetch(location.pathname, { headers: { Accept: "text/html" } });
+  if (!answer.ok) return;
+  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+  for (const part of document.querySelectorAll("[data-part]")) {
+    const next = fresh.querySelector(`[data-part="${part.dataset.part}"]`);
+    if (next && next.innerHTML !== part.innerHTML) {
+      part.innerHTML = next.innerHTML;
+      part.hidden = next.hidden;
+    }
+  }
+  const figure = document.querySelector(".shot-panel");
+  const picture = fresh.querySelector(".shot-panel");
+  if (!figure.querySelector("img") && picture.querySelector("img")) figure.replaceWith(picture);
+}
+
+for (const button of document.querySelectorAll("[data-still]")) {
+  button.addEventListener("click", () => {
+    const still = document.getElementById("still");
+    const blurred = still.getAttribute("src").endsWith("/blurred");
+    const { still: id } = button.dataset;
+    still.src = blurred ? `/stills/${id}/blurred` : `/stills/${id}?alert_id=${encodeURIComponent(alert)}`;
+    for (const other of document.querySelectorAll("[data-still]")) other.removeAttribute("aria-current");
+    button.setAttribute("aria-current", "true");
+  });
+}
+
+openStream({
+  address: () => `/stream?after=${after}&alert_id=${encodeURIComponent(alert)}`,
+  probe: () => "/alerts?opened_at_ms=0&alert_id=",
+  on: {
+    alert(_, id) {
+      after = Math.max(after, id);
+      refresh();
+    },
+  },
+  state(state) {
+    live.dataset.live = state;
+    live.textContent = words[`live.${state}`];
+  },
+  refused: () => location.reload(),
+});

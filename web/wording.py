@@ -1,0 +1,55 @@
+"""Times, sums and durations as people read them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from web.ports import Language
+
+
+def day_start_ms(now_ms: int, time_zone: str) -> int:
+    """Returns when the local day of `now_ms` began."""
+    local = datetime.fromtimestamp(now_ms / 1000, ZoneInfo(time_zone))
+    return int(local.replace(hour=0, minute=0, second=0, microsecond=0).timestamp() * 1000)
+
+
+def clock(at_ms: int, time_zone: str) -> str:
+    """Returns the local time of day: 09:05."""
+    return f"{_local(at_ms, time_zone):%H:%M}"
+
+
+def clock_seconds(at_ms: int, time_zone: str) -> str:
+    """Returns the local time of day with seconds: 09:05:07."""
+    return f"{_local(at_ms, time_zone):%H:%M:%S}"
+
+
+def day_and_clock(at_ms: int, time_zone: str) -> str:
+    """Returns the local day and time: 2026-11-22 09:05:07."""
+    return f"{_local(at_ms, time_zone):%Y-%m-%d %H:%M:%S}"
+
+
+def iso(at_ms: int) -> str:
+    """Returns the moment as ISO 8601 in UTC, for a `time` element."""
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds")
+
+
+def yuan(fen: int) -> str:
+    """Returns a sum of money: 123456 fen are ¥1,234.56."""
+    return f"¥{fen / 100:,.2f}"
+
+
+def lasting(seconds: float, language: Language) -> str:
+    """Returns a length of time in its largest fitting unit: 95 s are 1 min 35 s, 1 分 35 秒."""
+    rest = timedelta(seconds=round(seconds))
+    hours, remainder = divmod(int(rest.total_seconds()), 3600)
+    minutes, whole_seconds = divmod(remainder, 60)
+    parts = [(hours, "h", "小时"), (minutes, "min", "分"), (whole_seconds, "s", "秒")]
+    shown = [part for part in parts if part[0]][:2] or [parts[-1]]
+    if language == "zh":
+        return " ".join(f"{value} {chinese}" for value, _, chinese in shown)
+    return " ".join(f"{value} {english}" for value, english, _ in shown)
+
+
+def _local(at_ms: int, time_zone: str) -> datetime:
+    return datetime.fromtimestamp(at_ms / 1000, ZoneInfo(time_zone))

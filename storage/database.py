@@ -86,7 +86,6 @@ class Database:
         """
         with _transient_errors(), Session(self._readers, expire_on_commit=False) as session:
             yield session
-            session.rollback()
 
     def close(self) -> None:
         """Ends all connections; what was committed is in the database file."""

@@ -135,10 +135,10 @@ def test_several_processes_may_open_a_new_database_at_once(tmp_path):
     code = "import sys; from storage.database import Database; Database.open(sys.argv[1]).close()"
     url = default_url(tmp_path)
     openers = [
-        subprocess.Popen([sys.executable, "-c", code, url], cwd=CHECKOUT, stderr=subprocess.PIPE) for _ in range(4)
+        subprocess.Popen([sys.executable, "-c", code, url], cwd=CHECKOUT, stderr=subprocess.PIPE) for _ in range(3)
     ]
     outcomes = [opener.communicate(timeout=60) for opener in openers]
-    assert [opener.returncode for opener in openers] == [0, 0, 0, 0], outcomes
+    assert [opener.returncode for opener in openers] == [0, 0, 0], outcomes
 
 
 # ------------------------------------------------------------------------------------------------ migrations
@@ -265,8 +265,8 @@ def test_a_lock_that_is_never_given_up_is_a_transient_error(database, tmp_path):
     other.execute("BEGIN IMMEDIATE")
     with database.read() as session:  # the pool hands this very connection to the next transaction
         session.execute(text("PRAGMA busy_timeout=50"))
-    with pytest.raises(DatabaseUnavailable, match="locked"), database.session():
-        pass
+    with pytest.raises(DatabaseUnavailable, match="locked"), database.session() as session:
+        session.execute(insert(SnoozeRow), [one_snooze()])
     other.close()
 
 

@@ -316,7 +316,7 @@ def test_presence_is_said_at_the_start_and_at_every_interval(sface, counter_fram
     counter = Counter(sface, settings=settings)
     counter.show(counter_frames("obama.jpg"))
     events = counter.events(None)
-    assert [event["people"] for event in events] == [0, 0, 1, 1]
+    assert [event["people"] for event in events] == [0, 1, 1, 1]
     assert all(event["healthy"] and event["stage"] == "presence" for event in events)
     assert all(set(face) <= {"quality", "problems"} for event in events for face in event["faces"])
 

@@ -222,7 +222,8 @@ def _configuration_lines(configuration: Configuration) -> Iterator[str]:
     yield f"rules version {configuration.rules.version}    ({configuration.rules_file})"
     for entry in configuration.rules.entries:
         settings = entry.settings
-        yield f"  {entry.name}: {settings.mode}, route {settings.route}, {msgspec.to_builtins(entry.parameters, enc_hook=_written)}"
+        parameters = msgspec.to_builtins(entry.parameters, enc_hook=_written)
+        yield f"  {entry.name}: {settings.mode}, route {settings.route}, {parameters}"
 
 
 def _written(value: object) -> object:

@@ -34,7 +34,7 @@ DAY_MS = 86_400_000
 
 
 def told(seed: int) -> tuple[list[bytes], int]:
-    """Returns a shuffled world with repeats, and a clock at which as much of it as possible is neither late nor early."""
+    """Returns a shuffled world with repeats, and a clock at which most of it is neither too late nor in the future."""
     events = world(seed, conflicts=True)
     lines = encode(events)
     chance = random.Random(seed)

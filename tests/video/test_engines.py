@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
+from events.errors import ConfigError
 from video.engine import similarity, unit
 from video.model_files import ModelError, ModelFile
 from video.sface_engine import SFACE, YUNET, SFaceEngine, open_sface
@@ -25,7 +26,7 @@ def engine(request):
 def pictures(photographs):
     """Photographs, made as small as a test can be quick with."""
     shrink = {"obama.jpg": 0.6, "obama3.jpg": 0.5, "biden.jpg": 0.5, "astronaut.png": 1.0}
-    read = {name: cv2.imread(str(photographs / name)) for name in shrink}
+    read = {name: np.asarray(cv2.imread(str(photographs / name)), dtype=np.uint8) for name in shrink}
     return {
         name: np.asarray(
             cv2.resize(picture, None, fx=shrink[name], fy=shrink[name], interpolation=cv2.INTER_AREA), dtype=np.uint8
@@ -137,7 +138,5 @@ def test_a_model_is_loaded_once_for_the_process():
 
 
 def test_an_unknown_engine_is_a_configuration_error():
-    from events.errors import ConfigError
-
     with pytest.raises(ConfigError, match="sface or dlib"):
         open_engine("oracle")

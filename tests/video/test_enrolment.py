@@ -4,16 +4,17 @@ import cv2
 import numpy as np
 import pytest
 
+from video.engine import Image
 from video.enrolment import ADVICE, PhotoRefused, Reference, embed_photo
 
 
-def _png(picture):
+def _png(picture: Image) -> bytes:
     return cv2.imencode(".png", np.asarray(picture, dtype=np.uint8))[1].tobytes()
 
 
 @pytest.fixture(scope="module")
 def astronaut(photographs):
-    return cv2.imread(str(photographs / "astronaut.png"))
+    return np.asarray(cv2.imread(str(photographs / "astronaut.png")), dtype=np.uint8)
 
 
 def test_a_good_photograph_becomes_a_reference(sface, photographs, reference_of):
@@ -53,6 +54,6 @@ def test_what_is_no_picture_is_refused(content, sface):
 
 
 def test_a_small_face_in_the_background_does_not_matter(sface, astronaut):
-    scene = cv2.resize(astronaut, None, fx=2, fy=2)
+    scene = np.asarray(cv2.resize(astronaut, None, fx=2, fy=2), dtype=np.uint8)
     scene[-150:, :150] = cv2.resize(astronaut[40:240, 120:320], (150, 150))
     assert isinstance(embed_photo(sface, _png(scene)), Reference)

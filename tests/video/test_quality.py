@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 
-from video.quality import judge_face
+from video.engine import FaceEngine, Image
+from video.quality import FaceQuality, judge_face
 
 VISITOR = 40
 
@@ -14,7 +17,7 @@ def picture(counter_frames):
     return counter_frames("biden.jpg")[VISITOR]
 
 
-def _judge(sface, picture):
+def _judge(sface: FaceEngine, picture: Image) -> FaceQuality:
     return judge_face(picture, sface.detect(picture)[0])
 
 
@@ -48,8 +51,6 @@ def test_half_a_face_at_the_edge_is_cut_off(sface, picture):
 
 
 def test_a_nose_beside_an_eye_is_turned_away(sface, picture):
-    from dataclasses import replace
-
     face = sface.detect(picture)[0]
     points = list(face.landmarks)
     points[2] = (points[1][0], points[2][1])

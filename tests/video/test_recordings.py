@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
 
 from tests.video.counter import SHARED_DATA, Counter
+from video.engine import Embedding, FaceEngine, Image
 from video.verdict import verdict_of_frame
 
 
-def _pictures(name, numbers):
+def _pictures(name: str, numbers: Iterable[int]) -> Iterator[Image]:
     path = SHARED_DATA / "video" / name
     if not path.is_file():
         pytest.skip(f"no recording at {path}")
@@ -19,7 +23,7 @@ def _pictures(name, numbers):
         capture.set(cv2.CAP_PROP_POS_FRAMES, number)
         read, picture = capture.read()
         assert read
-        smaller = cv2.resize(picture, None, fx=2 / 3, fy=2 / 3, interpolation=cv2.INTER_AREA)
+        smaller = cv2.resize(picture, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
         yield np.asarray(smaller, dtype=np.uint8)
     capture.release()
 
@@ -46,34 +50,34 @@ def test_a_real_corridor_is_a_healthy_camera(sface):
 
 
 def test_on_a_sample_of_faces_in_the_wild_the_verdicts_hold(sface):
-    """Forty pairs of press photographs: none of one person is a mismatch too often, none of two a match."""
-    pairs = _pairs(20)
-    said = {True: [], False: []}
+    """Two dozen pairs of press photographs: none of one person is a mismatch too often, none of two a match."""
+    pairs = _pairs(12)
+    said: dict[bool, list[str]] = {True: [], False: []}
     for same, one, other in pairs:
         faces = [_middle_face(sface, path) for path in (one, other)]
         said[same].append(verdict_of_frame(float(faces[0] @ faces[1]), sface.thresholds))
-    assert said[True].count("match") >= 18
+    assert said[True].count("match") >= 11
     assert said[True].count("mismatch") <= 1
     assert said[False].count("match") == 0
-    assert said[False].count("mismatch") >= 19
+    assert said[False].count("mismatch") >= 11
 
 
-def _pairs(each):
+def _pairs(each: int) -> list[tuple[bool, Path, Path]]:
     folder = SHARED_DATA / "lfw"
     if not (folder / "pairs.txt").is_file():
         pytest.skip(f"no Labeled Faces in the Wild at {folder}")
     rows = [row.split("\t") for row in (folder / "pairs.txt").read_text().splitlines()[1:]]
-    found = []
+    found: list[tuple[bool, Path, Path]] = []
     for same in (True, False):
         some = [row for row in rows if (len(row) == 3) == same][:: len(rows) // 2 // each][:each]
         for row in some:
             one, other = (row[0], row[1]), ((row[0], row[2]) if same else (row[2], row[3]))
             paths = [folder / person / f"{person}_{int(number):04d}.jpg" for person, number in (one, other)]
-            found.append((same, *paths))
+            found.append((same, paths[0], paths[1]))
     return found
 
 
-def _middle_face(engine, path):
+def _middle_face(engine: FaceEngine, path: Path) -> Embedding:
     picture = np.asarray(cv2.imread(str(path)), dtype=np.uint8)
     faces = engine.detect(picture)
     centre = picture.shape[1] / 2

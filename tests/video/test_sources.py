@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,11 +20,11 @@ EPOCH_MS = 1_780_000_000_000
 class PassingTime:
     """A clock that goes on by itself a little whenever it is read, so that a source never really waits."""
 
-    def __init__(self, now_ms):
+    def __init__(self, now_ms: int) -> None:
         self.now_ms = now_ms
 
-    def __call__(self):
-        self.now_ms += 40
+    def __call__(self) -> int:
+        self.now_ms += 90
         return self.now_ms
 
 
@@ -33,8 +35,9 @@ def clip(tmp_path_factory):
     return path
 
 
-def _take(source, count):
-    stop, frames = threading.Event(), []
+def _take(source: FileSource, count: int) -> list[Frame]:
+    stop = threading.Event()
+    frames: list[Frame] = []
     for frame in source.frames(stop):
         frames.append(frame)
         if len(frames) == count:
@@ -42,8 +45,8 @@ def _take(source, count):
     return frames
 
 
-def _source(path, clock, **changes):
-    settings = replace(CAMERA, source=str(path), epoch_ms=EPOCH_MS, **changes)
+def _source(path: Path, clock: PassingTime, *, loop: bool = True) -> FileSource:
+    settings = replace(CAMERA, source=str(path), epoch_ms=EPOCH_MS, loop=loop)
     return FileSource(settings, slot_ms=200, history_ms=2_000, clock=clock)
 
 
@@ -111,18 +114,18 @@ def test_a_file_that_breaks_off_is_a_clear_error(clip, tmp_path):
     index = whole.rindex(b"idx1")
     middle = len(whole) // 2
     broken.write_bytes(whole[:middle] + bytes(index - middle) + whole[index:])
-    with pytest.raises(SourceError, match="breaks off|not a video"):
+    with pytest.raises(SourceError, match=r"breaks off|not a video"):
         _take(_source(broken, PassingTime(EPOCH_MS)), 40)
 
 
 class _Switchable:
     """A camera that can be unplugged: a real source of pictures for the thread, steered by the test."""
 
-    def __init__(self):
-        self.error = None
+    def __init__(self) -> None:
+        self.error: Exception | None = None
         self.opened = 0
 
-    def frames(self, stop):
+    def frames(self, stop: threading.Event) -> Iterator[Frame]:
         self.opened += 1
         if self.error is not None:
             raise self.error
@@ -134,7 +137,7 @@ class _Switchable:
             yield Frame(image=np.zeros((4, 4, 3), np.uint8), raw_at_ms=number)
 
 
-def _until(condition, seconds=5.0):
+def _until(condition: Callable[[], object], seconds: float = 5.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
@@ -143,7 +146,9 @@ def _until(condition, seconds=5.0):
 
 @pytest.fixture
 def switchable():
-    source, seen, away = _Switchable(), [], []
+    source = _Switchable()
+    seen: list[Frame] = []
+    away: list[str] = []
     thread = CameraThread("c-1", source, seen.append, away.append)
     yield source, seen, away, thread
     thread.stop()

@@ -14,7 +14,7 @@ VOTES = st.lists(
 )
 
 
-def _votes(*pairs):
+def _votes(*pairs: tuple[float, float]) -> list[FrameVote]:
     return [FrameVote(similarity=similarity, quality=quality) for similarity, quality in pairs]
 
 

@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-import os
 import stat
 
 import numpy as np
 import pytest
 
 from events.errors import ConfigError
-from video.engine import unit
+from video.engine import Embedding, unit
 from video.sealing import SealBroken, seal_with
 from video.visitors import VisitorFile, VisitorIndex
 
@@ -15,14 +14,14 @@ DAY_MS = 86_400_000
 NOW_MS = 1_780_000_000_000
 
 
-def _person(seed, frames=3, spread=0.03):
+def _person(seed: int, frames: int = 3, spread: float = 0.03) -> list[Embedding]:
     """Returns embeddings of one made-up face: a direction and its neighbours."""
     random = np.random.default_rng(seed)
     centre = unit(random.normal(size=128))
     return [unit(centre + random.normal(size=128) * spread) for _ in range(frames)]
 
 
-def test_the_same_face_gets_the_same_id_and_another_face_another(tmp_path):
+def test_the_same_face_gets_the_same_id_and_another_face_another():
     index = VisitorIndex()
     first = index.recognise(_person(1), NOW_MS)
     assert index.recognise(_person(1), NOW_MS + 60_000) == first
@@ -82,11 +81,12 @@ def test_the_file_is_sealed_and_private(tmp_path):
     faces = _person(1)
     name = VisitorIndex(file=file).recognise(faces, NOW_MS)
     content = file.path.read_bytes()
+    assert name is not None
     assert name.encode() not in content
     assert name.encode("utf-32-le") not in content
     assert unit(np.mean(faces, axis=0)).tobytes()[:16] not in content
     assert b"seen_ms" not in content
-    assert stat.S_IMODE(os.stat(file.path).st_mode) == 0o600
+    assert stat.S_IMODE(file.path.stat().st_mode) == 0o600
     assert [path.name for path in tmp_path.iterdir()] == ["visitors.enc"]
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import multiprocessing
 import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -12,9 +15,11 @@ from msgspec.structs import replace
 from simulator.clips import Scene, compose_clip
 from video.messages import (
     CameraStateChanged,
+    FromWorker,
     Observed,
     Stop,
     SwipeSeen,
+    ToWorker,
     WorkerFailed,
     decode_from_worker,
     decode_to_worker,
@@ -23,9 +28,8 @@ from video.messages import (
 from video.settings import CameraSettings, SecretBytes, VideoSettings
 from video.sface_engine import YUNET
 from video.sources import wall_clock_ms
-from video.worker import run
+from video.worker import open_engine, run
 
-VISIT_FROM_MS = 4_000
 INSTITUTION = "P32990000001"
 SPAWN = multiprocessing.get_context("spawn")
 
@@ -33,17 +37,17 @@ SPAWN = multiprocessing.get_context("spawn")
 class Worker:
     """One running worker and what it said."""
 
-    def __init__(self, settings):
+    def __init__(self, settings: VideoSettings) -> None:
         self.connection, theirs = SPAWN.Pipe()
         self.process = SPAWN.Process(target=run, args=(theirs, settings), daemon=True)
         self.process.start()
         theirs.close()
-        self.said = []
+        self.said: list[FromWorker] = []
 
-    def send(self, message):
+    def send(self, message: ToWorker) -> None:
         self.connection.send_bytes(encode_message(message))
 
-    def until(self, condition, seconds=40.0):
+    def until(self, condition: Callable[[Worker], object], seconds: float = 40.0) -> None:
         """Listens until the condition holds, or fails."""
         deadline = time.monotonic() + seconds
         while not condition(self):
@@ -51,31 +55,31 @@ class Worker:
             if self.connection.poll(0.05):
                 self.said.append(decode_from_worker(self.connection.recv_bytes()))
 
-    def events(self, settlement_id):
+    def events(self, settlement_id: str) -> list[dict[str, Any]]:
         found = [one for one in self.said if isinstance(one, Observed) and one.settlement_id == settlement_id]
         return [json.loads(one.original) for one in found]
 
-    def states(self, camera_id):
+    def states(self, camera_id: str) -> list[str]:
         return [one.state for one in self.said if isinstance(one, CameraStateChanged) and one.camera_id == camera_id]
 
-    def has_final(self, settlement_id):
+    def has_final(self, settlement_id: str) -> bool:
         return any(event["stage"] == "final" for event in self.events(settlement_id))
 
-    def stop(self):
+    def stop(self) -> int | None:
         self.send(Stop())
         self.process.join(15)
         return self.process.exitcode
 
-    def kill(self):
+    def kill(self) -> None:
         self.process.kill()
         self.process.join(15)
 
 
 @pytest.fixture
 def start():
-    workers = []
+    workers: list[Worker] = []
 
-    def start_worker(settings):
+    def start_worker(settings: VideoSettings) -> Worker:
         workers.append(Worker(settings))
         return workers[-1]
 
@@ -88,11 +92,12 @@ def start():
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory, photographs):
     path = tmp_path_factory.mktemp("clips") / "visit.avi"
-    compose_clip(path, [Scene(None, VISIT_FROM_MS / 1000), Scene(photographs / "obama.jpg", 40.0)], fps=5, seed=5)
+    scenes = [Scene(None, 4.0), Scene(photographs / "obama.jpg", 12.0), Scene(None, 24.0)]
+    compose_clip(path, scenes, fps=5, seed=5)
     return path
 
 
-def _settings(clip, folder, epoch_ms, second_engine=None):
+def _settings(clip: Path, folder: Path, epoch_ms: int, second_engine: str | None = None) -> VideoSettings:
     visit = CameraSettings(
         camera_id="visit", institution_id=INSTITUTION, till_id="1", source=str(clip), epoch_ms=epoch_ms
     )
@@ -106,7 +111,7 @@ def _settings(clip, folder, epoch_ms, second_engine=None):
     )
 
 
-def _swipe(settlement_id, at_ms, references, till_id="1"):
+def _swipe(settlement_id: str, at_ms: int, references: dict[str, list[list[float]]], till_id: str = "1") -> SwipeSeen:
     return SwipeSeen(
         settlement_id=settlement_id,
         institution_id=INSTITUTION,
@@ -116,7 +121,8 @@ def _swipe(settlement_id, at_ms, references, till_id="1"):
     )
 
 
-def test_a_killed_worker_looks_again_and_sends_the_same_events(start, clip, tmp_path, sface, dlib, reference_of, capfd):
+def test_a_killed_worker_looks_again_and_sends_the_same_events(start, clip, tmp_path, reference_of, capfd):
+    sface, dlib = open_engine("sface"), open_engine("dlib")
     epoch_ms = wall_clock_ms() - 10_000
     settings = _settings(clip, tmp_path, epoch_ms, second_engine="dlib")
     references = {

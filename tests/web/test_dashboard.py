@@ -253,10 +253,8 @@ def test_an_alert_and_its_answer_appear_on_an_open_wall(client: httpx.Client, wo
     events: list[tuple[str, dict[str, object]]] = []
 
     def listen() -> None:
-        with connect_sse(client, "GET", "/stream?after=0", headers=ENGLISH) as source:
-            for event in source.iter_sse():
-                if event.data:
-                    events.append((event.event, json.loads(event.data)))
+        with connect_sse(client, "GET", "/stream?after=0", headers=dict(ENGLISH)) as source:
+            events.extend((event.event, json.loads(event.data)) for event in source.iter_sse() if event.data)
 
     thread = threading.Thread(target=listen)
     thread.start()

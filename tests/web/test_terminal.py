@@ -12,7 +12,7 @@ import pytest
 from httpx_sse import ServerSentEvent, connect_sse
 
 from storage.queries import Audience, Notice, Queries
-from tests.alerts.builders import OTHER_STORE, STORE
+from tests.alerts.builders import OTHER_STORE, STORE, finding
 from tests.web.world import World, bearer, poll, serving, swipe_event
 from web.access import csrf_of, terminal_slug
 
@@ -147,9 +147,8 @@ def test_a_terminal_that_knows_no_id_starts_with_today(address: str, world: Worl
 
 
 def test_a_backlog_of_hundreds_comes_in_order_and_whole(address: str, world: World) -> None:
-    minute = 60_000
-    for number in range(250):
-        world.raise_alert("frequent_purchase", at_ms=world.clock_ms() - number % 5 * minute)
+    at_ms = world.clock_ms() - 60_000
+    world.write([finding("frequent_purchase", at_ms=at_ms + number, person=f"p-{number}") for number in range(250)])
     with listening(address, world.terminal) as listener:
         poll(lambda: listener.has(250), 30)
     ids = [notice_id for notice_id, _ in listener.notices()]

@@ -291,9 +291,9 @@ def swipe_event(settlement: str, **changes: object) -> dict[str, object]:
 
 
 @contextmanager
-def serving(world: World) -> Iterator[str]:
+def serving(world: World, port: int = 0) -> Iterator[str]:
     """The application on a real server at the address given, until the end."""
-    server = WebServer(world.app, world.feed, host="127.0.0.1", port=0)
+    server = WebServer(world.app, world.feed, host="127.0.0.1", port=port)
     thread = threading.Thread(target=server.run, name="web-under-test")
     thread.start()
     poll(lambda: server.started)

@@ -53,8 +53,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict
 
 
 @pytest.mark.crash
-@pytest.mark.parametrize("steps", [1, 2])
-@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize(("point", "steps"), [*((point, 2) for point in POINTS), ("after_findings", 1)])
 def test_a_kill_at_any_point_leaves_what_an_undisturbed_run_would_have_left(undisturbed, tmp_path, point, steps):
     child = subprocess.run(
         [sys.executable, "-m", "tests.storage.projector_child", str(tmp_path), point],

@@ -237,6 +237,7 @@ function rowElement(notice) {
   row.querySelector(".row-receipt").textContent = notice.body.receipt;
   row.querySelector(".row-fact").textContent = notice.body.facts.map((fact) => fact.zh.fact).join(";");
   row.querySelector(".row-state").append(both(key));
+  row.querySelector("button").disabled = !wantsAnswer(notice);
   row.querySelector("button").addEventListener("click", () => open(notice.alert_id));
   return row;
 }

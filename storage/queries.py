@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Select, func, select, tuple_
 from sqlalchemy.orm import Session
 
 from events.findings import Finding
+from events.identity import identity_text
 from storage.accounts import EVERYWHERE
 from storage.database import Database
 from storage.models import (
@@ -510,13 +511,13 @@ def _events_of(session: Session, ids: Collection[str]) -> list[LoggedEvent]:
     """Returns the accepted events that findings cite by these ids, in time order."""
     wanted = sorted(ids)[:_IDS_PER_STATEMENT]
     cited_types = ("swipe", "face_observed", "stock_movement", "account_injection", "visitor_correction")
-    identities = [f"{kind}\x00{one}" for one in wanted for kind in cited_types]
+    identities = [identity_text(kind, one) for one in wanted for kind in cited_types]
     statement = select(AcceptedEvent).where(AcceptedEvent.identity.in_(identities))
     rows = session.scalars(statement.order_by(AcceptedEvent.occurred_at_ms, AcceptedEvent.identity))
     return [
         LoggedEvent(
             seq=row.seq,
-            identity=row.identity.partition("\x00")[2],
+            identity=row.identity.partition(":")[2],
             type=row.type,
             institution_id=row.institution_id,
             occurred_at_ms=row.occurred_at_ms,

@@ -54,6 +54,8 @@ for (const button of document.querySelectorAll("[data-still]")) {
   });
 }
 
+document.querySelector("[data-still][aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+
 openStream({
   address: () => `/stream?after=${after}&alert_id=${encodeURIComponent(alert)}`,
   probe: () => "/alerts?opened_at_ms=0&alert_id=",

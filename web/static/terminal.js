@@ -235,7 +235,7 @@ function rowElement(notice) {
   if (current?.alertId === notice.alert_id) row.setAttribute("aria-current", "true");
   row.querySelector(".row-time").textContent = clock(notice.body.time_ms);
   row.querySelector(".row-receipt").textContent = notice.body.receipt;
-  row.querySelector(".row-fact").textContent = notice.body.facts.map((fact) => fact.zh.fact).join(";");
+  row.querySelector(".row-fact").textContent = notice.body.facts.map((fact) => fact.zh.fact).join("；");
   row.querySelector(".row-state").append(both(key));
   row.querySelector("button").disabled = !wantsAnswer(notice);
   row.querySelector("button").addEventListener("click", () => open(notice.alert_id));

@@ -22,7 +22,6 @@ import structlog
 import typer
 from rich.console import Console
 from rich.progress import track
-from sqlalchemy import func, select
 
 from app.configuration import Configuration, read_configuration
 from app.enrolment import enrol_photograph
@@ -32,7 +31,8 @@ from events.errors import ConfigError
 from simulator.city import ENROLLED, POSITIONS, City, Place, counter_scenes
 from simulator.clips import Scene, compose_clip
 from storage.accounts import Accounts
-from storage.models import AcceptedEvent, AlertRow, DeadLetterRow, NoticeRow
+from storage.log import AcceptedLog
+from storage.queries import Queries
 from storage.references import ReferenceFaces
 
 READY_WITHIN_S = 60.0
@@ -237,15 +237,10 @@ def _summary(directory: Path) -> str:
     """Returns one line about what the data directory holds."""
     vault = Vault(directory)
     try:
-        with vault.database.read() as session:
-            numbers = {
-                "events accepted": session.scalar(select(func.count()).select_from(AcceptedEvent)),
-                "dead letters": session.scalar(select(func.count()).select_from(DeadLetterRow)),
-                "alerts": session.scalar(select(func.count()).select_from(AlertRow)),
-                "notices to terminals": session.scalar(select(func.count()).select_from(NoticeRow)),
-            }
-            detectors = session.execute(select(AlertRow.detector, func.count()).group_by(AlertRow.detector)).tuples()
-            by_rule = ", ".join(f"{detector} {count}" for detector, count in sorted(detectors))
+        log = AcceptedLog(vault.database)
+        alerts = Queries(vault.database).alerts_by_detector()
+        accepted, dead = log.count(), log.dead_letter_count()
     finally:
         vault.close()
-    return f"demo ended: {', '.join(f'{count} {name}' for name, count in numbers.items())} ({by_rule})"
+    by_rule = ", ".join(f"{detector} {count}" for detector, count in alerts.items())
+    return f"demo ended: {accepted} events accepted, {dead} dead letters, {sum(alerts.values())} alerts ({by_rule})"

@@ -281,6 +281,12 @@ class Queries:
                 counts.setdefault(institution_id, {})[severity] = count
         return counts
 
+    def alerts_by_detector(self) -> dict[str, int]:
+        """Returns how many alerts were ever opened, by the rule that leads them, in order of name."""
+        query = select(AlertRow.detector, func.count()).group_by(AlertRow.detector).order_by(AlertRow.detector)
+        with self._database.read() as session:
+            return dict(session.execute(query).tuples().all())
+
     def camera_states(self) -> dict[str, CameraState]:
         """Returns the latest known state of each camera by its id."""
         with self._database.read() as session:

@@ -151,7 +151,7 @@ class AlertDossier(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Notice(msgspec.Struct, frozen=True, kw_only=True):
-    """One delivery to a store's terminals, with how its alert stands now.
+    """One delivery to a store's terminals, with how its alert stands now (since `changed_at_ms`).
 
     `acknowledged` is whether somebody at the store has noted the alert since it last asked for attention.
     """
@@ -164,6 +164,7 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     created_at_ms: int
     body: Body
     state: str
+    changed_at_ms: int
     answer: str | None
     answer_text: str | None
     answered_at_ms: int | None
@@ -580,6 +581,7 @@ def _notice(row: NoticeRow, alert: AlertRow, *, acknowledged: bool) -> Notice:
         created_at_ms=row.created_at_ms,
         body=msgspec.convert(row.body, Body),
         state=alert.state,
+        changed_at_ms=alert.changed_at_ms,
         answer=alert.answer,
         answer_text=alert.answer_text,
         answered_at_ms=alert.answered_at_ms,

@@ -17,10 +17,6 @@ LANGUAGE_COOKIE = "swipewatch_language"
 CATALOGUE_FILE = Path(__file__).parent / "texts.yaml"
 
 
-# The parser written in C is thirty times as fast; a PyYAML built without it has the other.
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
 class Catalogue:
     """All texts by key and language.
 
@@ -37,7 +33,7 @@ class Catalogue:
     def load(cls, path: Path = CATALOGUE_FILE) -> Catalogue:
         """Returns the catalogue of a YAML file: key → {zh, en}."""
         with path.open(encoding="utf-8") as file:
-            return cls(yaml.load(file, Loader=_LOADER))
+            return cls(yaml.load(file, Loader=yaml.CSafeLoader))
 
     def keys(self) -> frozenset[str]:
         """Returns every key."""

@@ -96,8 +96,8 @@ def _ages_at(slab: Slab, rows: Int64s) -> tuple[Int64s, Bools]:
     store_version = slab.institution_versions_at_swipes()[rows]
     known = np.flatnonzero((person_version >= 0) & (store_version >= 0))
     born = slab.people.born[person_version[known]].astype(np.int64)
-    today = date_numbers(slab.local_ms_at(rows[known], store_version[known]))
-    age[known] = (today - born) // _YEAR
+    date = date_numbers(slab.local_ms_at(rows[known], store_version[known]))
+    age[known] = (date - born) // _YEAR
     has_age[known] = born != _UNKNOWN_BIRTH
     return age, has_age
 

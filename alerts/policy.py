@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from detectors.catalogue import Route, RuleTexts, TextPair
+from detectors.catalogue import Route, RuleTexts
 
 DEFAULT_EPISODE_MS = 30 * 60_000
 DEFAULT_STALE_MS = 15 * 60_000

@@ -8,7 +8,7 @@ words (10 minutes / 10分钟), beside `x_fen` `{x_yuan}`. Lists and whatever nam
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from string import Formatter
 from typing import Final, Literal
 
@@ -81,6 +81,16 @@ def values_of(finding: Finding, language: Language) -> dict[str, object]:
     values = {**named, **threshold, **_flattened(finding.measure, "")}
     spoken = {name: word for field, value in values.items() for name, word in _spoken(field, value, language)}
     return {name: value for name, value in {**spoken, **values}.items() if not _PERSONAL.search(name)}
+
+
+def value_names(findings: Iterable[Finding]) -> frozenset[str]:
+    """Returns the names that `validate_texts` wants, from findings that show all that a rule measures."""
+    return frozenset(
+        name
+        for finding in findings
+        for values in (finding.measure, finding.threshold)
+        for name in _flattened(values, "")
+    )
 
 
 def duration_words(duration_ms: int, language: Language) -> str:

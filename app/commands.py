@@ -15,17 +15,18 @@ from app.configuration import Configuration, read_configuration, read_rules
 from app.enrolment import enrol_photograph
 from app.first_start import first_start
 from app.logs import configure_logs
-from app.product import Product, Vault, now_ms
+from app.product import Product, Vault, free_port, now_ms
 from app.progress import byte_progress
 from app.publishing import Published, publish_files
 from app.standing import wait_until_decided
 from config.settings import packaged
 from events.dead_letters import dead_letter_json
-from events.durations import duration_ms
+from events.durations import duration_ms, duration_text
 from events.errors import ConfigError
 from events.findings import finding_json, replay_order
 from storage.database import FILE_NAME, Database, default_url
 from storage.findings import standing_json
+from storage.log import AcceptedLog
 from streams.engine import Changes
 from streams.replay import ReplayResult, read_lines, replay
 
@@ -78,12 +79,12 @@ def serve(
     """Runs the product for one city on this machine: ingestion, detection, cameras, alerts, web."""
     configure_logs()
     configuration = _listening(read_configuration(config, rules, registry), host, port)
+    web = configuration.effective.settings.web
     vault = Vault(data)
     for line in first_start(vault.accounts, configuration.registry, now_ms()):
         typer.echo(line)
     product = Product(configuration, data, vault=vault)
     product.start()
-    web = configuration.effective.settings.web
     typer.echo(f"swipewatch serves http://{web.host}:{web.port} from {data.absolute()}")
     product.run()
 
@@ -144,12 +145,26 @@ def findings(
 ) -> None:
     """Prints the findings that stand (JSON Lines), from a running or stopped product's database."""
     configure_logs()
-    url = database or _existing(data)
-    opened = Database.open(url)
+    opened = Database.open(database or _existing(data))
     try:
         if wait:
             wait_until_decided(opened)
         _write(out, standing_json(opened))
+    finally:
+        opened.close()
+
+
+@commands.command()
+def export(
+    data: DataDirectory = DEFAULT_DATA,
+    database: Annotated[str | None, typer.Option(help="Address of the database instead of --data's.")] = None,
+    out: OutFile = None,
+) -> None:
+    """Prints the accepted log (JSON Lines): the original bytes of every accepted event, in order of acceptance."""
+    configure_logs()
+    opened = Database.open(database or _existing(data))
+    try:
+        _write(out, (logged.original for logged in AcceptedLog(opened).read()))
     finally:
         opened.close()
 
@@ -186,14 +201,15 @@ def _listening(configuration: Configuration, host: str | None, port: int | None)
     """Returns the configuration with the address of the command line."""
     effective = configuration.effective
     web = effective.settings.web
-    chosen = msgspec.structs.replace(web, host=host or web.host, port=web.port if port is None else port)
+    listen_on = host or web.host
+    chosen = msgspec.structs.replace(web, host=listen_on, port=free_port(listen_on, web.port if port is None else port))
     settings = msgspec.structs.replace(effective.settings, web=chosen)
     return dataclasses.replace(configuration, effective=msgspec.structs.replace(effective, settings=settings))
 
 
 def _configuration_lines(configuration: Configuration) -> Iterator[str]:
     effective = configuration.effective
-    values = msgspec.to_builtins(effective.settings)
+    values = msgspec.to_builtins(effective.settings, enc_hook=_written)
     for key, source in effective.sources.items():
         value: object = values
         for step in key.split("."):
@@ -206,7 +222,15 @@ def _configuration_lines(configuration: Configuration) -> Iterator[str]:
     yield f"rules version {configuration.rules.version}    ({configuration.rules_file})"
     for entry in configuration.rules.entries:
         settings = entry.settings
-        yield f"  {entry.name}: {settings.mode}, route {settings.route}, {msgspec.to_builtins(entry.parameters)}"
+        parameters = msgspec.to_builtins(entry.parameters, enc_hook=_written)
+        yield f"  {entry.name}: {settings.mode}, route {settings.route}, {parameters}"
+
+
+def _written(value: object) -> object:
+    """Returns a duration as people write it; msgspec knows everything else."""
+    if isinstance(value, int):
+        return duration_text(value)
+    raise NotImplementedError(type(value).__name__)
 
 
 def _existing(data: Path) -> str:

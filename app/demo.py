@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import secrets
-import socket
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -27,7 +26,7 @@ from sqlalchemy import func, select
 
 from app.configuration import Configuration, read_configuration
 from app.enrolment import enrol_photograph
-from app.product import Product, Vault, now_ms, wait_until_ready
+from app.product import Product, Vault, free_port, now_ms, wait_until_ready
 from config.settings import Registry, packaged
 from events.errors import ConfigError
 from simulator.city import ENROLLED, POSITIONS, City, Place, counter_scenes
@@ -65,7 +64,7 @@ def run_demo(*, directory: Path, photographs: Path, port: int, seconds: float | 
     _check_photographs(scenes)
     clips = _composed(scenes, photographs / "clips")
     start_ms = now_ms()
-    configuration = _demo_configuration(clips, start_ms, _free_port(port))
+    configuration = _demo_configuration(clips, start_ms, free_port("127.0.0.1", port))
     vault = Vault(directory)
     _enrol(vault.references, configuration, photographs)
     access = _access(vault.accounts, configuration.registry, directory / "keys" / "demo-access.json")
@@ -110,17 +109,6 @@ def _composed(scenes: Mapping[str, Sequence[Scene]], folder: Path) -> dict[str, 
 def _scenes_hash(parts: Sequence[Scene]) -> str:
     what = [(str(scene.photograph), scene.seconds) for scene in parts]
     return hashlib.sha256(json.dumps([what, CLIP_FPS, CLIP_SIZE]).encode()).hexdigest()[:8]
-
-
-def _free_port(port: int) -> int:
-    """Returns the port if it is free, or a free one for 0. Raises: ConfigError when it is taken."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except (OSError, OverflowError) as error:
-            raise ConfigError("command line", "--port", port, f"a free port ({error}); try --port 0") from error
-        return int(probe.getsockname()[1])
 
 
 def _demo_configuration(clips: Mapping[str, Path], start_ms: int, port: int) -> Configuration:

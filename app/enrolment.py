@@ -33,7 +33,7 @@ def enrol_photograph(
     video = configuration.effective.settings.video
     for name in dict.fromkeys(engine for engine in (video.engine, video.second_engine) if engine is not None):
         engine = open_engine(name)
-        found = embed_photo(engine, picture)
+        found = embed_photo(engine, picture, finder=open_engine(video.engine))
         if isinstance(found, PhotoRefused):
             raise ConfigError(str(photograph), "photograph", name, found.advice)
         references.enrol(person_id, engine.name, engine.version, found.embedding, found.quality, consent, at_ms)

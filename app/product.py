@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,7 +20,7 @@ from app.configuration import (
     web_limits,
 )
 from events.dead_letters import DeadLetter
-from events.errors import TransientError
+from events.errors import ConfigError, TransientError
 from events.types import AnyEvent
 from storage.accounts import Accounts
 from storage.camera_states import CameraStates
@@ -185,6 +186,17 @@ class Product:
         if self.cameras.failure is not None:
             reasons.append(NotReady(part="cameras", reason=self.cameras.failure))
         return reasons
+
+
+def free_port(host: str, port: int) -> int:
+    """Returns the port if it is free, or a free one for 0. Raises: ConfigError when it is taken or none of ours."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except (OSError, OverflowError) as error:
+            raise ConfigError("web", "port", port, f"a free port of {host} ({error})") from error
+        return int(probe.getsockname()[1])
 
 
 def wait_until_ready(pipeline: Pipeline, deadline_s: float) -> None:

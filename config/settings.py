@@ -16,6 +16,7 @@ from msgspec import Meta, Struct
 
 from events.durations import duration_ms
 from events.errors import ConfigError
+from events.validation import config_error
 
 ENVIRONMENT_PREFIX = "SWIPEWATCH__"
 DEFAULT_SOURCE = "default.yaml"
@@ -207,25 +208,7 @@ def convert(written: object, kind: type[_Part], source: str) -> _Part:
     try:
         return msgspec.convert(written, kind, dec_hook=_read_duration)
     except msgspec.ValidationError as error:
-        key, value, allowed = locate(written, str(error))
-        raise ConfigError(source, key, value, allowed) from error
-
-
-def locate(written: object, message: str) -> tuple[str, object, str]:
-    """Returns (key, value, what is allowed) of a msgspec message, the value looked up in what was written."""
-    allowed, _, place = message.partition(" - at `$")
-    path = place.rstrip("`")
-    value = written
-    for step in re.findall(r"\[(\d+)\]|\.([^.\[]+)", path):
-        number, name = step
-        if number and isinstance(value, list):
-            value = value[int(number)]
-        elif isinstance(value, Mapping):
-            value = value.get(name)
-    unknown = re.search("unknown field `([^`]*)`", allowed)
-    if unknown is not None and isinstance(value, Mapping):
-        return f"{path}.{unknown[1]}".lstrip("."), value.get(unknown[1]), "there is no such setting"
-    return path.lstrip(".") or "file", value, allowed
+        raise config_error(source, "", written, kind, str(error)) from error
 
 
 class _PlainLoader(yaml.SafeLoader):

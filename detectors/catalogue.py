@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import importlib
 import pkgutil
-import re
 from collections.abc import Collection, Iterator, Mapping
 from functools import lru_cache
 from typing import Annotated, Literal, cast
@@ -30,8 +29,7 @@ from detectors.slab import Slab
 from detectors.ties import TieParameters
 from events.errors import ConfigError
 from events.findings import Finding, finding_id_of
-
-_UNKNOWN_FIELD = re.compile("unknown field `([^`]*)`")
+from events.validation import config_error
 
 RuleMode = Literal["live", "shadow", "off"]
 Route = Literal["store", "centre", "both"]
@@ -109,31 +107,13 @@ def read_ruleset(written: Mapping[str, object], source: str) -> Ruleset:
 def _read_entry(name: str, written: Mapping[str, object], source: str) -> Entry:
     settings = {key: value for key, value in written.items() if key in RuleSettings.__struct_fields__}
     parameters = {key: value for key, value in written.items() if key not in settings}
-    kind = rule_modules()[name].Parameters
+    kind: type[Struct] = RuleSettings
     try:
-        return Entry(
-            name=name,
-            settings=msgspec.convert(settings, RuleSettings, dec_hook=read_duration),
-            parameters=convert_parameters(kind, parameters),
-        )
+        read_settings = msgspec.convert(settings, RuleSettings, dec_hook=read_duration)
+        kind = rule_modules()[name].Parameters
+        return Entry(name=name, settings=read_settings, parameters=convert_parameters(kind, parameters))
     except msgspec.ValidationError as error:
-        raise _config_error(name, written, source, str(error)) from error
-
-
-def _config_error(name: str, written: Mapping[str, object], source: str, message: str) -> ConfigError:
-    """Returns the error with the path and the value taken out of msgspec's message (`… - at `$.tiers[0].count``)."""
-    allowed, _, place = message.partition(" - at `$")
-    path = place.rstrip("`")
-    value: object = written
-    for step in path.replace("[", ".[").split(".")[1:]:
-        if step.startswith("[") and isinstance(value, list | tuple) and step[1:-1].isdigit():
-            value = value[int(step[1:-1])]
-        elif isinstance(value, Mapping):
-            value = value.get(step)
-    unknown = _UNKNOWN_FIELD.search(allowed)
-    if unknown is not None and isinstance(value, Mapping):
-        return ConfigError(source, f"{name}{path}.{unknown[1]}", value.get(unknown[1]), "there is no such setting")
-    return ConfigError(source, name + path, value, allowed)
+        raise config_error(source, name, written, kind, str(error)) from error
 
 
 def reach_of(ruleset: Ruleset, scope: Scope) -> Reach:

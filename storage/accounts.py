@@ -224,12 +224,12 @@ def _hash(plain: str) -> str:
 
 
 def _account_of(row: AccountRow) -> Account:
-    return Account(username=row.username, role=cast(Role, row.role))
+    return Account(username=row.username, role=cast("Role", row.role))
 
 
 def _token_of(row: TokenRow) -> Token:
     return Token(
-        kind=cast(TokenKind, row.kind),
+        kind=cast("TokenKind", row.kind),
         name=row.name,
         institution_ids=tuple(row.institution_ids),
         till_id=row.till_id,

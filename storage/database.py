@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
 from pathlib import Path
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, inspect, make_url
@@ -17,6 +18,7 @@ from storage.errors import DatabaseUnavailable, DatabaseUnusable
 from storage.migrations import head_revision, is_known_revision, revision_of, upgrade
 
 BUSY_TIMEOUT_MS = 10_000
+RETRY_PAUSE_S = 0.02
 WAL_LIMIT_BYTES = 64 * 1024 * 1024
 FILE_NAME = "swipewatch.db"
 
@@ -47,16 +49,15 @@ class Database:
         Raises: DatabaseUnusable if it is not a database, not ours, or made by a newer swipewatch; DatabaseUnavailable
         if it is locked or the disk is full.
         """
-        engine = create_engine(_prepared(url), hide_parameters=True)
-        if _is_sqlite(engine.url):
-            _tune_sqlite(engine)
-        database = cls(engine)
-        try:
-            with _named_errors(url), engine.execution_options(**{_WRITES: True}).begin() as connection:
+        database = cls(create_engine(_prepared(url), hide_parameters=True))
+        with ExitStack() as undo, _named_errors(url):
+            undo.callback(database.close)
+            if _is_sqlite(database.engine.url):
+                _turn_to_wal(str(database.engine.url.database))
+                _tune_sqlite(database.engine)
+            with database._writers.begin() as connection:
                 _bring_to_head(connection, url)
-        except BaseException:
-            database.close()
-            raise
+            undo.pop_all()
         return database
 
     @property
@@ -86,7 +87,6 @@ class Database:
         """
         with _transient_errors(), Session(self._readers, expire_on_commit=False) as session:
             yield session
-            session.rollback()
 
     def close(self) -> None:
         """Ends all connections; what was committed is in the database file."""
@@ -118,6 +118,21 @@ def _prepared(url: str) -> URL:
     return parsed
 
 
+def _turn_to_wal(path: str) -> None:
+    """Afterwards the file has a write-ahead log for good. SQLite itself does not wait where several do this at once."""
+    ends = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+    with closing(sqlite3.connect(path, timeout=BUSY_TIMEOUT_MS / 1000)) as connection:
+        while True:
+            try:
+                connection.execute("PRAGMA journal_mode=WAL").close()
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorname != "SQLITE_BUSY" or time.monotonic() > ends:
+                    raise
+                time.sleep(RETRY_PAUSE_S)
+            else:
+                return
+
+
 def _tune_sqlite(engine: Engine) -> None:
     event.listen(engine, "connect", _set_pragmas)
     event.listen(engine, "begin", _begin)
@@ -127,7 +142,6 @@ def _set_pragmas(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) ->
     connection.isolation_level = None  # we say BEGIN ourselves, see _begin
     for pragma in (
         f"busy_timeout={BUSY_TIMEOUT_MS}",
-        "journal_mode=WAL",
         "synchronous=FULL",
         "foreign_keys=ON",
         f"journal_size_limit={WAL_LIMIT_BYTES}",

@@ -507,7 +507,7 @@ def _still(row: StillRow) -> Still:
 
 
 def _events_of(session: Session, ids: Collection[str]) -> list[LoggedEvent]:
-    """Returns the accepted events that findings cite by these ids, in time order: swipes by settlement, others by event."""
+    """Returns the accepted events that findings cite by these ids, in time order."""
     wanted = sorted(ids)[:_IDS_PER_STATEMENT]
     cited_types = ("swipe", "face_observed", "stock_movement", "account_injection", "visitor_correction")
     identities = [f"{kind}\x00{one}" for one in wanted for kind in cited_types]

@@ -22,7 +22,7 @@ from video.watch import Conclusion, SwipeWatch
 _LOG = structlog.get_logger(__name__)
 
 GRACE_MS = 1_500
-"""So long after a window's end its last pictures are waited for; then the camera is taken for away."""
+"""So long after a window's end a camera that stands still is waited for; then it is taken for away."""
 LEAST_VISITOR_QUALITY = 0.4
 
 
@@ -66,6 +66,7 @@ class Desk:
         )
         self._watching: list[_Watching] = []
         self._presence: dict[str, int] = {}
+        self._moved: dict[str, tuple[int | None, int]] = {}
         self.dropped = 0
 
     def swipe_seen(self, swipe: SwipeSeen) -> None:
@@ -141,10 +142,15 @@ class Desk:
         return False
 
     def _is_over(self, watching: _Watching, now_ms: int) -> bool:
-        watch, latest_ms = watching.watch, watching.camera.latest_at_ms
+        """A camera that is behind, say because it was just opened, is waited for as long as it gets on."""
+        watch, camera = watching.watch, watching.camera
+        latest_ms = camera.latest_at_ms
         if watch.is_settled or (latest_ms is not None and latest_ms >= watch.last_ms):
             return True
-        return now_ms + watching.camera.settings.clock_offset_ms > watch.last_ms + GRACE_MS
+        before = self._moved.setdefault(camera.settings.camera_id, (latest_ms, now_ms))
+        if before[0] != latest_ms:
+            before = self._moved[camera.settings.camera_id] = (latest_ms, now_ms)
+        return now_ms > max(watch.last_ms, before[1]) + GRACE_MS
 
     def _finish(self, watching: _Watching) -> None:
         conclusion = watching.watch.finish()

@@ -101,4 +101,4 @@ class CameraHealth:
 
 def _detail(grey: Grey) -> float:
     """Returns the strength of edges, smoothed first so that noise does not count."""
-    return float(cv2.Laplacian(cv2.GaussianBlur(grey, (0, 0), 1.2), cv2.CV_32F).std())
+    return float(cv2.Laplacian(cv2.GaussianBlur(grey.astype(np.float32), (0, 0), 1.2), cv2.CV_32F).std())

@@ -23,6 +23,7 @@ Floats = npt.NDArray[np.float32]
 MODEL_SIZE = (160, 90)
 LEARN_MS = 3_000
 LEARN_PICTURES = 10
+REST_MS = 2_000
 ABSORB_MS = 300_000
 FOLLOW_MS = 30_000
 """Time in which the background follows the light by two thirds while nobody is there."""
@@ -57,6 +58,7 @@ class CounterBackground:
         self._limit: Floats | None = None
         self._still: tuple[int, Floats] | None = None
         self._last_ms = 0
+        self._rests_until_ms = 0
 
     def see(self, frame: Image, at_ms: int, shows_face: Callable[[], bool]) -> Foreground:
         """Returns the foreground of a picture, and learns from it.
@@ -78,8 +80,11 @@ class CounterBackground:
         return Foreground(known=True, ratio=ratio, present=present)
 
     def _learn(self, small: Floats, at_ms: int, shows_face: Callable[[], bool]) -> None:
+        """Collects pictures without a face; after one with a face it rests, or a busy counter would keep it looking."""
+        if at_ms < self._rests_until_ms:
+            return
         if shows_face():
-            self._learning = []
+            self._learning, self._rests_until_ms = [], at_ms + REST_MS
             return
         self._learning.append((at_ms, small))
         if at_ms - self._learning[0][0] < LEARN_MS or len(self._learning) < LEARN_PICTURES:

@@ -46,7 +46,7 @@ class VideoSettings(msgspec.Struct, frozen=True, kw_only=True):
     min_face_px: float = 40.0
     presence_interval_ms: int = 20_000
     samples_per_s: int = 5
-    ring_ms: int = 10_000
+    ring_ms: int = 45_000
     look_before_ms: int = 2_000
     look_after_ms: int = 4_000
     look_every_ms: int = 600

@@ -118,12 +118,8 @@ def _sender(connection: Connection) -> Callable[[FromWorker], None]:
 
 def _thread_of(camera: Camera, slot_ms: int, ring_ms: int) -> CameraThread:
     source = FileSource(camera.settings, slot_ms=slot_ms, history_ms=ring_ms)
-    offset_ms = camera.settings.clock_offset_ms
     return CameraThread(
-        camera.settings.camera_id,
-        source,
-        camera.see,
-        lambda detail: camera.away(detail, wall_clock_ms() + offset_ms),
+        camera.settings.camera_id, source, camera.see, lambda detail: camera.away(detail, wall_clock_ms())
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Iterable
 from typing import Annotated
 
 import msgspec
@@ -153,7 +153,7 @@ async def person_of(request: Request) -> LoggedIn | None:
     return None if account is None else LoggedIn(account=account, csrf=csrf_of(plain))
 
 
-def declared_access(dependencies: list[Callable[..., object] | None]) -> list[str]:
+def declared_access(dependencies: Iterable[object]) -> list[str]:
     """Returns what the dependencies of a route declare; a route has exactly one declaration."""
     return [call.declares for call in dependencies if isinstance(call, Anybody | Sender | Terminal | Person)]
 

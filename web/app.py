@@ -21,10 +21,23 @@ from web.login import FailedLogins
 from web.overview import Wall
 from web.pages import Pages
 from web.ports import WebServices
+from web.small_bodies import SmallBodies
 from web.texts import Catalogue
 
 YEAR_S = 365 * 86_400
 RETRY_S = 2
+EXPLAINED = (
+    NotLoggedIn,
+    Refused,
+    HTTPException,
+    RequestValidationError,
+    IllegalTransition,
+    UnknownAlert,
+    TransientError,
+    EvidenceMissing,
+    AlteredData,
+    WrongKey,
+)
 static_router = APIRouter(dependencies=[Depends(ANYBODY)])
 
 
@@ -33,7 +46,7 @@ def create_app(services: WebServices) -> FastAPI:
 
     Raises: InvariantError when a text of the catalogue lacks a language.
     """
-    app = FastAPI(title="swipewatch", docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(title="swipewatch", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     assets = Assets()
     app.state.services = services
     app.state.assets = assets
@@ -44,7 +57,9 @@ def create_app(services: WebServices) -> FastAPI:
     app.state.failed_logins = FailedLogins(services.limits.failed_logins, services.limits.failed_logins_window_s)
     for part in (static_router, health.router, ingestion.router, login.router, terminal.router, dashboard.router):
         app.include_router(part)
-    _explain_errors(app)
+    for kind in EXPLAINED:
+        app.add_exception_handler(kind, explain)
+    app.add_middleware(SmallBodies, except_path=ingestion.PATH)
     app.add_middleware(SecurityHeaders)
     return app
 
@@ -60,45 +75,43 @@ async def static_file(request: Request, digest: str, name: str) -> Response:
     return Response(asset.content, headers={"Cache-Control": kept, "Content-Type": asset.content_type})
 
 
-def _explain_errors(app: FastAPI) -> None:
-    @app.exception_handler(NotLoggedIn)
-    async def not_logged_in(request: Request, refusal: NotLoggedIn) -> Response:
-        if _wants_page(request):
-            return RedirectResponse(_log_in_address(request, refusal.log_in_at), 303)
-        return _problem(request, 401, "not_logged_in", "log in first")
-
-    @app.exception_handler(Refused)
-    async def refused(request: Request, refusal: Refused) -> Response:
-        return _problem(request, refusal.status, refusal.code, refusal.detail)
-
-    @app.exception_handler(HTTPException)
-    async def http_problem(request: Request, problem: HTTPException) -> Response:
-        return _problem(request, problem.status_code, f"http_{problem.status_code}", str(problem.detail))
-
-    @app.exception_handler(RequestValidationError)
-    async def bad_request(request: Request, problem: RequestValidationError) -> Response:
-        where = "; ".join(".".join(str(part) for part in one["loc"]) + ": " + one["msg"] for one in problem.errors())
-        return _problem(request, 422, "bad_request", where)
-
-    @app.exception_handler(IllegalTransition)
-    async def illegal(request: Request, problem: IllegalTransition) -> Response:
-        return _problem(request, 409, "illegal_transition", str(problem))
-
-    @app.exception_handler(UnknownAlert)
-    async def unknown_alert(request: Request, _problem_: UnknownAlert) -> Response:
-        return _problem(request, 404, "no_such_alert", "there is no such alert")
-
-    @app.exception_handler(TransientError)
-    async def transient(request: Request, _problem_: TransientError) -> Response:
-        response = _problem(request, 503, "not_available", "a part of the product does not answer now; try again")
+async def explain(request: Request, error: Exception) -> Response:
+    """Returns what went wrong, as a page for a browser and as JSON for everybody else."""
+    if isinstance(error, NotLoggedIn) and _wants_page(request):
+        return RedirectResponse(_log_in_address(request, error.log_in_at), 303)
+    status, code, detail = _meaning_of(error)
+    response = _problem(request, status, code, detail)
+    if isinstance(error, TransientError):
         response.headers["Retry-After"] = str(RETRY_S)
-        return response
+    return response
 
-    async def evidence_gone(request: Request, problem: Exception) -> Response:
-        return _problem(request, 410, "evidence", str(problem))
 
-    for kind in (EvidenceMissing, AlteredData, WrongKey):
-        app.add_exception_handler(kind, evidence_gone)
+def _meaning_of(error: Exception) -> tuple[int, str, str]:
+    match error:
+        case NotLoggedIn():
+            return 401, "not_logged_in", "log in first"
+        case Refused():
+            return error.status, error.code, error.detail
+        case HTTPException():
+            return error.status_code, f"http_{error.status_code}", str(error.detail)
+        case RequestValidationError():
+            return 422, "bad_request", _where(error)
+        case IllegalTransition():
+            return 409, "illegal_transition", str(error)
+        case _:
+            return _meaning_of_failure(error)
+
+
+def _meaning_of_failure(error: Exception) -> tuple[int, str, str]:
+    if isinstance(error, UnknownAlert):
+        return 404, "no_such_alert", "there is no such alert"
+    if isinstance(error, TransientError):
+        return 503, "not_available", "a part of the product does not answer now; try again"
+    return 410, "evidence", str(error)
+
+
+def _where(error: RequestValidationError) -> str:
+    return "; ".join(".".join(str(part) for part in one["loc"]) + ": " + one["msg"] for one in error.errors())
 
 
 def _problem(request: Request, status: int, code: str, detail: str) -> Response:
@@ -114,6 +127,6 @@ def _wants_page(request: Request) -> bool:
 
 
 def _log_in_address(request: Request, log_in_at: str) -> str:
-    if request.method != "GET" or request.url.path == "/":
+    if request.method != "GET" or request.url.path in {"/", "/terminal"}:
         return log_in_at
     return str(request.url.replace(scheme="", netloc="", path=log_in_at).include_query_params(to=request.url.path))

@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from events.metrics import ALERT_ACTIONS, FACE_VIEWS
 from storage.queries import AlertSummary, Queries
 from web.access import OPERATOR, VIEWER, LoggedIn, Refused, Services, still_has
-from web.dossier import observation_by_still, picture_of, sight_of, subject_of, values_of
+from web.dossier import main_fact, note_of, observation_by_still, picture_of, sight_of, subject_of, values_of
 from web.live import dashboard_stream
 from web.observations import observation_of
 from web.overview import Wall
@@ -118,16 +118,17 @@ def alert(request: Request, alert_id: str, who: AtCentre, queries: InQueries, pa
         alert=shown,
         dossier=dossier,
         sight=sight,
-        picture=picture_of(shown, pages.till_of(shown.institution_id, shown.till_id), queries.camera_states()),
+        picture=picture_of(shown, pages.cameras_at(shown.institution_id, shown.till_id), queries.camera_states()),
         observed=observation_by_still(dossier.stills, sight),
         values_of=values_of,
         subject_of=subject_of,
+        note_of=note_of,
         last_entry_id=dossier.history[-1].entry_id if dossier.history else 0,
     )
 
 
 @router.post("/alerts/{alert_id}/close")
-def close(  # noqa: PLR0913, PLR0917 - a form's fields and the parts it needs
+def close(
     alert_id: str,
     who: AsOperator,
     services: Services,
@@ -150,9 +151,10 @@ def close(  # noqa: PLR0913, PLR0917 - a form's fields and the parts it needs
 
 @router.get("/stills/{still_id}")
 def still(still_id: str, who: AsOperator, services: Services, queries: InQueries, alert_id: str) -> Response:
-    """A picture as it was kept, for an alert's review. That this person saw it is on record before it is sent."""
-    if queries.still(still_id) is None:
-        raise Refused("no_such_still", "there is no such picture", 404)
+    """A picture of an alert as it was kept. That this person saw it, and why, is on record before it is sent."""
+    dossier = queries.dossier(alert_id)
+    if dossier is None or still_id not in {one.still_id for one in dossier.stills}:
+        raise Refused("no_such_still", "the alert has no such picture", 404)
     jpeg = services.stills.read(still_id)
     services.accounts.record_face_view(still_id, who.account.username, f"alert {alert_id}", services.now_ms())
     services.measurements.count(FACE_VIEWS)
@@ -192,9 +194,7 @@ class Cards:
     def __init__(self, pages: Pages, queries: Queries, language: Language) -> None:
         self._pages, self._queries, self._language = pages, queries, language
 
-    def changed(
-        self, after: int, heard: frozenset[str], only: str | None
-    ) -> tuple[int, list[dict[str, object]], bool]:
+    def changed(self, after: int, heard: frozenset[str], only: str | None) -> tuple[int, list[dict[str, object]], bool]:
         """Returns the last entry looked at, the alerts changed since `after` or heard of, and whether that was all."""
         changes = self._queries.changed_after(after, CHANGES_AT_ONCE)
         alert_ids = {alert_id for _, alert_id in changes} | heard
@@ -217,7 +217,8 @@ class Cards:
                     self._language,
                     "_card.html",
                     alert=one,
-                    picture=picture_of(one, self._pages.till_of(one.institution_id, one.till_id), cameras),
+                    main_fact=main_fact,
+                    picture=picture_of(one, self._pages.cameras_at(one.institution_id, one.till_id), cameras),
                 ),
             }
             for one in alerts

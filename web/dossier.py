@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal
 
 import msgspec
@@ -11,13 +12,14 @@ from events.codec import decode_event
 from events.durations import duration_text
 from events.findings import Finding
 from events.types import FaceObserved, Swipe
-from storage.queries import AlertDossier, AlertSummary, CameraState, LoggedEvent, Still
+from storage.queries import AlertDossier, AlertSummary, CameraState, Fact, HistoryEntry, LoggedEvent, Still
 from web.observations import Observation, ObservedFace, observation_of
-from web.ports import TillEntry
 from web.wording import yuan
 
 PictureState = Literal["kept", "no_camera", "camera_unhealthy", "no_picture"]
 HEALTHY = "ok"
+_KINDS = {"answer": "answer", "close": "close"}
+_CHANGE = re.compile(r"^(?P<detector>[a-z_]+) (?P<became>raised|changed|withdrawn)(?P<rest>\Z|: .*)")
 
 
 class Value(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,13 +62,19 @@ class Sight(msgspec.Struct, frozen=True, kw_only=True):
     observations: tuple[Observation, ...]
 
 
-def picture_of(alert: AlertSummary, till: TillEntry | None, cameras: Mapping[str, CameraState]) -> AlertPicture:
-    """Returns the alert's picture, or the first true reason for none: no camera, a camera that is ill, none kept."""
+def picture_of(alert: AlertSummary, camera_ids: Sequence[str], cameras: Mapping[str, CameraState]) -> AlertPicture:
+    """Returns the alert's picture, or the first true reason for none: no camera, a camera that is ill, none kept.
+
+    Args:
+        alert: the alert.
+        camera_ids: the cameras of its till, or of its institution where it is about no one till.
+        cameras: the latest state of each camera.
+    """
     if alert.still_id is not None:
         return AlertPicture(state="kept", still_id=alert.still_id, camera=None)
-    if till is None or not till.camera_ids:
+    if not camera_ids:
         return AlertPicture(state="no_camera", still_id=None, camera=None)
-    known = [cameras[camera_id] for camera_id in till.camera_ids if camera_id in cameras]
+    known = [cameras[camera_id] for camera_id in camera_ids if camera_id in cameras]
     ill = [camera for camera in known if camera.state != HEALTHY]
     if ill:
         return AlertPicture(state="camera_unhealthy", still_id=None, camera=ill[0])
@@ -106,6 +114,28 @@ def subject_of(finding: Finding) -> list[tuple[str, str]]:
     return [(name, value if isinstance(value, str) else ", ".join(value)) for name, value in finding.key.items()]
 
 
+def main_fact(alert: AlertSummary) -> Fact | None:
+    """Returns the alert's fact of the greatest severity, or None once nothing of it stands."""
+    facts = alert.body.facts
+    return next((fact for fact in facts if fact.detector == alert.detector), facts[0] if facts else None)
+
+
+def note_of(entry: HistoryEntry, name: Callable[[str, str], str]) -> str:
+    """Returns a history entry's note with its words named in the reader's language; people's own words stay."""
+    if entry.action in _KINDS:
+        kind, _, own_words = entry.note.partition(": ")
+        named = name(_KINDS[entry.action], kind)
+        return f"{named}: {own_words}" if own_words else named
+    return "; ".join(_named_change(part, name) for part in entry.note.split("; "))
+
+
+def _named_change(part: str, name: Callable[[str, str], str]) -> str:
+    found = _CHANGE.match(part)
+    if found is None:
+        return part
+    return f"{name('rule', found['detector'])} {name('became', found['became'])}{found['rest']}"
+
+
 def observation_by_still(stills: Iterable[Still], sight: Sight) -> dict[str, Observation]:
     """Returns what each picture's observation says, by the picture's id."""
     known = {one.event_id: one for one in sight.observations}
@@ -132,7 +162,7 @@ def _observations(events: Iterable[LoggedEvent]) -> Iterable[Observation]:
 
 def _as_text(name: str, value: object) -> str:
     if isinstance(value, bool):
-        return "✓" if value else "–"
+        return "true" if value else "false"
     if value is None:
         return "–"
     if name.endswith("_ms") and isinstance(value, int):

@@ -22,6 +22,7 @@ from web.bodies import foreign_institutions, split_body
 from web.ports import EventResult, Overloaded, WebLimits, WebServices
 
 router = APIRouter()
+PATH = "/v1/events"
 # A sender that is told 413 while it still writes would only see a broken connection: so much is read and dropped.
 DRAIN_FACTOR = 10
 SPLIT_IN_THREAD_BYTES = 256 * 1024
@@ -67,7 +68,7 @@ class BodyLease:
         self.taken_bytes += size_bytes
 
 
-@router.post("/v1/events")
+@router.post(PATH)
 async def post_events(request: Request, sender: Annotated[Token, Depends(SENDER)], services: Services) -> Response:
     """Answers 200 with a result per event once they are durable; otherwise says why nothing was taken."""
     budget: BodyBudget = request.app.state.body_budget

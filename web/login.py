@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections import deque
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.concurrency import run_in_threadpool
@@ -38,9 +38,10 @@ MAX_WATCHED = 10_000
 
 
 class FailedLogins:
-    """Counts failures per name and per address, and says how long to wait once there are too many.
+    """Counts failures, and says how long to wait once there are too many of them within the window.
 
-    A name has `allowed` failures within the window, an address four times as many (a whole centre may share one).
+    A name from one address has `allowed` failures; an address four times as many (a whole centre may share one); a
+    name from anywhere ten times as many, so that a stranger does not shut somebody out so easily.
     """
 
     def __init__(self, allowed: int, window_s: float) -> None:
@@ -49,18 +50,18 @@ class FailedLogins:
 
     def wait_s(self, username: str, address: str, now_s: float) -> int:
         """Returns the seconds until another attempt is looked at, 0 for at once."""
-        waits = [
-            self._wait_of(f"name {username}", self._allowed, now_s),
-            self._wait_of(f"address {address}", self._allowed * 4, now_s),
-        ]
-        return max(waits)
+        keys = self._keys(username, address)
+        return max(self._wait_of(key, times * self._allowed, now_s) for key, times in keys.items())
 
     def add(self, username: str, address: str, now_s: float) -> None:
         """One more attempt has failed."""
         if len(self._failures) > MAX_WATCHED:
             self._forget(now_s)
-        for key in (f"name {username}", f"address {address}"):
+        for key in self._keys(username, address):
             self._failures.setdefault(key, deque()).append(now_s)
+
+    def _keys(self, username: str, address: str) -> dict[str, int]:
+        return {f"both {username} {address}": 1, f"address {address}": 4, f"name {username}": 10}
 
     def _wait_of(self, key: str, allowed: int, now_s: float) -> int:
         failures = self._failures.get(key)
@@ -83,7 +84,7 @@ async def login_page(request: Request, pages: InPages, to: str = "/") -> Respons
 
 
 @router.post("/login", dependencies=[Depends(ANYBODY)])
-async def log_in(  # noqa: PLR0913, PLR0917 - the three fields of a form and the three parts it needs
+async def log_in(
     request: Request,
     services: Services,
     pages: InPages,
@@ -137,7 +138,7 @@ async def terminal_log_in(
         return _form(request, pages, "terminal_login.html", 429, **values)
     known = await run_in_threadpool(services.accounts.token, "terminal", token.strip())
     if known is None:
-        failed.add(f"terminal {address}", address, time.monotonic())
+        failed.add("", address, time.monotonic())
         values = {"problem": "terminal.refused", "mine": await _own_terminals(request)}
         return _form(request, pages, "terminal_login.html", 401, **values)
     slug = terminal_slug(known.name)
@@ -170,7 +171,7 @@ def local_path(to: str) -> str:
     return to if ours else "/"
 
 
-def _form(request: Request, pages: Pages, template: str, status: int = 200, **values: Any) -> Response:
+def _form(request: Request, pages: Pages, template: str, status: int = 200, **values: Any) -> Response:  # noqa: ANN401 - whatever the template asks for
     secret = request.cookies.get(FORM_COOKIE) or secrets.token_urlsafe(24)
     insecure = request.url.scheme != "https" and not is_loopback(request)
     shown = {"problem": None, "wait_s": 0, "csrf": csrf_of(secret), "insecure": insecure, **values}

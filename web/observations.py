@@ -16,6 +16,8 @@ class ObservedFace(msgspec.Struct, frozen=True, kw_only=True):
     visitor_id: str | None = None
     staff: bool | None = None
     settlement_id: str | None = None
+    frames: int | None = None
+    problems: tuple[str, ...] = ()
 
 
 class Observation(msgspec.Struct, frozen=True, kw_only=True):

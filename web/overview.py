@@ -37,7 +37,7 @@ class Tile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Overview(msgspec.Struct, frozen=True, kw_only=True):
-    """The numbers and the wall at one moment; `hidden` institutions did not fit on the wall and wait for nothing worse."""
+    """The numbers and the wall at one moment; `hidden` institutions did not fit and wait for nothing worse."""
 
     numbers: DayNumbers
     tiles: tuple[Tile, ...]

@@ -38,12 +38,10 @@ class Pages:
             lstrip_blocks=True,
         )
         self._environment.globals["asset"] = assets.url
-        self._environment.filters.update(
-            {"clock": self._zoned(wording.clock), "clock_seconds": self._zoned(wording.clock_seconds)}
-        )
-        self._environment.filters.update(
-            {"day_and_clock": self._zoned(wording.day_and_clock), "iso": wording.iso, "yuan": wording.yuan}
-        )
+        times = (wording.clock, wording.clock_seconds, wording.day, wording.day_and_clock)
+        self._environment.filters.update({write.__name__: self._zoned(write) for write in times})
+        texts = (wording.iso, wording.yuan, wording.sentence)
+        self._environment.filters.update({write.__name__: write for write in texts})
 
     def page(
         self, request: Request, template: str, *, who: LoggedIn | None = None, status: int = 200, **values: object
@@ -93,6 +91,12 @@ class Pages:
         entry = self._institutions.get(institution_id)
         tills = entry.tills if entry else ()
         return next((till for till in tills if till.till_id == till_id), None)
+
+    def cameras_at(self, institution_id: str, till_id: str) -> tuple[str, ...]:
+        """Returns the cameras of a till; without a till, those of the whole institution."""
+        entry = self._institutions.get(institution_id)
+        tills = entry.tills if entry else ()
+        return tuple(camera for till in tills if till_id in (till.till_id, "") for camera in till.camera_ids)
 
     def time_zone_of(self, institution_id: str) -> str:
         """Returns the institution's time zone, or the centre's when it is not registered."""

@@ -53,9 +53,14 @@ class Changed(Protocol):
     """An alert that changed: the projector's AlertChange, or `LiveChange`."""
 
     @property
-    def alert_id(self) -> str: ...
+    def alert_id(self) -> str:
+        """Which alert."""
+        ...
+
     @property
-    def institution_id(self) -> str: ...
+    def institution_id(self) -> str:
+        """Whose alert."""
+        ...
 
 
 class LiveChange(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,8 +74,10 @@ class Subscription(Protocol):
     """One open page's ear."""
 
     async def wait(self, timeout_s: float) -> frozenset[str] | None:
-        """Returns the ids of the alerts that changed since the last call, empty after `timeout_s` without any, or
-        None once the feed is closed."""
+        """Returns the ids of the alerts that changed since the last call, empty after `timeout_s` without any.
+
+        None says that the feed is closed.
+        """
         ...
 
 
@@ -93,11 +100,25 @@ class LiveFeed(Protocol):
 class AlertActions(Protocol):
     """What people do to alerts; the projector. An action that the lifecycle forbids raises IllegalTransition."""
 
-    def deliver(self, alert_id: str, actor: str, now_ms: int) -> object: ...
-    def see(self, alert_id: str, actor: str, now_ms: int) -> object: ...
-    def acknowledge(self, alert_id: str, actor: str, now_ms: int) -> object: ...
-    def answer(self, alert_id: str, actor: str, kind: str, text: str, now_ms: int) -> object: ...
-    def close(self, alert_id: str, actor: str, reason: str, now_ms: int) -> object: ...
+    def deliver(self, alert_id: str, actor: str, now_ms: int) -> object:
+        """A terminal has received the alert's notice."""
+        ...
+
+    def see(self, alert_id: str, actor: str, now_ms: int) -> object:
+        """The alert was on a terminal's screen."""
+        ...
+
+    def acknowledge(self, alert_id: str, actor: str, now_ms: int) -> object:
+        """Somebody at the store has noted the alert."""
+        ...
+
+    def answer(self, alert_id: str, actor: str, kind: str, text: str, now_ms: int) -> object:
+        """The store has said what it was."""
+        ...
+
+    def close(self, alert_id: str, actor: str, reason: str, now_ms: int) -> object:
+        """The centre is done with the alert."""
+        ...
 
 
 class Stills(Protocol):
@@ -167,4 +188,3 @@ class WebServices:
     measurements: Measurements
     time_zone: str = "Asia/Shanghai"
     limits: WebLimits = field(default_factory=WebLimits)
-

@@ -24,6 +24,11 @@ def clock_seconds(at_ms: int, time_zone: str) -> str:
     return f"{_local(at_ms, time_zone):%H:%M:%S}"
 
 
+def day(at_ms: int, time_zone: str) -> str:
+    """Returns the local day: 2026-11-22."""
+    return f"{_local(at_ms, time_zone):%Y-%m-%d}"
+
+
 def day_and_clock(at_ms: int, time_zone: str) -> str:
     """Returns the local day and time: 2026-11-22 09:05:07."""
     return f"{_local(at_ms, time_zone):%Y-%m-%d %H:%M:%S}"
@@ -37,6 +42,11 @@ def iso(at_ms: int) -> str:
 def yuan(fen: int) -> str:
     """Returns a sum of money: 123456 fen are ¥1,234.56."""
     return f"¥{fen / 100:,.2f}"
+
+
+def sentence(text: str) -> str:
+    """Returns the text as a sentence begins: its first letter is a capital."""
+    return text[:1].upper() + text[1:]
 
 
 def lasting(seconds: float, language: Language) -> str:

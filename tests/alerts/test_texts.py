@@ -5,7 +5,6 @@ import pytest
 
 from alerts.texts import duration_words, validate_texts, values_of, wording_of
 from detectors.catalogue import RuleTexts, TextPair
-from detectors.catalogue import RuleTexts, TextPair
 from events.errors import ConfigError
 from tests.alerts.builders import CARD_BATCH, HOLDER_MISMATCH, finding, texts
 

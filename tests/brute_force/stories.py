@@ -64,11 +64,16 @@ def corrected(event_id: str, observation: str, visitor: str | None, at: int = DA
     return event("visitor_correction", event_id, NOON + at, **said)
 
 
+def judge(lines: list[bytes], rules: dict[str, Row]) -> list[Row]:
+    """Returns the brute force's findings; the same cases are tried on the product with another judge in its place."""
+    accepted, dead = accept(lines)
+    assert not [reason for reason, _ in dead if reason != "reversal_mismatch"]
+    return findings(accepted, rules)
+
+
 def judged(rule: str, *events: Row, **settings: Any) -> list[Row]:
     """Returns the findings of one rule, with its defaults unless told otherwise."""
-    accepted, dead = accept([json.dumps(said).encode() for said in events])
-    assert not [reason for reason, _ in dead if reason != "reversal_mismatch"]
-    return findings(accepted, {rule: DEFAULTS[rule] | settings})
+    return judge([json.dumps(said).encode() for said in events], {rule: DEFAULTS[rule] | settings})
 
 
 def anchors(rule: str, *events: Row, **settings: Any) -> dict[str, str]:

@@ -192,6 +192,12 @@ def test_card_batch_judges_the_household_at_each_swipes_own_time():
     assert anchors("card_batch", *told, again, person("p1", "h"), person("p1", None, since=5)) == {"s5": "medium"}
 
 
+def test_card_batch_does_not_count_exactly_the_window_ago():
+    told = [swipe(f"s{number}", number, person=f"p{number}") for number in range(4)]
+    assert anchors("card_batch", *told, swipe("s", 10 * MINUTE, person="x")) == {}
+    assert anchors("card_batch", *told, swipe("s", 10 * MINUTE - 1, person="x")) == {"s": "medium"}
+
+
 def test_card_batch_needs_one_till():
     told = [swipe(f"s{number}", number, person=f"p{number}", till=str(number % 2)) for number in range(1, 6)]
     assert anchors("card_batch", *told) == {}
@@ -335,11 +341,22 @@ def test_agent_on_the_swipe_cancels_unless_it_is_the_holder():
     assert mismatch(seen("o", 0, face()), agent_person_id="p1") == {"s": "medium"}
 
 
+def test_agent_on_the_swipe_may_be_someone_who_has_swiped():
+    told = [swipe("before", person="p2"), swipe("s", 1, agent_person_id="p2"), seen("o", 0, face())]
+    assert anchors("holder_mismatch", *told) == {}
+
+
 def test_unnamed_registration_counts_within_a_quarter_of_an_hour_both_ends_inside():
     for at in (-15 * MINUTE, 15 * MINUTE):
         assert mismatch(seen("o", 0, face()), registered(at)) == {}
     for at in (-15 * MINUTE - 1, 15 * MINUTE + 1):
         assert mismatch(seen("o", 0, face()), registered(at)) == {"s": "medium"}
+
+
+def test_registration_that_comes_last_or_first_counts_for_its_institution_alone():
+    swipes = [swipe("s"), swipe("other", 1, store="B")]
+    looks = [seen("o", 0, face()), seen("p", 1, face(sid="other"), store="B")]
+    assert anchors("holder_mismatch", *swipes, *looks, registered(0)) == {"other": "medium"}
 
 
 def test_named_registration_counts_at_any_time_and_for_its_swipe_alone():
@@ -458,6 +475,19 @@ def test_four_buyers_in_a_week_need_two_institutions():
     assert anchors("one_face_many_cards", *one) == {}
     away = [swipe("s", 3 * DAY + 1, person="x", store="B"), seen("o", 3 * DAY + 1, visitor(), store="B")]
     assert anchors("one_face_many_cards", *one[:6], *away) == {"s": "high"}
+
+
+def test_one_face_many_cards_does_not_count_exactly_the_window_ago():
+    for last, fires in [(30 * MINUTE - 1, True), (30 * MINUTE, False)]:
+        told = [*crowd(2), swipe("s", last, person="x"), seen("o", last, visitor())]
+        assert bool(anchors("one_face_many_cards", *told)) is fires
+
+
+def test_one_face_many_cards_looks_just_less_than_a_week_back():
+    away = [swipe("far", 0, person="y", store="B"), seen("look", 0, visitor(), store="B")]
+    for last, fires in [(7 * DAY - 1, True), (7 * DAY, False)]:
+        told = [*away, *crowd(3, step=2 * DAY + 1)[2:], swipe("s", last, person="x"), seen("o", last, visitor())]
+        assert bool(anchors("one_face_many_cards", *told)) is fires
 
 
 def test_of_equal_severities_the_first_listed_window_is_cited():

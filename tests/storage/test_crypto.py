@@ -103,7 +103,7 @@ def test_processes_that_start_together_make_one_key(tmp_path):
         "sys.stdout.write(repr(Keyring.open(Path(sys.argv[1]))))"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "keys" / "evidence.key")]
-    openers = [subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.PIPE) for _ in range(4)]
+    openers = [subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.PIPE) for _ in range(3)]
     marks = {opener.communicate(timeout=60)[0] for opener in openers}
     assert len(marks) == 1
-    assert [opener.returncode for opener in openers] == [0, 0, 0, 0]
+    assert [opener.returncode for opener in openers] == [0, 0, 0]

@@ -135,10 +135,10 @@ def test_several_processes_may_open_a_new_database_at_once(tmp_path):
     code = "import sys; from storage.database import Database; Database.open(sys.argv[1]).close()"
     url = default_url(tmp_path)
     openers = [
-        subprocess.Popen([sys.executable, "-c", code, url], cwd=CHECKOUT, stderr=subprocess.PIPE) for _ in range(4)
+        subprocess.Popen([sys.executable, "-c", code, url], cwd=CHECKOUT, stderr=subprocess.PIPE) for _ in range(3)
     ]
     outcomes = [opener.communicate(timeout=60) for opener in openers]
-    assert [opener.returncode for opener in openers] == [0, 0, 0, 0], outcomes
+    assert [opener.returncode for opener in openers] == [0, 0, 0], outcomes
 
 
 # ------------------------------------------------------------------------------------------------ migrations
@@ -229,23 +229,27 @@ def test_changes_in_a_reading_session_are_dropped(database):
     assert snooze_rows(database) == 0
 
 
-def test_threads_that_read_and_then_write_lose_nothing(database):
-    with database.session() as session:
+@pytest.mark.parametrize("openings", [1, 2], ids=["of one opening", "as if in two processes"])
+def test_threads_that_read_and_then_write_lose_nothing(tmp_path, openings):
+    databases = [Database.open(default_url(tmp_path)) for _ in range(openings)]
+    with databases[0].session() as session:
         session.execute(insert(SnoozeRow), [one_snooze()])
 
-    def add_one_many_times() -> None:
+    def add_one_many_times(database: Database) -> None:
         for _ in range(25):
             with database.session() as session:
                 row = session.scalars(select(SnoozeRow)).one()
                 row.until_ms += 1
 
-    writers = [threading.Thread(target=add_one_many_times) for _ in range(4)]
+    writers = [threading.Thread(target=add_one_many_times, args=(databases[n % openings],)) for n in range(4)]
     for writer in writers:
         writer.start()
     for writer in writers:
         writer.join(timeout=60)
-    with database.read() as session:
+    with databases[0].read() as session:
         assert session.scalars(select(SnoozeRow.until_ms)).one() == 101
+    for database in databases:
+        database.close()
 
 
 def test_a_writer_waits_for_one_of_another_process(database, tmp_path):
@@ -265,8 +269,8 @@ def test_a_lock_that_is_never_given_up_is_a_transient_error(database, tmp_path):
     other.execute("BEGIN IMMEDIATE")
     with database.read() as session:  # the pool hands this very connection to the next transaction
         session.execute(text("PRAGMA busy_timeout=50"))
-    with pytest.raises(DatabaseUnavailable, match="locked"), database.session():
-        pass
+    with pytest.raises(DatabaseUnavailable, match="locked"), database.session() as session:
+        session.execute(insert(SnoozeRow), [one_snooze()])
     other.close()
 
 
@@ -293,8 +297,8 @@ def test_an_error_never_prints_the_values_of_a_row(database):
         "type": "swipe",
         "occurred_at_ms": 1,
         "received_at_ms": 1,
-        "sender": "s",
-        "original": b"psn-7731-secret",
+        "sender": "psn-7731-secret",
+        "original": b"",
     }
     with pytest.raises(IntegrityError) as caught, database.session() as session:
         session.execute(insert(AcceptedEvent), [row, row])

@@ -43,12 +43,12 @@ def dlib() -> DlibEngine:
 
 @pytest.fixture(scope="session")
 def counter_frames(photographs: Path):
-    """Three seconds and a half of an empty counter, then a visit of nine seconds, five pictures a second."""
+    """Three seconds and a half of an empty counter, then a visit of seven, five pictures a second."""
 
     @lru_cache(maxsize=8)
     def compose(name: str | None) -> tuple[Image, ...]:
         person = None if name is None else photographs / name
-        scenes = [Scene(None, 3.6), Scene(person, 9.0)]
+        scenes = [Scene(None, 3.6), Scene(person, 7.4)]
         return tuple(compose_frames(scenes, size=(640, 360), fps=1000 // STEP_MS, seed=4))
 
     return compose

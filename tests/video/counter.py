@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from video.camera import Camera
 from video.desk import Desk, SecondOpinion
@@ -21,6 +22,7 @@ SHARED_DATA = CHECKOUT.parent / "shared" / "data"
 STEP_MS = 200
 START_MS = 1_780_000_000_000
 CAMERA = CameraSettings(camera_id="c-1", institution_id="P32990000001", till_id="1", source="-")
+SETTINGS = VideoSettings(cameras=(CAMERA,))
 
 
 @dataclass
@@ -29,7 +31,7 @@ class Counter:
 
     engine: FaceEngine
     camera_settings: CameraSettings = CAMERA
-    settings: VideoSettings = VideoSettings(cameras=(CAMERA,))
+    settings: VideoSettings = SETTINGS
     visitors: VisitorIndex = field(default_factory=VisitorIndex)
     second: SecondOpinion | None = None
     said: list[FromWorker] = field(default_factory=list)
@@ -54,8 +56,9 @@ class Counter:
 
     def wait(self, duration_ms: int) -> None:
         """Lets time go by without a picture."""
-        self.shown += duration_ms // STEP_MS
-        self.work()
+        for _ in range(duration_ms // STEP_MS):
+            self.shown += 1
+            self.work()
 
     def work(self) -> None:
         while self.desk.work(self.now_ms):
@@ -83,7 +86,7 @@ class Counter:
     def states(self) -> list[str]:
         return [message.state for message in self.said if isinstance(message, CameraStateChanged)]
 
-    def events(self, settlement_id: str | None = None, stage: str | None = None) -> list[dict]:
+    def events(self, settlement_id: str | None = None, stage: str | None = None) -> list[dict[str, Any]]:
         """Returns the observations said for a swipe (or for presence), in order."""
         found = [json.loads(one.original) for one in self.observed if one.settlement_id == settlement_id]
         return [event for event in found if stage is None or event["stage"] == stage]

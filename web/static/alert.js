@@ -7,9 +7,29 @@ const { alert } = document.body.dataset;
 const live = document.getElementById("live");
 let after = Number(document.body.dataset.after);
 
+let wanted = false;
+let running = false;
+
+/** The page is as new as the last change heard of; one look at a time, so that an older one never comes last. */
+async function follow() {
+  wanted = true;
+  if (running) return;
+  running = true;
+  while (wanted) {
+    wanted = false;
+    try {
+      await refresh();
+    } catch {
+      wanted = true; // off-line: the change is still to be shown
+      await new Promise((later) => setTimeout(later, 2_000));
+    }
+  }
+  running = false;
+}
+
 async function refresh() {
   const answer = await fetch(location.pathname, { headers: { Accept: "text/html" } });
-  if (!answer.ok) return;
+  if (!answer.ok) throw new Error(`alert: ${answer.status}`);
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
   for (const part of document.querySelectorAll("[data-part]")) {
     const next = fresh.querySelector(`[data-part="${part.dataset.part}"]`);
@@ -40,7 +60,7 @@ openStream({
   on: {
     alert(_, id) {
       after = Math.max(after, id);
-      refresh();
+      follow();
     },
   },
   state(state) {

@@ -65,7 +65,11 @@ function take(notice) {
 
 function next() {
   const shown = current && notices.get(current.alertId);
-  if (shown && current.step === "gone") return;
+  if (shown && current.step === "gone") {
+    if (isOver(shown)) return;
+    current = null; // it came back before anybody had noted that it was gone
+    return next();
+  }
   if (shown && isOver(shown)) {
     if (shown.kind === "withdrawn") return stageGone(shown);
     current = null;
@@ -231,8 +235,9 @@ function rowElement(notice) {
   if (current?.alertId === notice.alert_id) row.setAttribute("aria-current", "true");
   row.querySelector(".row-time").textContent = clock(notice.body.time_ms);
   row.querySelector(".row-receipt").textContent = notice.body.receipt;
-  row.querySelector(".row-fact").textContent = notice.body.facts.map((fact) => fact.zh.fact).join(";") || notice.body.frame.zh;
+  row.querySelector(".row-fact").textContent = notice.body.facts.map((fact) => fact.zh.fact).join(";");
   row.querySelector(".row-state").append(both(key));
+  row.querySelector("button").disabled = !wantsAnswer(notice);
   row.querySelector("button").addEventListener("click", () => open(notice.alert_id));
   return row;
 }

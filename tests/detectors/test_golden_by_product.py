@@ -1,0 +1,56 @@
+"""The cases worked out by hand in tests/brute_force/test_golden.py, tried on the product's replay."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from detectors.catalogue import read_ruleset
+from events.dead_letters import Place
+from streams.replay import replay
+from tests.brute_force import stories
+from tests.brute_force.test_golden import *  # noqa: F403 - every case there is a test here
+
+Row = dict[str, Any]
+
+CONFIGURED: dict[str, Row] = yaml.safe_load(Path(__file__).parents[2].joinpath("config", "rules.yaml").read_bytes())
+
+
+def from_the_middle(lines: list[bytes]) -> list[bytes]:
+    return lines[len(lines) // 2 :] + lines[: len(lines) // 2]
+
+
+def from_the_end(lines: list[bytes]) -> list[bytes]:
+    return lines[::-1]
+
+
+def as_told(lines: list[bytes]) -> list[bytes]:
+    return lines
+
+
+ORDERS = {"as told": as_told, "from the end": from_the_end, "from the middle": from_the_middle}
+
+
+@pytest.fixture(autouse=True, params=[(None, "as told"), *((1, order) for order in ORDERS)], ids=str)
+def judge_by_product(request, monkeypatch):
+    batch, order = request.param
+
+    def judge(lines: list[bytes], rules: dict[str, Row]) -> list[Row]:
+        entries = {name: CONFIGURED[name] | as_configured(settings) for name, settings in rules.items()}
+        offers = [(line, Place(file="story", line=number)) for number, line in enumerate(ORDERS[order](lines), start=1)]
+        found = replay(offers, read_ruleset(entries, "story"), batch=batch).findings
+        names = ("detector", "key", "settlement_id", "severity", "institution_id", "occurred_at_ms", "evidence")
+        rows = [{name: getattr(finding, name) for name in names} for finding in found]
+        return sorted(rows, key=lambda row: (row["occurred_at_ms"], row["detector"], row["settlement_id"]))
+
+    monkeypatch.setattr(stories, "judge", judge)
+
+
+def as_configured(settings: Row) -> Row:
+    """Returns settings with decimals written as numbers, as a configuration file has them."""
+    written = {name: value for name, value in settings.items() if isinstance(value, str) and value[0].isdigit()}
+    decimals = {name: float(value) for name, value in written.items() if value.replace(".", "", 1).isdigit()}
+    return settings | decimals

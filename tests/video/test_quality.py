@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+
+from video.engine import FaceEngine, Image
+from video.quality import FaceQuality, judge_face
+
+VISITOR = 40
+
+
+@pytest.fixture(scope="module")
+def picture(counter_frames):
+    return counter_frames("biden.jpg")[VISITOR]
+
+
+def _judge(sface: FaceEngine, picture: Image) -> FaceQuality:
+    return judge_face(picture, sface.detect(picture)[0])
+
+
+def test_a_plain_view_is_usable_and_worth_more_than_half(sface, picture):
+    quality = _judge(sface, picture)
+    assert quality.usable
+    assert quality.score >= 0.6
+
+
+@pytest.mark.parametrize(
+    ("spoil", "problem"),
+    [
+        (lambda frame: cv2.resize(frame, None, fx=0.3, fy=0.3, interpolation=cv2.INTER_AREA), "too_small"),
+        (lambda frame: cv2.GaussianBlur(frame, (0, 0), 5), "blurred"),
+        (lambda frame: (frame * 0.2).astype(np.uint8), "too_dark"),
+        (lambda frame: np.clip(frame * 2.5 + 110.0, 0, 255).astype(np.uint8), "too_bright"),
+    ],
+)
+def test_a_spoilt_view_is_unusable_and_says_why(spoil, problem, sface, picture):
+    spoilt = np.asarray(spoil(picture), dtype=np.uint8)
+    face = sface.detect(picture if spoilt.shape == picture.shape else spoilt)[0]
+    quality = judge_face(spoilt, face)
+    assert problem in quality.problems
+    assert quality.score < 0.3
+
+
+def test_half_a_face_at_the_edge_is_cut_off(sface, picture):
+    face = sface.detect(picture)[0]
+    middle = round((face.box[0] + face.box[2]) / 2)
+    assert judge_face(np.ascontiguousarray(picture[:, :middle]), face).problems == ("cut_off",)
+
+
+def test_a_nose_beside_an_eye_is_turned_away(sface, picture):
+    face = sface.detect(picture)[0]
+    points = list(face.landmarks)
+    points[2] = (points[1][0], points[2][1])
+    turned = replace(face, landmarks=tuple(points))
+    assert "turned_away" in judge_face(picture, turned).problems
+    assert judge_face(picture, turned).score < judge_face(picture, face).score
+
+
+def test_a_nearer_face_is_worth_more(sface, picture):
+    far = np.asarray(cv2.resize(picture, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    assert _judge(sface, far).score < _judge(sface, picture).score
+
+
+def test_forty_pixels_are_the_least(sface, picture):
+    face = sface.detect(picture)[0]
+    assert judge_face(picture, face, min_face_px=face.width_px).usable
+    assert "too_small" in judge_face(picture, face, min_face_px=face.width_px + 0.1).problems

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.web.world import World, serving
+
+
+@pytest.fixture(scope="session")
+def furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data directory with accounts and tokens, to be copied: making one takes a second."""
+    directory = tmp_path_factory.mktemp("furnished") / "data"
+    World.furnished(directory).close()
+    return directory
+
+
+@pytest.fixture
+def data(furnished: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(furnished, tmp_path / "data"))
+
+
+@pytest.fixture
+def world(data: Path) -> Iterator[World]:
+    made = World(data)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def address(world: World) -> Iterator[str]:
+    with serving(world) as served:
+        yield served
+
+
+@pytest.fixture
+def client(address: str) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=address, timeout=20) as made:
+        yield made

@@ -1,0 +1,326 @@
+"""A web with real storage behind it; stage 0 is a small one that keeps the port's promise."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+import msgspec
+from argon2 import PasswordHasher
+from fastapi import FastAPI
+from PIL import Image, ImageDraw
+
+from events.codec import decode_event
+from events.dead_letters import DeadLetter, InvalidEvent, Place
+from events.findings import Finding
+from events.identity import content_digest, identity_of
+from events.types import AnyEvent
+from storage.accounts import ROLES, Accounts
+from storage.camera_states import CameraStates
+from storage.crypto import Keyring
+from storage.database import Database, default_url
+from storage.evidence import EvidenceStore, Still
+from storage.log import AcceptedLog, Record
+from storage.projector import Projector
+from tests.alerts.builders import OTHER_STORE, PERSON, STORE, finding, policy
+from web.access import csrf_of
+from web.app import create_app
+from web.feed import Broadcast
+from web.measurements import Measurements
+from web.ports import EventResult, InstitutionEntry, NotReady, Overloaded, TillEntry, WebLimits, WebServices
+from web.server import WebServer
+
+T = TypeVar("T")
+PASSWORD = "correct horse battery"  # noqa: S105 - a test's own
+CAMERA = "camera-1"
+INSTITUTIONS = (
+    InstitutionEntry(
+        institution_id=STORE,
+        kind="pharmacy",
+        name_zh="安康药店",
+        name_en="Ankang Pharmacy",
+        tills=(
+            TillEntry(till_id="1", name_zh="1号收银台", name_en="Till 1", camera_ids=(CAMERA,)),
+            TillEntry(till_id="2", name_zh="2号收银台", name_en="Till 2"),
+        ),
+    ),
+    InstitutionEntry(institution_id=OTHER_STORE, kind="clinic", name_zh="城西诊所", name_en="Chengxi Clinic"),
+)
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def poll(look: Callable[[], T | None], deadline_s: float = 10.0) -> T:
+    ends = time.monotonic() + deadline_s
+    while time.monotonic() < ends:
+        found = look()
+        if found:
+            return found
+        time.sleep(0.02)
+    raise AssertionError("what was waited for did not come")
+
+
+class SmallStageZero:
+    """Accepts, recognises duplicates and sets aside, durably, as the port promises; can be told to be overloaded."""
+
+    def __init__(self, database: Database, clock_ms: Callable[[], int]) -> None:
+        self._database, self._clock_ms = database, clock_ms
+        self._log = AcceptedLog(database)
+        self.refuse_with: Exception | None = None
+        self.largest_request = 0
+
+    async def submit(self, sender: str, originals: Sequence[bytes], deadline_s: float) -> list[EventResult]:
+        assert deadline_s > 0
+        if self.refuse_with is not None:
+            raise self.refuse_with
+        self.largest_request = max(self.largest_request, len(originals))
+        results, records, letters = [], {}, []
+        events = [decode_event(original) for original in originals]
+        known = set(self._log.digests_of(identity_of(one) for one in events if not isinstance(one, InvalidEvent)))
+        for index, (original, event) in enumerate(zip(originals, events, strict=True)):
+            if isinstance(event, InvalidEvent):
+                place = Place(sender=sender, index=index)
+                letters.append(
+                    DeadLetter(
+                        original=original, place=place, stage=event.stage, reason=event.reason, detail=event.detail
+                    )
+                )
+                results.append(EventResult(status="dead_letter", reason=event.reason, detail=event.detail))
+                continue
+            record = record_of(original, event, sender, self._clock_ms())
+            is_known = record.identity in known
+            known.add(record.identity)
+            if not is_known:
+                records[record.identity] = record
+            results.append(EventResult(status="duplicate" if is_known else "accepted", event_id=event.event_id))
+        with self._database.session() as session:
+            self._log.append(session, list(records.values()))
+            self._log.set_aside(session, letters, self._clock_ms())
+        return results
+
+
+def record_of(original: bytes, event: AnyEvent, sender: str, received_at_ms: int) -> Record:
+    return Record(
+        event=event,
+        identity=identity_of(event),
+        digest=content_digest(event),
+        received_at_ms=received_at_ms,
+        sender=sender,
+        original=original,
+    )
+
+
+class World:
+    """Storage, accounts, tokens and the application over them; time is the real clock's unless `clock_ms` is set."""
+
+    sender_for_all = "sws_for-all"
+    sender_for_store = "sws_for-store"
+    terminal = "swt_ankang"
+    terminal_of_till_2 = "swt_ankang-2"
+    terminal_elsewhere = "swt_chengxi"
+
+    def __init__(self, directory: Path, limits: WebLimits | None = None) -> None:
+        self.clock_ms: Callable[[], int] = now_ms
+        self.database = Database.open(default_url(directory))
+        self.accounts = Accounts(self.database, PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
+        self.projector = Projector(self.database, policy())
+        self.keyring = Keyring.open(directory / "keys" / "evidence.key", needed=False)
+        self.evidence = EvidenceStore(self.database, directory / "stills", self.keyring)
+        self.feed = Broadcast()
+        self.intake = SmallStageZero(self.database, self.now_ms)
+        self.not_ready: list[NotReady] = []
+        self.measurements = Measurements()
+        self.services = WebServices(
+            database=self.database,
+            accounts=self.accounts,
+            intake=self.intake,
+            actions=self.projector,
+            stills=self.evidence,
+            feed=self.feed,
+            institutions=INSTITUTIONS,
+            readiness=lambda: self.not_ready,
+            now_ms=self.now_ms,
+            measurements=self.measurements,
+            limits=limits or WebLimits(heartbeat_s=0.3),
+        )
+        self.app: FastAPI = create_app(self.services)
+        self._numbers = itertools.count(1)
+
+    @classmethod
+    def furnished(cls, directory: Path) -> World:
+        """A new world with an account of each role and the tokens below."""
+        world = cls(directory)
+        for role in ROLES:
+            world.accounts.put_account(role, PASSWORD, role, now_ms())
+        put = world.accounts.put_token
+        put("sender", "city", ["*"], now_ms(), token=world.sender_for_all)
+        put("sender", "store-his", [STORE], now_ms(), token=world.sender_for_store)
+        put("terminal", "ankang", [STORE], now_ms(), token=world.terminal)
+        put("terminal", "ankang-2", [STORE], now_ms(), till_id="2", token=world.terminal_of_till_2)
+        put("terminal", "chengxi", [OTHER_STORE], now_ms(), token=world.terminal_elsewhere)
+        return world
+
+    def now_ms(self) -> int:
+        return self.clock_ms()
+
+    def close(self) -> None:
+        self.feed.close()
+        self.database.close()
+
+    def settlement(self) -> str:
+        return f"SETL{next(self._numbers):08d}"
+
+    def raise_alert(
+        self, detector: str = "holder_mismatch", *, settlement: str = "", at_ms: int = 0, **values: Any
+    ) -> Finding:
+        """A finding is decided now and becomes an alert, of which every open page hears."""
+        values["settlement"] = settlement or self.settlement()
+        values.setdefault("person", f"{PERSON}-{values['settlement']}")
+        found = finding(detector, at_ms=at_ms or self.clock_ms() - 2_000, **values)
+        self.write([found])
+        return found
+
+    def write(self, raised: Sequence[Finding], withdrawn: Sequence[Finding] = ()) -> None:
+        self.projector.write_findings(raised, withdrawn, {}, self.clock_ms())
+        self.feed.publish(self.projector.project_alerts(self.clock_ms()))
+
+    def withdraw(self, found: Finding) -> None:
+        self.write([], [msgspec.structs.replace(found, status="withdrawn")])
+
+    def log(self, *originals: bytes) -> None:
+        """The events are in the accepted log."""
+        with self.database.session() as session:
+            AcceptedLog(self.database).append(session, [self._record(original) for original in originals])
+
+    def _record(self, original: bytes) -> Record:
+        event = decode_event(original)
+        assert not isinstance(event, InvalidEvent), event
+        return record_of(original, event, "video", event.occurred_at_ms + 120)
+
+    def keep_still(self, observation_id: str, settlement: str | None, at_ms: int, jpeg: bytes | None = None) -> str:
+        return self.evidence.keep(
+            Still(
+                observation_id=observation_id,
+                settlement_id=settlement,
+                camera_id=CAMERA,
+                captured_at_ms=at_ms,
+                jpeg=jpeg or counter_jpeg(),
+            )
+        )
+
+    def camera(self, state: str, detail: str = "") -> None:
+        CameraStates(self.database).put(CAMERA, state, detail, self.clock_ms())
+
+
+def counter_jpeg(*, face: bool = True) -> bytes:
+    """A drawn counter; with a drawn face in the box (250, 60, 350, 190)."""
+    picture = Image.new("RGB", (640, 360), "#5b6670")
+    draw = ImageDraw.Draw(picture)
+    draw.rectangle((0, 270, 640, 360), fill="#8a6d4f")
+    if face:
+        draw.rectangle((200, 180, 400, 280), fill="#27384a")
+        draw.ellipse((255, 65, 345, 185), fill="#d9a98a")
+        for x in (283, 317):
+            draw.ellipse((x - 6, 108, x + 6, 120), fill="#201510")
+        draw.rectangle((250, 60, 350, 190), outline="#ffb000", width=3)
+    out = BytesIO()
+    picture.save(out, "JPEG", quality=85)
+    return out.getvalue()
+
+
+def observation_bytes(event_id: str, settlement: str, at_ms: int, **changes: object) -> bytes:
+    body: dict[str, object] = {
+        "type": "face_observed",
+        "event_id": event_id,
+        "occurred_at_ms": at_ms,
+        "institution_id": STORE,
+        "till_id": "1",
+        "camera_id": CAMERA,
+        "healthy": True,
+        "people": 1,
+        "faces": [
+            {
+                "quality": 0.82,
+                "verdict": "mismatch",
+                "similarity": 0.0912,
+                "second_similarity": 0.4123,
+                "settlement_id": settlement,
+                "frames": 5,
+            }
+        ],
+        "engine": "sface",
+        "engine_version": "yunet+sface-1",
+        "second_engine": "dlib",
+        "boxes": [[250, 60, 350, 190]],
+        "frame_size": [640, 360],
+        "clock_offset_ms": -1200,
+    }
+    return msgspec.json.encode({**body, **changes})
+
+
+def swipe_event(settlement: str, **changes: object) -> dict[str, object]:
+    at_ms = changes.pop("at_ms", None) or now_ms()
+    body: dict[str, object] = {
+        "type": "swipe",
+        "event_id": f"e-{settlement}",
+        "occurred_at_ms": at_ms,
+        "settlement_id": settlement,
+        "person_id": PERSON,
+        "institution_id": STORE,
+        "till_id": "1",
+        "credential": "social_card",
+        "insurance": "310",
+        "category": "41",
+        "total_fen": 8650,
+        "fund_fen": 1200,
+        "account_fen": 7450,
+        "mutual_fen": 0,
+        "cash_fen": 0,
+        "items": [],
+    }
+    return {**body, **changes}
+
+
+@contextmanager
+def serving(world: World, port: int = 0) -> Iterator[str]:
+    """The application on a real server at the address given, until the end."""
+    server = WebServer(world.app, world.feed, host="127.0.0.1", port=port)
+    thread = threading.Thread(target=server.run, name="web-under-test")
+    thread.start()
+    poll(lambda: server.started)
+    try:
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(timeout=15)
+        assert not thread.is_alive(), "the server did not stop"
+
+
+def log_in(client: httpx.Client, role: str = "operator") -> httpx.Client:
+    """The client has the session of somebody with this role."""
+    client.get("/login")
+    form = {"username": role, "password": PASSWORD, "csrf": csrf_of(client.cookies["swipewatch_form"])}
+    answer = client.post("/login", data=form)
+    assert answer.status_code == 303, answer.text
+    return client
+
+
+def form_token(client: httpx.Client) -> str:
+    return csrf_of(client.cookies["swipewatch_session"])
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+def overloaded(*, busy: bool) -> Overloaded:
+    return Overloaded("the queue is full", retry_after_s=3, busy=busy)

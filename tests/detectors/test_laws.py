@@ -35,7 +35,7 @@ from tests.brute_force.stories import corrected, seen, swipe
 from tests.worlds import encode, random_rules, world
 
 Row = dict[str, Any]
-Decision = tuple[str, str, str, str, str, int, tuple[str, ...]]
+Decision = tuple[str, str, str, str, str, int, tuple[str, ...], str]
 
 CHECKOUT = Path(__file__).parents[2]
 CONFIGURED: dict[str, Row] = yaml.safe_load((CHECKOUT / "config" / "rules.yaml").read_text(encoding="utf-8"))
@@ -64,12 +64,13 @@ def judged(lines: list[bytes], ruleset: Ruleset, batch: int | None = None) -> li
 
 def decision_of(found: Finding) -> Decision:
     place = (found.institution_id, found.occurred_at_ms, tuple(found.evidence))
-    return (found.detector, str(found.key), found.settlement_id, found.severity, *place)
+    measure = found.measure if found.detector == "trace_code_reuse" else None
+    return (found.detector, str(found.key), found.settlement_id, found.severity, *place, str(measure))
 
 
 def expected_decision(row: Row) -> Decision:
     place = (row["institution_id"], row["occurred_at_ms"], tuple(row["evidence"]))
-    return (row["detector"], str(row["key"]), row["settlement_id"], row["severity"], *place)
+    return (row["detector"], str(row["key"]), row["settlement_id"], row["severity"], *place, str(row.get("measure")))
 
 
 # ------------------------------------------------------------------------------------------ equal to the brute force

@@ -13,7 +13,18 @@ import msgspec
 from msgspec import Meta, Struct
 
 from detectors import rules
-from detectors.rule import Duration, Firing, Reach, Rule, RuleParameters, Scope, convert_parameters, read_duration
+from detectors.meetings import MeetingParameters
+from detectors.rule import (
+    SCOPES,
+    Duration,
+    Firing,
+    Reach,
+    Rule,
+    RuleParameters,
+    Scope,
+    convert_parameters,
+    read_duration,
+)
 from detectors.slab import Slab
 from detectors.ties import TieParameters
 from events.errors import ConfigError
@@ -123,7 +134,20 @@ def tie_parameters(ruleset: Ruleset) -> TieParameters | None:
     return None
 
 
-def judge(slab: Slab, ruleset: Ruleset, scopes: Collection[Scope] = ("person", "till", "visitor")) -> list[Finding]:
+def meeting_parameters(ruleset: Ruleset) -> MeetingParameters | None:
+    """Returns what a meeting is, or None where no active rule asks for it."""
+    for entry in ruleset.active():
+        if isinstance(entry.parameters, MeetingParameters):
+            return entry.parameters
+    return None
+
+
+def scopes_of(ruleset: Ruleset) -> frozenset[Scope]:
+    """Returns the scopes of the active rules."""
+    return frozenset(rule_modules()[entry.name].SCOPE for entry in ruleset.active())
+
+
+def judge(slab: Slab, ruleset: Ruleset, scopes: Collection[Scope] = SCOPES) -> list[Finding]:
     """Returns every finding of the scopes' active rules at the slab's swipes, in no particular order."""
     return [
         _finding(slab, ruleset, entry, firing)
@@ -140,7 +164,8 @@ def _of_scope(ruleset: Ruleset, scopes: Collection[Scope]) -> Iterator[tuple[Ent
 
 
 def _finding(slab: Slab, ruleset: Ruleset, entry: Entry, firing: Firing) -> Finding:
-    swipes = slab.swipes
+    swipes = slab.reversed_swipes if firing.of_reversed else slab.swipes
+    time_ms = slab.reversed_at_ms if firing.of_reversed else swipes.time_ms
     settlement_id = swipes.settlement_id[firing.row]
     return Finding(
         finding_id=finding_id_of(entry.name, firing.key, settlement_id),
@@ -149,12 +174,12 @@ def _finding(slab: Slab, ruleset: Ruleset, entry: Entry, firing: Firing) -> Find
         key=firing.key,
         settlement_id=settlement_id,
         institution_id=slab.institution_ids.names[swipes.institution[firing.row]],
-        occurred_at_ms=int(swipes.time_ms[firing.row]),
+        occurred_at_ms=int(time_ms[firing.row]),
         severity=firing.severity,
         measure=firing.measure,
         threshold=firing.threshold,
         evidence=firing.evidence,
-        basis_code=entry.settings.basis_code,
+        basis_code=entry.settings.basis_code if firing.has_basis else None,
         rules_version=ruleset.version,
         mode="shadow" if entry.settings.mode == "shadow" else "live",
     )

@@ -111,3 +111,70 @@ def agent_registration(event_id: str, offset: str, **changes: object) -> dict[st
         "agent_person_id": "329900-2",
     }
     return story | changes
+
+
+def item(drug_code: str = "XA01AAA001A001010100001", **changes: object) -> dict[str, object]:
+    """Returns one pack of a drug for ¥30."""
+    line: dict[str, object] = {
+        "line_no": 1,
+        "drug_code": drug_code,
+        "quantity": 1,
+        "unit_price_fen": 3000,
+        "amount_fen": 3000,
+    }
+    return line | changes
+
+
+def drug(drug_code: str = "XA01AAA001A001010100001", **changes: object) -> dict[str, object]:
+    """Returns what is known of a drug."""
+    story: dict[str, object] = {
+        "type": "drug",
+        "event_id": f"drug-{drug_code}",
+        "occurred_at_ms": at("-30d"),
+        "drug_code": drug_code,
+        "name": "Story Drug",
+    }
+    return story | changes
+
+
+def injection(event_id: str, offset: str, amount_fen: int, **changes: object) -> dict[str, object]:
+    """Returns an injection into the account of the story's first person."""
+    story: dict[str, object] = {
+        "type": "account_injection",
+        "event_id": event_id,
+        "occurred_at_ms": at(offset),
+        "person_id": "329900-1",
+        "year": 2026,
+        "amount_fen": amount_fen,
+    }
+    return story | changes
+
+
+def movement(event_id: str, offset: str, kind: str, quantity: float, **changes: object) -> dict[str, object]:
+    """Returns a stock movement of the story's drug at its pharmacy."""
+    story: dict[str, object] = {
+        "type": "stock_movement",
+        "event_id": event_id,
+        "occurred_at_ms": at(offset),
+        "institution_id": "P32990000001",
+        "kind": kind,
+        "drug_code": "XA01AAA001A001010100001",
+        "quantity": quantity,
+    }
+    return story | changes
+
+
+def filing(event_id: str, to_region: str, **changes: object) -> dict[str, object]:
+    """Returns a filing of the story's first person, in force since a day before the story."""
+    story: dict[str, object] = {
+        "type": "cross_region_filing",
+        "event_id": event_id,
+        "occurred_at_ms": at("0h"),
+        "person_id": "329900-1",
+        "class": "long_term_resident",
+        "from_region": "329900",
+        "to_region": to_region,
+        "starts_ms": at("-24h"),
+        "filed_at_ms": at("0h"),
+    }
+    return story | changes

@@ -38,3 +38,12 @@ def _offsets_ms(time_ms: Int64s, place: ZoneInfo) -> Int64s:
 def _offset_ms(instant_ms: int, place: ZoneInfo) -> int:
     offset = datetime.fromtimestamp(instant_ms // 1000, UTC).astimezone(place).utcoffset()
     return 0 if offset is None else int(offset.total_seconds()) * 1000
+
+
+def date_numbers(local: Int64s) -> Int64s:
+    """Returns the date of local wall-clock milliseconds as the number yyyymmdd."""
+    day = (local // DAY_MS).astype("datetime64[D]")
+    month = day.astype("datetime64[M]")
+    months = month.astype(np.int64)
+    day_of_month = (day - month.astype("datetime64[D]")).astype(np.int64) + 1
+    return np.asarray((months // 12 + 1970) * 10_000 + (months % 12 + 1) * 100 + day_of_month, dtype=np.int64)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Final, Literal, Protocol, get_args
 
 import msgspec
 from msgspec import Meta, Struct
@@ -13,12 +13,15 @@ from detectors.slab import Slab
 from events.durations import duration_ms
 from events.findings import SEVERITIES, Key, Severity
 
-Scope = Literal["person", "till", "visitor"]
-"""By what a rule's key gathers swipes: its slab must hold every swipe of the same person, till or visitor."""
+Scope = Literal["person", "till", "visitor", "weekday", "stock", "trace_code", "pair"]
+"""By what a rule gathers swipes: its slab must hold every swipe within reach of the same person, till, visitor,
+institution and local weekday, institution and drug, trace code, or of both persons of a pair."""
+SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
 
 AtLeastOne = Annotated[int, Meta(ge=1)]
 NotNegative = Annotated[float, Meta(ge=0, le=1e12)]
 Positive = Annotated[float, Meta(gt=0, le=1e12)]
+FenBound = Annotated[int, Meta(ge=0, le=10**12)]
 Ratio = Annotated[float, Meta(ge=0, le=1)]
 
 
@@ -54,7 +57,9 @@ class CountTier(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reach:
-    """An anchor at t depends on nothing outside [t − back_ms, t + ahead_ms], references and corrections aside.
+    """An anchor at t depends on no event outside [t − back_ms, t + ahead_ms], references and corrections aside.
+
+    A finding lies in that range too: at its anchor, or at the reversal of it.
 
     A rule that waits decides about t only when time has passed t + waits_ms.
     """
@@ -66,7 +71,11 @@ class Reach:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Firing:
-    """One anchor at which a rule fires: the row of its swipe and what was counted."""
+    """One anchor at which a rule fires: the row of its swipe and what was counted.
+
+    The row is one of the standing swipes, or with `of_reversed` one of the reversed ones: the time is the reversal's
+    then. `has_basis` is false where the rule's basis code does not cover what was found.
+    """
 
     row: int
     key: Key
@@ -74,6 +83,8 @@ class Firing:
     measure: dict[str, object]
     threshold: dict[str, object]
     evidence: list[str]
+    of_reversed: bool = False
+    has_basis: bool = True
 
 
 class Example(Struct, frozen=True, kw_only=True):

@@ -99,6 +99,27 @@ def trailing_window(
     return Spans(gathered, gathered.positions(codes, first), gathered.positions(codes, after))
 
 
+def between(
+    groups: Groups,
+    time_ms: Int64s,
+    codes: npt.NDArray[np.signedinteger],
+    after_ms: Int64s,
+    until_ms: Int64s,
+) -> Spans:
+    """Returns for every anchor the rows of its group with after < t' ≤ until.
+
+    Args:
+        groups: the rows to search, of a table with `time_ms`.
+        time_ms: ascending, of the whole table.
+        codes: group of each anchor; anchors in any order.
+        after_ms: open start of each anchor's range.
+        until_ms: closed end of it.
+    """
+    first = np.searchsorted(time_ms, after_ms, side="right").astype(np.int64)
+    after = np.searchsorted(time_ms, until_ms, side="right").astype(np.int64)
+    return Spans(groups, groups.positions(codes, first), groups.positions(codes, after))
+
+
 def around(
     anchor_ms: Int64s,
     anchor_codes: npt.NDArray[np.signedinteger],

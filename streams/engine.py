@@ -14,29 +14,35 @@ from typing import cast
 
 import msgspec
 
-from detectors.catalogue import Ruleset, judge, reach_of, tie_parameters
-from detectors.rule import Reach, Scope
-from detectors.slab import Slab, Till
+from detectors.catalogue import Ruleset, judge, meeting_parameters, reach_of, scopes_of, tie_parameters
+from detectors.rule import SCOPES, Reach, Scope
+from detectors.slab import END_OF_TIME_MS, Slab, Till, whole_pack_codes
 from detectors.ties import visitor_ties
 from events.findings import Finding
 from events.identity import identity_of
 from events.types import (
+    AccountInjection,
     AgentRegistration,
     AnyEvent,
+    CrossRegionFiling,
+    Drug,
     FaceObserved,
     Institution,
     Person,
     Reversal,
+    StockMovement,
     Swipe,
     VisitorCorrection,
 )
-from streams.history import History, matches, till_of
+from streams.history import History, Stock, Weekday, drugs_of, matches, till_of
+from streams.touched import ScopeKey, Touched, untouched
 
 TICK = "time"
 """The cause of a change that came with the passing of time alone."""
 
-ScopeKey = str | Till
-SCOPES: tuple[Scope, ...] = ("person", "till", "visitor")
+WEEKDAYS = range(7)
+
+TouchedScopes = Mapping[Scope, Touched]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,51 +55,6 @@ class Changes:
     causes: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class _Touch:
-    """Anchors of one key that may be affected, first to last both inside, and by what."""
-
-    first_ms: int
-    last_ms: int
-    cause: str
-
-    def widen(self, first_ms: int, last_ms: int, cause: str) -> None:
-        self.first_ms, self.last_ms = min(self.first_ms, first_ms), max(self.last_ms, last_ms)
-        self.cause = cause
-
-
-class _Touched:
-    """Touched keys of one scope."""
-
-    def __init__(self, reach: Reach) -> None:
-        self.reach = reach
-        self.keys: dict[ScopeKey, _Touch] = {}
-
-    def event(self, key: ScopeKey, occurred_at_ms: int, cause: str) -> None:
-        """An event happened here: anchors from `ahead` before it to `back` after it may change."""
-        self.anchors(key, occurred_at_ms - self.reach.ahead_ms, occurred_at_ms + self.reach.back_ms, cause)
-
-    def anchors(self, key: ScopeKey, first_ms: int, last_ms: int, cause: str) -> None:
-        """Anchors from first to last, both inside, may change."""
-        if key in self.keys:
-            self.keys[key].widen(first_ms, last_ms, cause)
-        else:
-            self.keys[key] = _Touch(first_ms, last_ms, cause)
-
-    def may_change(self, key: ScopeKey, anchor_ms: int) -> bool:
-        """Returns whether this key's anchor at this time is among the touched."""
-        touch = self.keys.get(key)
-        return touch is not None and touch.first_ms <= anchor_ms <= touch.last_ms
-
-    def spans(self) -> Iterator[tuple[ScopeKey, int, int]]:
-        """Yields each key with the first and the last time of events that its touched anchors depend on."""
-        for key, touch in self.keys.items():
-            yield key, touch.first_ms - self.reach.back_ms, touch.last_ms + self.reach.ahead_ms
-
-
-_TouchedScopes = Mapping[Scope, _Touched]
-
-
 class Engine:
     """Keeps the history and the findings that stand under one ruleset."""
 
@@ -101,9 +62,12 @@ class Engine:
         self.history = History()
         self._ruleset = ruleset
         self._tie = tie_parameters(ruleset)
+        self._meeting = meeting_parameters(ruleset)
         self._reach: dict[Scope, Reach] = {scope: reach_of(ruleset, scope) for scope in SCOPES}
+        self._asked_for = scopes_of(ruleset)
         if self._tie is not None:
             self._reach["till"] = _wider(self._reach["till"], self._tie.before, self._tie.after)
+            self._asked_for |= {"till"}
         self._standing: dict[Scope, dict[ScopeKey, dict[str, Finding]]] = {scope: {} for scope in SCOPES}
         self._visitor_of: dict[str, str] = {}
         self._tied_to: dict[str, set[str]] = defaultdict(set)
@@ -129,19 +93,23 @@ class Engine:
                 changes nothing: what was decided stays decided.
         """
         watermark_ms = self._watermark_ms = max(self._watermark_ms, watermark_ms)
-        touched = {scope: _Touched(self._reach[scope]) for scope in SCOPES}
+        touched = untouched(self._reach, self._asked_for)
         changes = Changes()
         for event in events:
             self._take(event, touched, changes)
         self._wake(touched["till"], watermark_ms)
-        self._judge("person", touched["person"], self._person_slab(touched["person"], watermark_ms), changes)
-        till_slab = self._till_slab(touched["till"], watermark_ms)
-        self._judge("till", touched["till"], till_slab, changes)
-        self._tie_visitors(touched["till"], touched["visitor"], till_slab)
-        self._judge("visitor", touched["visitor"], self._visitor_slab(touched["visitor"], watermark_ms), changes)
+        for scope in SCOPES:
+            if not touched[scope].keys:
+                continue
+            slab = self._slab(scope, touched[scope])
+            if scope == "till":  # before the visitors, who stand after it in SCOPES
+                self._tie_visitors(touched["till"], touched["visitor"], slab)
+            self._judge(scope, touched[scope], slab, changes)
         return changes
 
-    def _take(self, event: AnyEvent, touched: _TouchedScopes, changes: Changes) -> None:
+    # ------------------------------------------------------------------------------------------ what an event touches
+
+    def _take(self, event: AnyEvent, touched: TouchedScopes, changes: Changes) -> None:
         """Adds one event to the history and notes the keys and anchors it may affect."""
         cause = identity_of(event)
         match event:
@@ -149,32 +117,44 @@ class Engine:
                 self._take_swipe(event, cause, touched, changes)
             case Reversal():
                 self._take_reversal(event, cause, touched, changes)
-            case Person():
-                self.history.people[event.person_id].append(event)
-                for swipe in self.history.swipes_of_person(event.person_id):
-                    self._touch_if_in_force(swipe, event, cause, touched)
-            case Institution():
-                self.history.institutions[event.institution_id].append(event)
-                for swipe in self.history.swipes_of_institution(event.institution_id):
-                    self._touch_if_in_force(swipe, event, cause, touched)
-            case AgentRegistration():
-                self._take_agent(event, cause, touched["till"])
             case FaceObserved():
                 self.history.add_observation(event)
                 touched["till"].event(till_of(event), event.occurred_at_ms, cause)
             case VisitorCorrection():
                 self._take_correction(event, cause, touched["till"])
-            case _:
-                pass  # no rule asks for the other types yet
+            case StockMovement():
+                self._take_movement(event, cause, touched["stock"])
+            case Institution():
+                self._take_institution(event, cause, touched)
+            case AgentRegistration():
+                self._take_agent(event, cause, touched["till"])
+            case Drug():
+                self._take_drug(event, cause, touched["person"])
+            case Person() | AccountInjection() | CrossRegionFiling():
+                self._take_of_person(event, cause, touched)
 
-    def _take_swipe(self, swipe: Swipe, cause: str, touched: _TouchedScopes, changes: Changes) -> None:
+    def _take_of_person(
+        self, event: Person | AccountInjection | CrossRegionFiling, cause: str, touched: TouchedScopes
+    ) -> None:
+        match event:
+            case Person():
+                self._take_person(event, cause, touched)
+            case AccountInjection():
+                self.history.injections[event.person_id].append(event)
+                touched["person"].event(event.person_id, event.occurred_at_ms, cause)
+            case CrossRegionFiling():
+                self.history.filings[event.person_id].append(event)
+                ends_ms = END_OF_TIME_MS if event.ends_ms is None else event.ends_ms
+                touched["person"].anchors(event.person_id, event.starts_ms, ends_ms, cause)
+
+    def _take_swipe(self, swipe: Swipe, cause: str, touched: TouchedScopes, changes: Changes) -> None:
         self.history.add_swipe(swipe)
         heapq.heappush(self._waiting, (swipe.occurred_at_ms + self._reach["till"].waits_ms, swipe.settlement_id))
         early = self.history.reversals.get(swipe.settlement_id, ())
         changes.mismatched.extend(reversal for reversal in early if not matches(reversal, swipe))
         self._touch_swipe(swipe, cause, touched)
 
-    def _take_reversal(self, reversal: Reversal, cause: str, touched: _TouchedScopes, changes: Changes) -> None:
+    def _take_reversal(self, reversal: Reversal, cause: str, touched: TouchedScopes, changes: Changes) -> None:
         self.history.reversals[reversal.settlement_id].append(reversal)
         swipe = self.history.swipes.get(reversal.settlement_id)
         if swipe is None:
@@ -184,69 +164,139 @@ class Engine:
         else:
             changes.mismatched.append(reversal)
 
-    def _take_agent(self, agent: AgentRegistration, cause: str, tills: _Touched) -> None:
+    def _take_person(self, version: Person, cause: str, touched: TouchedScopes) -> None:
+        """Whoever changes may be another buyer, of another status, and no longer of a household with whom they met."""
+        self.history.people[version.person_id].append(version)
+        from_ms = version.effective_from_ms
+        touched["person"].anchors(version.person_id, from_ms, END_OF_TIME_MS, cause)
+        meeting_ms = 0 if self._meeting is None else self._meeting.meeting
+        names = self.history.by_person.between(version.person_id, from_ms - meeting_ms, END_OF_TIME_MS)
+        for swipe in self.history.swipes_of(names):
+            self._touch_meetings(swipe, cause, touched["pair"])
+            if from_ms <= swipe.occurred_at_ms:
+                self._touch_place(swipe, cause, touched)
+
+    def _take_institution(self, version: Institution, cause: str, touched: TouchedScopes) -> None:
+        """A place that changes may have other hours and another position, region, agreement and local day."""
+        self.history.add_institution(version)
+        from_ms = version.effective_from_ms
+        for weekday in WEEKDAYS:
+            touched["weekday"].anchors((version.institution_id, weekday), from_ms, END_OF_TIME_MS, cause)
+        names = self.history.by_institution.between(version.institution_id, from_ms, END_OF_TIME_MS)
+        for swipe in self.history.swipes_of(names):
+            touched["person"].event(swipe.person_id, swipe.occurred_at_ms, cause)
+            touched["till"].anchors(till_of(swipe), swipe.occurred_at_ms, swipe.occurred_at_ms, cause)
+
+    def _take_agent(self, agent: AgentRegistration, cause: str, tills: Touched) -> None:
         self.history.agents[agent.institution_id, agent.holder_person_id].append(agent)
-        for swipe in self.history.swipes_of_person(agent.holder_person_id):
+        for swipe in self.history.swipes_of(self.history.by_person.all(agent.holder_person_id)):
             if swipe.institution_id == agent.institution_id:
                 tills.anchors(till_of(swipe), swipe.occurred_at_ms, swipe.occurred_at_ms, cause)
 
-    def _take_correction(self, correction: VisitorCorrection, cause: str, tills: _Touched) -> None:
+    def _take_drug(self, drug: Drug, cause: str, people: Touched) -> None:
+        if self.history.add_drug(drug):
+            for swipe in self.history.swipes_of(self.history.by_drug.all(drug.drug_code)):
+                people.event(swipe.person_id, swipe.occurred_at_ms, cause)
+
+    def _take_movement(self, movement: StockMovement, cause: str, stocks: Touched) -> None:
+        changed = self.history.add_movement(movement)
+        if changed is not None:
+            stocks.event((changed.institution_id, changed.drug_code), changed.occurred_at_ms, cause)
+
+    def _take_correction(self, correction: VisitorCorrection, cause: str, tills: Touched) -> None:
         self.history.add_correction(correction)
         observed = self.history.observations.get(correction.observation_id)
         if observed is not None:
             tills.event(till_of(observed), observed.occurred_at_ms, cause)
 
-    def _touch_if_in_force(
-        self, swipe: Swipe, version: Person | Institution, cause: str, touched: _TouchedScopes
-    ) -> None:
-        if version.effective_from_ms <= swipe.occurred_at_ms:
-            self._touch_swipe(swipe, cause, touched)
+    def _touch_swipe(self, swipe: Swipe, cause: str, touched: TouchedScopes) -> None:
+        at_ms = swipe.occurred_at_ms
+        touched["person"].event(swipe.person_id, at_ms, cause)
+        self._touch_place(swipe, cause, touched)
+        self._touch_meetings(swipe, cause, touched["pair"])
+        weekday = self.history.weekday_of(swipe.settlement_id)
+        if weekday is not None:
+            touched["weekday"].event((swipe.institution_id, weekday), at_ms, cause)
+        for drug_code in drugs_of(swipe):
+            touched["stock"].event((swipe.institution_id, drug_code), at_ms, cause)
+        for code in whole_pack_codes(swipe):
+            if self.history.by_code.count(code) > 1:  # a code of one swipe is nothing to any rule
+                touched["trace_code"].event(code, at_ms, cause)
 
-    def _touch_swipe(self, swipe: Swipe, cause: str, touched: _TouchedScopes) -> None:
-        touched["person"].event(swipe.person_id, swipe.occurred_at_ms, cause)
+    def _touch_place(self, swipe: Swipe, cause: str, touched: TouchedScopes) -> None:
+        """Touches where a buyer counts: the till, and the visitor who stood there."""
         touched["till"].event(till_of(swipe), swipe.occurred_at_ms, cause)
         visitor_id = self._visitor_of.get(swipe.settlement_id)
         if visitor_id is not None:
             touched["visitor"].event(visitor_id, swipe.occurred_at_ms, cause)
 
-    def _wake(self, tills: _Touched, watermark_ms: int) -> None:
+    def _touch_meetings(self, swipe: Swipe, cause: str, pairs: Touched) -> None:
+        """Touches the pairs that the swipe's person makes with whoever is at the till then.
+
+        Two who have not been at enough institutions cannot have met at enough; once they have, the swipe that made it
+        so touches them.
+        """
+        if self._meeting is None:
+            return
+        at_ms, within_ms = swipe.occurred_at_ms, self._meeting.meeting
+        frequented = self.history.institutions_of[swipe.person_id]
+        names = self.history.by_till.between(till_of(swipe), at_ms - within_ms, at_ms + within_ms)
+        for other in self.history.swipes_of(names):
+            shared = frequented & self.history.institutions_of[other.person_id]
+            if other.person_id != swipe.person_id and len(shared) >= self._meeting.institutions:
+                one, two = sorted((swipe.person_id, other.person_id))
+                pairs.event((one, two), max(at_ms, other.occurred_at_ms), cause)
+
+    def _wake(self, tills: Touched, watermark_ms: int) -> None:
         """Touches the anchors that have waited for time to pass up to now."""
         while self._waiting and self._waiting[0][0] < watermark_ms:
             swipe = self.history.swipes[heapq.heappop(self._waiting)[1]]
             tills.anchors(till_of(swipe), swipe.occurred_at_ms, swipe.occurred_at_ms, TICK)
 
-    def _person_slab(self, touched: _Touched, watermark_ms: int) -> Slab:
-        swipes = (
-            swipe
-            for person_id, first_ms, last_ms in touched.spans()
-            for swipe in self.history.standing_of_person(str(person_id), first_ms, last_ms)
-        )
-        return self.history.slab(swipes, (), watermark_ms)
+    # --------------------------------------------------------------------------------------------- slabs of the touched
 
-    def _till_slab(self, touched: _Touched, watermark_ms: int) -> Slab:
-        spans = [(cast("Till", till), first_ms, last_ms) for till, first_ms, last_ms in touched.spans()]
-        swipes = (swipe for span in spans for swipe in self.history.standing_at_till(*span))
-        observations = (observed for span in spans for observed in self.history.observed_at_till(*span))
-        return self.history.slab(swipes, observations, watermark_ms)
+    def _slab(self, scope: Scope, touched: Touched) -> Slab:
+        """Returns the slab of all that the touched anchors of a scope depend on."""
+        swipes: list[Swipe] = []
+        others: list[AnyEvent] = []
+        for key, first_ms, last_ms in touched.spans():
+            swipes.extend(self._swipes_of(scope, key, first_ms, last_ms))
+            if scope == "till":
+                others.extend(self.history.observed_at_till(cast("Till", key), first_ms, last_ms))
+            elif scope == "stock":
+                others.extend(self.history.moved(cast("Stock", key), first_ms, last_ms))
+        if scope == "visitor":
+            others.extend(self._observed_around(swipes))
+        return self.history.slab(swipes, others, self._watermark_ms)
 
-    def _visitor_slab(self, touched: _Touched, watermark_ms: int) -> Slab:
-        swipes = [
-            swipe
-            for visitor_id, first_ms, last_ms in touched.spans()
-            for swipe in map(self.history.swipes.__getitem__, self._tied_to.get(str(visitor_id), ()))
-            if first_ms <= swipe.occurred_at_ms <= last_ms
-        ]
+    def _swipes_of(self, scope: Scope, key: ScopeKey, first_ms: int, last_ms: int) -> Iterator[Swipe]:
+        """Returns the swipes of a key from first to last: those that stand, and for persons the reversed ones too."""
+        history = self.history
+        match scope:
+            case "person":
+                return history.swipes_of(history.by_person.between(str(key), first_ms, last_ms))
+            case "till":
+                return history.standing(history.by_till.between(cast("Till", key), first_ms, last_ms))
+            case "weekday":
+                return history.standing(history.by_weekday.between(cast("Weekday", key), first_ms, last_ms))
+            case "stock":
+                return history.standing(history.by_stock.between(cast("Stock", key), first_ms, last_ms))
+            case "trace_code":
+                return history.standing(history.by_code.between(str(key), first_ms, last_ms))
+            case "pair":
+                both = (history.by_person.between(str(name), first_ms, last_ms) for name in key)
+                return history.standing(name for names in both for name in names)
+            case "visitor":
+                tied = history.standing(self._tied_to.get(str(key), ()))
+                return (swipe for swipe in tied if first_ms <= swipe.occurred_at_ms <= last_ms)
+
+    def _observed_around(self, swipes: Iterable[Swipe]) -> Iterator[FaceObserved]:
         reach = self._reach["till"]
-        observations = (
-            observed
-            for swipe in swipes
-            for observed in self.history.observed_at_till(
-                till_of(swipe), swipe.occurred_at_ms - reach.back_ms, swipe.occurred_at_ms + reach.ahead_ms
-            )
-        )
-        return self.history.slab(swipes, observations, watermark_ms)
+        for swipe in swipes:
+            first_ms, last_ms = swipe.occurred_at_ms - reach.back_ms, swipe.occurred_at_ms + reach.ahead_ms
+            yield from self.history.observed_at_till(till_of(swipe), first_ms, last_ms)
 
-    def _tie_visitors(self, tills: _Touched, visitors: _Touched, slab: Slab) -> None:
+    def _tie_visitors(self, tills: Touched, visitors: Touched, slab: Slab) -> None:
         """Ties the touched swipes to visitors anew; where a tie has changed, both visitors are touched."""
         if self._tie is None:
             return
@@ -254,10 +304,11 @@ class Engine:
         names = slab.swipes.settlement_id.tolist()
         tied = {name: slab.visitors.names[code] for name, code in zip(names, codes, strict=True) if code >= 0}
         for till, touch in tills.keys.items():
-            for swipe in self.history.all_at_till(cast("Till", till), touch.first_ms, touch.last_ms):
+            at_till = self.history.by_till.between(cast("Till", till), touch.first_ms, touch.last_ms)
+            for swipe in self.history.swipes_of(at_till):
                 self._tie_visitor(swipe, tied.get(swipe.settlement_id), visitors, touch.cause)
 
-    def _tie_visitor(self, swipe: Swipe, visitor_id: str | None, visitors: _Touched, cause: str) -> None:
+    def _tie_visitor(self, swipe: Swipe, visitor_id: str | None, visitors: Touched, cause: str) -> None:
         before = self._visitor_of.pop(swipe.settlement_id, None)
         if before is not None:
             self._tied_to[before].discard(swipe.settlement_id)
@@ -268,7 +319,9 @@ class Engine:
             if changed is not None:
                 visitors.event(changed, swipe.occurred_at_ms, cause)
 
-    def _judge(self, scope: Scope, touched: _Touched, slab: Slab, changes: Changes) -> None:
+    # ------------------------------------------------------------------------------------------------ what has changed
+
+    def _judge(self, scope: Scope, touched: Touched, slab: Slab, changes: Changes) -> None:
         """Judges the slab and replaces what stood at the touched anchors; the differences go to `changes`."""
         found: dict[ScopeKey, dict[str, Finding]] = defaultdict(dict)
         for finding in judge(slab, self._ruleset, (scope,)):
@@ -277,7 +330,7 @@ class Engine:
                 found[key][finding.finding_id] = finding
         for key, touch in touched.keys.items():
             stood = self._standing[scope].setdefault(key, {})
-            affected = [name for name, f in stood.items() if touch.first_ms <= f.occurred_at_ms <= touch.last_ms]
+            affected = [name for name, finding in stood.items() if touch.holds(finding.occurred_at_ms)]
             self._replace(stood, affected, found.get(key, {}), touch.cause, changes)
             if not stood:
                 del self._standing[scope][key]
@@ -297,10 +350,24 @@ class Engine:
                 changes.causes[name] = cause
 
     def _key_of(self, scope: Scope, finding: Finding) -> ScopeKey:
-        swipe = self.history.swipes[finding.settlement_id]
-        if scope == "person":
-            return swipe.person_id
-        return till_of(swipe) if scope == "till" else self._visitor_of[finding.settlement_id]
+        """Returns the key of its scope that a finding of the slab belongs to."""
+        swipe, key = self.history.swipes[finding.settlement_id], finding.key
+        match scope:
+            case "person":
+                return swipe.person_id
+            case "till":
+                return till_of(swipe)
+            case "visitor":
+                return self._visitor_of[finding.settlement_id]
+            case "weekday":
+                return (swipe.institution_id, self.history.weekday_of(finding.settlement_id) or 0)
+            case "stock":
+                return (swipe.institution_id, str(key["drug_code"]))
+            case "trace_code":
+                return str(key["trace_code"])
+            case "pair":
+                one, two = list(key["persons"])
+                return (one, two)
 
 
 def _wider(reach: Reach, back_ms: int, ahead_ms: int) -> Reach:

@@ -12,21 +12,13 @@ from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 from detectors.catalogue import Ruleset, judge
-from detectors.slab import END_OF_TIME_MS, Slab, SlabBuilder
+from detectors.slab import END_OF_TIME_MS, Slab
+from detectors.slab_builder import SlabBuilder
 from events.dead_letters import DeadLetter, Place
 from events.errors import ConfigError
 from events.findings import Finding, replay_order
 from events.identity import identity_of
-from events.types import (
-    AgentRegistration,
-    AnyEvent,
-    FaceObserved,
-    Institution,
-    Person,
-    Reversal,
-    Swipe,
-    VisitorCorrection,
-)
+from events.types import AnyEvent, Reversal, VisitorCorrection
 from streams.acceptance import Accepted, RememberedDigests, decide, reversal_mismatch
 from streams.engine import Changes, Engine
 from streams.history import keep_latest_correction
@@ -162,7 +154,7 @@ def _replay_whole(offers: Iterable[Offer], ruleset: Ruleset) -> ReplayResult:
 
 
 class _WholeInput:
-    """Gathers all accepted events into one slab; swipes and observations are columns at once."""
+    """Gathers all accepted events into one slab; swipes, observations and movements are columns at once."""
 
     def __init__(self) -> None:
         self._builder = SlabBuilder()
@@ -171,13 +163,7 @@ class _WholeInput:
 
     def add(self, events: Sequence[AnyEvent]) -> None:
         """Adds accepted events."""
-        self._builder.add_swipes([event for event in events if isinstance(event, Swipe)])
-        self._builder.add_observations([event for event in events if isinstance(event, FaceObserved)])
-        self._builder.add_references(
-            (event for event in events if isinstance(event, Person)),
-            (event for event in events if isinstance(event, Institution)),
-            (event for event in events if isinstance(event, AgentRegistration)),
-        )
+        self._builder.add(events)
         for event in events:
             if isinstance(event, Reversal):
                 self._reversals[event.settlement_id].append(event)
@@ -185,17 +171,18 @@ class _WholeInput:
                 keep_latest_correction(self._corrections, event)
 
     def slab(self) -> tuple[Slab, list[Reversal]]:
-        """Returns the slab of the standing swipes, and the reversals that fit no swipe of theirs."""
-        owners = self._builder.owners_of(self._reversals)
-        reversed_ids, mismatched = set(), []
-        for settlement_id, (institution_id, person_id) in owners.items():
+        """Returns the slab of all swipes, and the reversals that fit no swipe of theirs."""
+        reversed_at_ms: dict[str, int] = {}
+        mismatched = []
+        for settlement_id, owner in self._builder.owners_of(self._reversals).items():
             for reversal in self._reversals[settlement_id]:
-                if (reversal.institution_id, reversal.person_id) == (institution_id, person_id):
-                    reversed_ids.add(settlement_id)
+                if (reversal.institution_id, reversal.person_id) == owner:
+                    earliest_ms = reversed_at_ms.get(settlement_id, reversal.occurred_at_ms)
+                    reversed_at_ms[settlement_id] = min(earliest_ms, reversal.occurred_at_ms)
                 else:
                     mismatched.append(reversal)
         corrections = {key: correction.visitor_id for key, correction in self._corrections.items()}
-        slab = self._builder.build(reversed_ids=reversed_ids, corrections=corrections, watermark_ms=END_OF_TIME_MS)
+        slab = self._builder.build(reversed_at_ms=reversed_at_ms, corrections=corrections, watermark_ms=END_OF_TIME_MS)
         return slab, mismatched
 
 

@@ -244,7 +244,7 @@ class World:
         stories = [self.batch, self.batch, self.regular_buyer, self.weekly_day]
         for story in self.chance.sample(stories, 2):
             story()
-        for story in (self.journey, self.ring, self.ring, self.long_ago):
+        for story in (self.weekly_day, self.journey, self.ring, self.ring, self.long_ago):
             story()
 
     def batch(self) -> None:
@@ -295,9 +295,9 @@ class World:
         """A store with a few swipes on one weekday, and then a busy one."""
         store, at_ms = self.chance.choice(self.stores), self.chance.choice(self.centres)
         for week in range(1, 10):
-            for _ in range(self.chance.choice([0, 1, 1, 1, 2])):
+            for _ in range(self.chance.choice([0, 1, 1, 1, 1, 1, 2])):
                 self.swipe(at_ms - week * 7 * DAY + self.chance.randrange(0, 5) * HOUR, institution_id=store)
-        for _ in range(self.chance.choice([4, 6, 9])):
+        for _ in range(self.chance.choice([6, 9, 9])):
             at_ms += self.chance.choice([0, MINUTE, 20 * MINUTE])
             self.swipe(at_ms, institution_id=store)
 
@@ -519,17 +519,15 @@ def random_rules(seed: int, defaults: dict[str, Row]) -> dict[str, Row]:
     rules = copy.deepcopy(defaults)
     if seed % 3 == 0:
         return rules
-    severities = ["low", "medium", "high", "critical"]
+    draw_severities(chance, rules)
     for settings in rules.values():
-        if "severity" in settings:
-            settings["severity"] = chance.choice(severities)
         for tier in settings.get("tiers", []):
-            tier["severity"] = chance.choice(severities)
             if "institutions" not in tier and "window" in tier:
                 tier["window"] = chance.choice([tier["window"], "10m", "24h", "7d"])
             for name in ("count", "buyers"):
                 if name in tier:
                     tier[name] = chance.choice([2, 3, 4, tier[name]])
+    draw_centre_rules(chance, rules)
     rules["closed_hours"]["grace"] = chance.choice(["0s", "15m", "30m"])
     rules["split_settlement"]["count"] = chance.choice([2, 3])
     rules["impossible_travel"]["max_speed_kmh"] = chance.choice([60, 120])
@@ -540,3 +538,36 @@ def random_rules(seed: int, defaults: dict[str, Row]) -> dict[str, Row]:
     rules["one_face_many_cards"]["before"] = chance.choice(["30s", "120s"])
     rules["holder_mismatch"]["min_quality"] = chance.choice([0.3, 0.5, 0.9])
     return rules
+
+
+def draw_severities(chance: random.Random, rules: dict[str, Row]) -> None:
+    for settings in rules.values():
+        for entry in (settings, *settings.get("tiers", [])):
+            for name in entry:
+                if name.endswith("severity"):
+                    entry[name] = chance.choice(["low", "medium", "high", "critical"])
+
+
+def draw_centre_rules(chance: random.Random, rules: dict[str, Row]) -> None:
+    """Draws the limits of the rules of money, supply, stock and volume near their defaults."""
+    choices: dict[str, dict[str, list[Any]]] = {
+        "near_limit": {"window": ["30d", "24h"], "count": [1, 2, 3], "margin_ratio": [0.03, 0], "margin_fen": [0, 500]},
+        "settle_refund": {"within": ["15m", "0s", "24h"], "window": ["24h", "12h"], "count": [1, 2]},
+        "injection_drawdown": {"window": ["72h", "1h"], "ratio": [0.6, 0.2, 0, 1]},
+        "oversupply": {
+            "window": ["365d", "30d"],
+            "limit": ["45d", "30d", "0s"],
+            "chronic_limit": ["84d", "30d"],
+            "chronic_category": ["14", "1", "41"],
+        },
+        "trace_code_reuse": {
+            "window": ["730d", "30d"],
+            "reflow_after": ["3d", "24h", "0s"],
+            "critical_uses": [2, 3, 4],
+        },
+        "stock_imbalance": {"window": ["400d", "30d"], "min_units": [3, 0, 0.5, 1.1], "ratio": [0.05, 0.5, 0]},
+        "volume_surge": {"weeks": [8, 4], "min_days": [4, 2, 1], "factor": [3, 1.5, 0]},
+        "card_ring": {"meeting": ["10m", "30m", "0s"], "window": ["30d", "7d"], "institutions": [2, 3]},
+    }
+    for name, settings in choices.items():
+        rules.get(name, {}).update({setting: chance.choice(values) for setting, values in settings.items()})

@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from detectors.examples import institution, swipe
-from detectors.local_time import DAY_MS, MINUTE_MS, local_ms
+from detectors.local_time import DAY_MS, MINUTE_MS
 from detectors.rule import Duration, Example, Firing, Reach, RuleParameters
 from detectors.slab import Slab
 from detectors.windows import Bools, Int64s
@@ -43,7 +43,7 @@ def detect(slab: Slab, parameters: Parameters) -> list[Firing]:
     in_force = version[rows]
     opens_ms = known.opens_minute[in_force].astype(np.int64) * MINUTE_MS
     closes_ms = known.closes_minute[in_force].astype(np.int64) * MINUTE_MS
-    time_of_day_ms = _time_of_day_ms(slab, rows, in_force)
+    time_of_day_ms = slab.local_ms_at(rows, in_force) % DAY_MS
     closed = _is_closed(time_of_day_ms, opens_ms, closes_ms, parameters.grace)
     firings = []
     for number in np.flatnonzero(closed).tolist():
@@ -63,15 +63,6 @@ def detect(slab: Slab, parameters: Parameters) -> list[Firing]:
             )
         )
     return firings
-
-
-def _time_of_day_ms(slab: Slab, rows: Int64s, version: Int64s) -> Int64s:
-    zone = slab.institutions.zone[version]
-    time_of_day = np.zeros(len(rows), dtype=np.int64)
-    for code in np.unique(zone).tolist():
-        there = zone == code
-        time_of_day[there] = local_ms(slab.swipes.time_ms[rows[there]], slab.zones.names[code]) % DAY_MS
-    return time_of_day
 
 
 def _is_closed(time_of_day_ms: Int64s, opens_ms: Int64s, closes_ms: Int64s, grace_ms: int) -> Bools:

@@ -1,4 +1,4 @@
-"""The cases worked out by hand in tests/brute_force/test_golden.py, tried on the product's replay."""
+"""The cases worked out by hand in tests/brute_force, tried on the product's replay."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ import yaml
 
 from detectors.catalogue import read_ruleset
 from events.dead_letters import Place
+from events.findings import Finding
 from streams.replay import replay
 from tests.brute_force import stories
 from tests.brute_force.test_golden import *  # noqa: F403 - every case there is a test here
+from tests.brute_force.test_golden_centre import *  # noqa: F403 - as above
 
 Row = dict[str, Any]
 
@@ -31,6 +33,7 @@ def as_told(lines: list[bytes]) -> list[bytes]:
     return lines
 
 
+TOLD = ("detector", "key", "settlement_id", "severity", "institution_id", "occurred_at_ms", "evidence")
 ORDERS = {"as told": as_told, "from the end": from_the_end, "from the middle": from_the_middle}
 
 
@@ -42,15 +45,21 @@ def judge_by_product(request, monkeypatch):
         entries = {name: CONFIGURED[name] | as_configured(settings) for name, settings in rules.items()}
         offers = [(line, Place(file="story", line=number)) for number, line in enumerate(ORDERS[order](lines), start=1)]
         found = replay(offers, read_ruleset(entries, "story"), batch=batch).findings
-        names = ("detector", "key", "settlement_id", "severity", "institution_id", "occurred_at_ms", "evidence")
-        rows = [{name: getattr(finding, name) for name in names} for finding in found]
+        rows = [{name: getattr(finding, name) for name in TOLD} | fixed_measure_of(finding) for finding in found]
         return sorted(rows, key=lambda row: (row["occurred_at_ms"], row["detector"], row["settlement_id"]))
 
     monkeypatch.setattr(stories, "judge", judge)
 
 
+def fixed_measure_of(finding: Finding) -> Row:
+    """Returns the measure where the contract says what is in it."""
+    return {"measure": finding.measure} if finding.detector == "trace_code_reuse" else {}
+
+
 def as_configured(settings: Row) -> Row:
     """Returns settings with decimals written as numbers, as a configuration file has them."""
     written = {name: value for name, value in settings.items() if isinstance(value, str) and value[0].isdigit()}
-    decimals = {name: float(value) for name, value in written.items() if value.replace(".", "", 1).isdigit()}
+    decimals = {
+        name: float(value) for name, value in written.items() if "." in value and value.replace(".", "", 1).isdigit()
+    }
     return settings | decimals

@@ -50,7 +50,7 @@ function queue() {
     .sort((a, b) => a.notice_id - b.notice_id);
 }
 
-/** Takes a notice or a newer state of one; returns whether it is a reminder that this screen has not had. */
+/** Takes a notice or a newer state of one; returns whether it asks for attention and this screen has not had it. */
 function take(notice) {
   const known = notices.get(notice.alert_id);
   if (known && isOlder(notice, known)) return false;
@@ -61,7 +61,7 @@ function take(notice) {
     localStorage.setItem(LAST_KEY, String(last));
   }
   if (wantsNoting(notice)) postponed.delete(notice.alert_id);
-  return isNew && notice.kind !== "withdrawn" && wantsNoting(notice);
+  return isNew && wantsNoting(notice) && (notice.kind === "reminder" || notice.state === "open");
 }
 
 // ---------------------------------------------------------------------------------------------- the stage

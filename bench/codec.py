@@ -20,7 +20,8 @@ from pathlib import Path
 
 import msgspec
 
-from detectors.slab import END_OF_TIME_MS, SlabBuilder
+from detectors.slab import END_OF_TIME_MS
+from detectors.slab_builder import SlabBuilder
 from events.codec import decode_event
 from events.types import AnyEvent, Swipe
 

@@ -23,7 +23,8 @@ import msgspec
 from detectors.slab import END_OF_TIME_MS
 from detectors.slab_builder import SlabBuilder
 from events.codec import decode_event
-from events.types import AnyEvent, Swipe
+from events.dead_letters import InvalidEvent
+from events.types import AnyEvent
 
 CHUNK_LINES = 20_000
 WEIGHED_LINES = 10_000
@@ -91,15 +92,14 @@ def product_decode_kept(file: Path) -> object:
 def into_slab(file: Path) -> object:
     """Decodes every line as the product does, straight into columns, chunk by chunk, and returns the sorted slab."""
     builder = SlabBuilder()
-    builder.add_observations([])
     lines = _lines(file)
     while chunk := list(islice(lines, CHUNK_LINES)):
-        builder.add_swipes(_swipes(chunk))
+        builder.add(_events(chunk))
     return builder.build(watermark_ms=END_OF_TIME_MS)
 
 
-def _swipes(lines: list[bytes]) -> list[Swipe]:
-    return [event for event in map(decode_event, lines) if isinstance(event, Swipe)]
+def _events(lines: list[bytes]) -> list[AnyEvent]:
+    return [event for event in map(decode_event, lines) if not isinstance(event, InvalidEvent)]
 
 
 WAYS: tuple[Callable[[Path], object], ...] = (json_loads, msgspec_typed, product_decode, product_decode_kept, into_slab)

@@ -1,8 +1,8 @@
 """What a durable commit costs: `python -m bench.commits` prints JSON.
 
-Appends events of the size of a swipe to the product's own accepted log, one transaction after another, with synchronous=FULL (as the product
-does) and with synchronous=NORMAL (which loses the last transactions when the power fails), one event and a hundred
-events a transaction. The folder given should lie on the disk that is asked about.
+Appends events of a swipe's size to the product's own accepted log, one transaction after another, with synchronous=FULL
+(as the product does) and with synchronous=NORMAL (which loses the last transactions when the power fails), one event a
+transaction and a hundred. The folder given should lie on the disk that is asked about.
 """
 
 from __future__ import annotations

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sqlite3
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -131,7 +134,16 @@ def mismatches(data: Path) -> set[str]:
     }
 
 
-def watched_swipes(data: Path, registry: Path, enrolled: dict[str, str]) -> Path:
+def kill_camera_worker(product_pid: int) -> None:
+    """Kills the product's only child that python spawned for the cameras; the product starts another."""
+    listing = ["ps", "-ww", "--ppid", str(product_pid), "-o", "pid=,args="]
+    children = subprocess.run(listing, capture_output=True, text=True, check=True)
+    workers = [int(line.split()[0]) for line in children.stdout.splitlines() if "spawn_main" in line]
+    assert len(workers) == 1, children.stdout
+    os.kill(workers[0], signal.SIGKILL)
+
+
+def watched_swipes(data: Path, registry: Path, enrolled: dict[str, str], *, worker_dies: bool = False) -> Path:
     """Enrols, swipes both people's cards before the person and one card at each other till; returns the data folder."""
     for person_id, photograph in enrolled.items():
         done = run("enrol", person_id, str(PHOTOGRAPHS / photograph), "--consent", "test", "--data", str(data))
@@ -139,6 +151,8 @@ def watched_swipes(data: Path, registry: Path, enrolled: dict[str, str]) -> Path
     with serving(data, "--registry", str(registry)) as product:
         until(lambda: any(seen["people"] for seen in observations(data)), lambda: list(observations(data)))
         send(product, [swipe(1, "329900-1", "1"), swipe(2, "329900-2", "1")])
+        if worker_dies:
+            kill_camera_worker(product.process.pid)
         send(product, [swipe(3, "329900-2", "2"), swipe(4, "329900-2", "3"), swipe(5, "329900-2", "4")])
         until(lambda: {"S000001", "S000002"} <= set(verdicts(data)), lambda: verdicts(data))
         until(lambda: bool(mismatches(data)), lambda: verdicts(data))
@@ -158,7 +172,9 @@ def test_the_enrolled_face_decides_who_matches_and_swapping_two_swaps_the_verdic
     assert mismatches(straight) == {"S000002"}
     assert_only_the_person_was_seen(straight)
 
-    swapped = watched_swipes(tmp_path / "b", registry, {"329900-1": "biden.jpg", "329900-2": "obama.jpg"})
+    swapped = watched_swipes(
+        tmp_path / "b", registry, {"329900-1": "biden.jpg", "329900-2": "obama.jpg"}, worker_dies=True
+    )
     assert verdicts(swapped) == {"S000001": "mismatch", "S000002": "match"}
     assert mismatches(swapped) == {"S000001"}
 

@@ -54,7 +54,8 @@ for (const button of document.querySelectorAll("[data-still]")) {
   });
 }
 
-document.querySelector("[data-still][aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+const shown = document.querySelector("[data-still][aria-current]");
+if (shown) document.querySelector(".strip").scrollLeft = shown.offsetLeft - shown.offsetWidth;
 
 openStream({
   address: () => `/stream?after=${after}&alert_id=${encodeURIComponent(alert)}`,

@@ -29,20 +29,25 @@ DECIDED_WITHIN_S = 60.0
 
 
 @pytest.fixture(scope="module")
-def registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store whose tills have a camera on a person, a blacked-out one, one on an empty counter, and none."""
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the cameras of the store show: one person, black, and an empty counter."""
     if not (PHOTOGRAPHS / "obama2.jpg").exists():
         pytest.skip("the demo's photographs are not there: make setup fetches them")
     folder = tmp_path_factory.mktemp("clips")
-    compose_clip(folder / "person.avi", [Scene(None, 3), Scene(PHOTOGRAPHS / "obama2.jpg", 30)], fps=8)
+    compose_clip(folder / "person.avi", [Scene(None, 4), Scene(PHOTOGRAPHS / "obama2.jpg", 50)], fps=8)
     compose_clip(folder / "empty.avi", [Scene(None, 20)], fps=8)
     black_out(folder / "dark.avi")
+    return folder
+
+
+def registry_of(clips: Path) -> Path:
+    """Returns a registry whose cameras begin to play now, and whose fourth till has none."""
     tills = [
         {
             "till_id": till,
             "name_zh": name,
             "name_en": name,
-            "cameras": [{"camera_id": f"camera-{name}", "source": f"{name}.avi"}],
+            "cameras": [{"camera_id": f"camera-{name}", "source": f"{name}.avi", "epoch_ms": int(time.time() * 1000)}],
         }
         for name, till in TILLS.items()
     ]
@@ -53,7 +58,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "name_en": "Test Pharmacy",
         "tills": [*tills, {"till_id": "4", "name_zh": "blind", "name_en": "blind"}],
     }
-    file = folder / "registry.yaml"
+    file = clips / "registry.yaml"
     file.write_text(yaml.safe_dump({"institutions": [store]}))
     return file
 
@@ -143,12 +148,12 @@ def kill_camera_worker(product_pid: int) -> None:
     os.kill(workers[0], signal.SIGKILL)
 
 
-def watched_swipes(data: Path, registry: Path, enrolled: dict[str, str], *, worker_dies: bool = False) -> Path:
+def watched_swipes(data: Path, clips: Path, enrolled: dict[str, str], *, worker_dies: bool = False) -> Path:
     """Enrols, swipes both people's cards before the person and one card at each other till; returns the data folder."""
     for person_id, photograph in enrolled.items():
         done = run("enrol", person_id, str(PHOTOGRAPHS / photograph), "--consent", "test", "--data", str(data))
         assert done.returncode == 0, done.stderr
-    with serving(data, "--registry", str(registry)) as product:
+    with serving(data, "--registry", str(registry_of(clips))) as product:
         until(lambda: any(seen["people"] for seen in observations(data)), lambda: list(observations(data)))
         send(product, [swipe(1, "329900-1", "1"), swipe(2, "329900-2", "1")])
         if worker_dies:
@@ -166,14 +171,14 @@ def watched_swipes(data: Path, registry: Path, enrolled: dict[str, str], *, work
     return data
 
 
-def test_the_enrolled_face_decides_who_matches_and_swapping_two_swaps_the_verdicts(tmp_path, registry):
-    straight = watched_swipes(tmp_path / "a", registry, {"329900-1": "obama.jpg", "329900-2": "biden.jpg"})
+def test_the_enrolled_face_decides_who_matches_and_swapping_two_swaps_the_verdicts(tmp_path, clips):
+    straight = watched_swipes(tmp_path / "a", clips, {"329900-1": "obama.jpg", "329900-2": "biden.jpg"})
     assert verdicts(straight) == {"S000001": "match", "S000002": "mismatch"}
     assert mismatches(straight) == {"S000002"}
     assert_only_the_person_was_seen(straight)
 
     swapped = watched_swipes(
-        tmp_path / "b", registry, {"329900-1": "biden.jpg", "329900-2": "obama.jpg"}, worker_dies=True
+        tmp_path / "b", clips, {"329900-1": "biden.jpg", "329900-2": "obama.jpg"}, worker_dies=True
     )
     assert verdicts(swapped) == {"S000001": "mismatch", "S000002": "match"}
     assert mismatches(swapped) == {"S000001"}

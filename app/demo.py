@@ -48,11 +48,12 @@ _log = structlog.get_logger()
 
 
 class Access(msgspec.Struct, frozen=True):
-    """The demo's own log-ins, kept with its data so that a second start prints the same."""
+    """The demo's own log-ins, kept with its data so that a second start prints the same, and how often it started."""
 
     password: str
     sender_token: str
     terminal_tokens: dict[str, str]
+    starts: int
 
 
 def run_demo(*, directory: Path, photographs: Path, port: int, seconds: float | None) -> None:
@@ -69,7 +70,7 @@ def run_demo(*, directory: Path, photographs: Path, port: int, seconds: float | 
     _enrol(vault.references, configuration, photographs)
     access = _access(vault.accounts, configuration.registry, directory / "keys" / "demo-access.json")
     product = Product(configuration, directory, vault=vault)
-    city = City(_places(configuration.registry), start_ms)
+    city = City(_places(configuration.registry), start_ms, earlier_lives=access.starts - 1)
     address = f"http://127.0.0.1:{configuration.effective.settings.web.port}"
     ends = threading.Event()
     life = threading.Thread(
@@ -165,9 +166,18 @@ def _enrol(references: ReferenceFaces, configuration: Configuration, photographs
 
 
 def _access(accounts: Accounts, registry: Registry, file: Path) -> Access:
-    """Returns the demo's log-ins, generated at its first start."""
+    """Returns the demo's log-ins, generated at its first start; this start is counted."""
     if file.exists():
-        return msgspec.json.decode(file.read_bytes(), type=Access)
+        known = msgspec.json.decode(file.read_bytes(), type=Access)
+        access = msgspec.structs.replace(known, starts=known.starts + 1)
+    else:
+        access = _new_access(accounts, registry)
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
+        out.write(msgspec.json.encode(access))
+    return access
+
+
+def _new_access(accounts: Accounts, registry: Registry) -> Access:
     access = Access(
         password=secrets.token_urlsafe(9),
         sender_token=accounts.put_token("sender", SENDER, ["*"], now_ms()),
@@ -178,10 +188,9 @@ def _access(accounts: Accounts, registry: Registry, file: Path) -> Access:
             for institution in registry.institutions
             for terminal in institution.terminals
         },
+        starts=1,
     )
     accounts.put_account(OPERATOR, access.password, "operator", now_ms())
-    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
-        out.write(msgspec.json.encode(access))
     return access
 
 

@@ -309,5 +309,6 @@ class Slab:
 
 def whole_pack_codes(swipe: Swipe) -> list[str]:
     """Returns the trace codes of a swipe's whole packs, each once."""
-    whole_packs = (item.trace_codes for item in swipe.items if item.trace_codes and item.split_pack is not True)
-    return list(dict.fromkeys(code for codes in whole_packs for code in codes))
+    whole_packs = [item.trace_codes for item in swipe.items if item.trace_codes and item.split_pack is not True]
+    codes = [code for codes in whole_packs for code in codes]
+    return codes if len(codes) <= 1 else list(dict.fromkeys(codes))

@@ -82,7 +82,6 @@ class SlabBuilder:
         self._agents: list[AgentRegistration] = []
         self._filings: list[CrossRegionFiling] = []
         self._drug_facts: dict[str, Drug] = {}
-        self.add(())
 
     def add(self, events: Iterable[AnyEvent]) -> None:
         """Adds events, each once in the builder's life; reversals and corrections are none of its business."""
@@ -102,7 +101,7 @@ class SlabBuilder:
 
     def owners_of(self, settlement_ids: Collection[str]) -> dict[str, tuple[str, str]]:
         """Returns (institution_id, person_id) of each of these settlements that was added."""
-        if not settlement_ids:
+        if not settlement_ids or not self._swipes:
             return {}
         swipes = _joined(SwipeTable, self._swipes)
         return {
@@ -125,6 +124,8 @@ class SlabBuilder:
             corrections: (observation event_id, face number) → the visitor that holds, None for none.
             watermark_ms: everything that happened before it was added.
         """
+        if not self._swipes:
+            self.add(())
         undone = reversed_at_ms or {}
         swipes, reversed_swipes, place_of = _swipes_in_order(_joined(SwipeTable, self._swipes), undone)
         observations, observation_place_of = _observations_in_order(_joined(ObservationTable, self._observations))

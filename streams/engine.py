@@ -259,7 +259,8 @@ class Engine:
         """Returns the slab of all that the touched anchors of a scope depend on."""
         swipes: list[Swipe] = []
         others: list[AnyEvent] = []
-        for key, first_ms, last_ms in touched.spans():
+        for key, reached_ms, last_ms in touched.spans():
+            first_ms = self._first_needed_ms(cast("Stock", key), reached_ms) if scope == "stock" else reached_ms
             swipes.extend(self._swipes_of(scope, key, first_ms, last_ms))
             if scope == "till":
                 others.extend(self.history.observed_at_till(cast("Till", key), first_ms, last_ms))
@@ -268,6 +269,13 @@ class Engine:
         if scope == "visitor":
             others.extend(self._observed_around(swipes))
         return self.history.slab(swipes, others, self._watermark_ms)
+
+    def _first_needed_ms(self, stock: Stock, reached_ms: int) -> int:
+        """Returns the time of the latest count before the first touched anchor: for none of them counts what is older.
+
+        Without a count it is how far the first anchor reaches back.
+        """
+        return self.history.latest_count_ms(stock, reached_ms, reached_ms + self._reach["stock"].back_ms)
 
     def _swipes_of(self, scope: Scope, key: ScopeKey, first_ms: int, last_ms: int) -> Iterator[Swipe]:
         """Returns the swipes of a key from first to last: those that stand, and for persons the reversed ones too."""

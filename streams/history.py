@@ -175,6 +175,11 @@ class History:
         names = self._movements_by_stock.between(stock, first_ms, last_ms)
         return filter(self._stands, map(self.movements.__getitem__, names))
 
+    def latest_count_ms(self, stock: Stock, first_ms: int, last_ms: int) -> int:
+        """Returns the time of the latest standing count from first to last, or first where there is none."""
+        counts = [count.occurred_at_ms for count in self.moved(stock, first_ms, last_ms) if count.kind == "count"]
+        return counts[-1] if counts else first_ms
+
     def weekday_of(self, settlement_id: str) -> int | None:
         """Returns the local day of the week (a number modulo 7) of a swipe, or None where no zone is in force."""
         return self._weekday_of.get(settlement_id)

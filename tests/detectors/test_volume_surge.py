@@ -1,0 +1,82 @@
+"""volume_surge: today against the same weekday of the weeks before."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.brute_force.stories import DAY, HOUR, Row, reversal, store, swipe
+from tests.product import changes_by, fired, found_by
+
+WEEK = 7 * DAY
+
+
+def weeks(*counts: int) -> list[Row]:
+    """Returns swipes one, two, three … weeks ago."""
+    return [
+        swipe(f"w{week}-{number}", -week * WEEK + number, person=f"p{number}")
+        for week, count in enumerate(counts, start=1)
+        for number in range(count)
+    ]
+
+
+def today(count: int) -> list[Row]:
+    return [swipe(f"s{number:02}", number, person=f"q{number}") for number in range(1, count + 1)]
+
+
+@pytest.mark.parametrize(
+    ("counts", "reached"),
+    [
+        ((1, 1, 1, 1), 4),  # 1 + 3 · 1
+        ((4, 4, 4, 4), 10),  # 4 + 3 · 2
+        ((5, 5, 5, 5), 12),  # 5 + 3 · 2.236 = 11.7
+        ((1, 1, 5, 5), 12),  # 3 + 3 · 1.4826 · 2 = 11.9
+        ((1, 2, 1, 2), 6),  # 1.5 + 3 · √1.5 = 5.2
+    ],
+)
+def test_it_fires_at_the_first_swipe_that_reaches_the_bound_and_not_again(counts, reached):
+    told = [store("A"), *weeks(*counts)]
+    assert fired("volume_surge", *told, *today(reached - 1)) == {}
+    (finding,) = found_by("volume_surge", *told, *today(reached + 3))
+    assert finding.settlement_id == f"s{reached:02}"
+    assert finding.evidence == [f"s{number:02}" for number in range(1, reached + 1)]
+    assert finding.measure["swipes"] == reached
+
+
+def test_swipes_of_one_moment_are_taken_by_their_ids():
+    same = [swipe(name, person=name) for name in "edcba"]
+    assert fired("volume_surge", store("A"), *weeks(1, 1, 1, 1), *same) == {"d": "medium"}
+
+
+def test_only_days_with_a_swipe_enter_and_four_of_eight_are_needed():
+    assert fired("volume_surge", store("A"), *weeks(1, 1, 1), *today(9)) == {}
+    assert fired("volume_surge", store("A"), *weeks(1, 1, 1, 0, 0, 0, 0, 1), *today(9)) == {"s04": "medium"}
+    assert fired("volume_surge", store("A"), *weeks(1, 1, 1, 0, 0, 0, 0, 0, 1), *today(9)) == {}
+
+
+@pytest.mark.parametrize(("zone", "midnight"), [("Asia/Shanghai", 12 * HOUR), ("Europe/London", 19 * HOUR)])
+def test_days_are_local(zone, midnight):
+    told = [store("A", time_zone=zone), *weeks(1, 1, 1, 1), *today(3)]
+    assert fired("volume_surge", *told, swipe("x", midnight - 1)) == {"x": "medium"}
+    assert fired("volume_surge", *told, swipe("x", midnight)) == {}
+
+
+def test_an_unknown_institution_has_no_day_and_gets_its_days_when_it_is_told():
+    story = [*weeks(1, 1, 1, 1), *today(5)]
+    assert fired("volume_surge", *story) == {}
+    assert changes_by("volume_surge", *story, store("A"))[-1] == "+s04"
+
+
+def test_a_zone_told_later_moves_swipes_to_other_days():
+    late = swipe("s04", 11 * HOUR + 30 * 60_000, person="q4")  # 23:30 in Shanghai, 00:30 in Tokyo
+    story = [store("A"), *weeks(1, 1, 1, 1), *today(3), late]
+    assert changes_by("volume_surge", *story, store("A", since=0, time_zone="Asia/Tokyo"))[-2:] == ["+s04", "-s04"]
+
+
+def test_a_late_swipe_moves_the_anchor_and_a_reversal_moves_it_back():
+    story = [store("A"), *weeks(1, 1, 1, 1), *today(5), swipe("late", 0), reversal("late", 9)]
+    assert changes_by("volume_surge", *story)[-4:] == ["+s04", "", "-s04 +s03", "-s03 +s04"]
+
+
+def test_another_stores_swipes_do_not_count():
+    elsewhere = [swipe(f"x{number}", number, store="B") for number in range(9)]
+    assert fired("volume_surge", store("A"), store("B"), *weeks(1, 1, 1, 1), *elsewhere, *today(3)) == {}

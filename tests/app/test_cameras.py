@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import httpx
@@ -21,6 +22,8 @@ from simulator.clips import Scene, compose_clip
 from tests.app.running import CHECKOUT, Served, run, serving
 
 pytestmark = [pytest.mark.video, pytest.mark.timeout(300)]
+
+Row = dict[str, Any]
 
 PHOTOGRAPHS = CHECKOUT / ".cache" / "demo"
 STORE = "P32990000001"
@@ -99,7 +102,7 @@ def send(product: Served, events: list[dict[str, object]]) -> None:
     assert [result["status"] for result in answer["results"]] == ["accepted"] * len(events)
 
 
-def rows(data: Path, query: str) -> list[tuple]:
+def rows(data: Path, query: str) -> list[tuple[Any, ...]]:
     database = sqlite3.connect(f"file:{data / 'swipewatch.db'}?mode=ro", uri=True, timeout=10)
     try:
         return database.execute(query).fetchall()
@@ -107,7 +110,7 @@ def rows(data: Path, query: str) -> list[tuple]:
         database.close()
 
 
-def observations(data: Path) -> Iterator[dict]:
+def observations(data: Path) -> Iterator[Row]:
     """Yields the accepted observations, in order."""
     for (original,) in rows(data, "SELECT original FROM accepted_event WHERE type = 'face_observed' ORDER BY seq"):
         yield json.loads(original)
@@ -186,7 +189,7 @@ def test_the_enrolled_face_decides_who_matches_and_swapping_two_swaps_the_verdic
 
 def assert_only_the_person_was_seen(data: Path) -> None:
     """The black camera is unhealthy, not empty; the empty counter has nobody; a till without camera has no picture."""
-    by_camera: dict[str, list[dict]] = {}
+    by_camera: dict[str, list[Row]] = {}
     for observed in observations(data):
         by_camera.setdefault(observed["camera_id"], []).append(observed)
     assert not any(observed["healthy"] for observed in by_camera["camera-dark"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import random
-from pathlib import Path
 
 import pytest
 import yaml
@@ -111,6 +110,7 @@ def test_every_command_explains_itself():
 
 
 def test_shipped_rules_say_nothing_that_a_terminal_must_not_show():
-    shown = Path(packaged("rules.yaml")).read_text()
+    rules = yaml.safe_load(packaged("rules.yaml").read_text())
+    shown = str([entry["texts"] for entry in rules.values()])
     assert "deceased" not in shown
     assert "死" not in shown

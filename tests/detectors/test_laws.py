@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import yaml
 
+from alerts.texts import ABSENT, LANGUAGES, wording_of
 from detectors import rules as rules_package
 from detectors.catalogue import Ruleset, RuleSettings, read_ruleset, rule_modules
 from detectors.rule import Example, Firing, convert_parameters
@@ -420,3 +421,14 @@ def test_rule_has_examples_that_fire_and_that_do_not(rule):
     own = rule_modules()[rule].EXAMPLES
     assert any(example.fires for example in own)
     assert any(not example.fires for example in own)
+
+
+@every_rule
+def test_findings_of_the_examples_fill_every_place_in_the_texts(rule):
+    ruleset = read_ruleset({rule: CONFIGURED[rule]}, "rules.yaml")
+    texts = ruleset.entries[0].settings.texts
+    for example in rule_modules()[rule].EXAMPLES:
+        for found in judged(encode(example.events), ruleset):
+            for language in LANGUAGES:
+                wording = wording_of(texts, language, found)
+                assert ABSENT not in wording.fact + wording.action

@@ -163,8 +163,15 @@ class CameraWork:
                 case CameraStateChanged():
                     self._take_state(message)
                 case WorkerFailed():
-                    self.failure = message.reason
-                    _log.error("camera_worker.failed", reason=message.reason)
+                    self._take_failure(message)
+
+    def _take_failure(self, message: WorkerFailed) -> None:
+        """Says on every camera's card why there are no pictures; swipes are taken all the same."""
+        if self.failure != message.reason:
+            _log.error("camera_worker.failed", reason=message.reason)
+        self.failure = message.reason
+        for camera in self._settings.cameras:
+            self._put_state(camera.camera_id, "offline", message.reason, self._clock_ms())
 
     def _take_observation(self, message: Observed) -> None:
         """Keeps the picture, then hands the observation in: an alert finds its picture there."""
@@ -198,7 +205,10 @@ class CameraWork:
 
     def _take_state(self, message: CameraStateChanged) -> None:
         _log.info("camera.state_changed", camera_id=message.camera_id, state=message.state)
+        self._put_state(message.camera_id, message.state, message.detail, message.at_ms)
+
+    def _put_state(self, camera_id: str, state: str, detail: str, at_ms: int) -> None:
         try:
-            self._states.put(message.camera_id, message.state, message.detail, message.at_ms)
+            self._states.put(camera_id, state, detail, at_ms)
         except TransientError as error:
-            _log.error("camera_state.not_kept", camera_id=message.camera_id, error=str(error))
+            _log.error("camera_state.not_kept", camera_id=camera_id, error=str(error))

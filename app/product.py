@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import socket
 import time
 from collections.abc import Callable, Sequence
@@ -51,6 +52,20 @@ class ProductFailed(TransientError):
 def now_ms() -> int:
     """Returns the time in milliseconds UTC."""
     return time.time_ns() // 1_000_000
+
+
+class DirectoryLock:
+    """Held by the one product that runs on a data directory; the system lets go of it when the process ends."""
+
+    def __init__(self, directory: Path) -> None:
+        """The lock is held. Raises: ConfigError when another process holds it."""
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._file = (directory / "lock").open("w")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self._file.close()
+            raise ConfigError("command line", "--data", str(directory), "no other swipewatch runs on it") from error
 
 
 class Vault:
@@ -105,6 +120,7 @@ class Product:
         clock_ms: Callable[[], int] = now_ms,
         on_step: Callable[[Step], None] = lambda _step: None,
     ) -> None:
+        self._lock = DirectoryLock(directory)
         self.vault = vault or Vault(directory)
         self.feed = Broadcast()
         self.failure: str | None = None
@@ -183,8 +199,6 @@ class Product:
         reasons = []
         if not self.pipeline.is_ready():
             reasons.append(NotReady(part="pipeline", reason=self.failure or "reading the accepted log"))
-        if self.cameras.failure is not None:
-            reasons.append(NotReady(part="cameras", reason=self.cameras.failure))
         return reasons
 
 

@@ -24,7 +24,6 @@ _LOG = structlog.get_logger(__name__)
 
 GRACE_MS = 1_500
 """So long after a window's end a camera that stands still is waited for; then it is taken for away."""
-LEAST_VISITOR_QUALITY = 0.4
 
 
 @dataclass(frozen=True, kw_only=True)

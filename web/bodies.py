@@ -54,11 +54,10 @@ def _not_allowed(originals: Sequence[bytes], sender: Token) -> Iterator[str]:
         address = _address_of(original)
         if address is None:
             continue
-        if isinstance(address.institution_id, str) and address.institution_id:
-            if not sender.speaks_for(address.institution_id):
-                yield address.institution_id
-        elif isinstance(address.type, str) and address.type in UNADDRESSED_TYPES:
+        if isinstance(address.type, str) and address.type in UNADDRESSED_TYPES:
             yield f"any {address.type}"
+        elif isinstance(address.institution_id, str) and not sender.speaks_for(address.institution_id):
+            yield address.institution_id
 
 
 def _address_of(original: bytes) -> _Address | None:

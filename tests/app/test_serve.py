@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
+import signal
 import time
 
 import httpx
@@ -80,6 +81,20 @@ def test_the_200_is_sent_after_the_data_is_on_the_disk(tmp_path):
     told = next(number for number, call in enumerate(said) if number > asked and "HTTP/1.1 200" in call)
     synced = [call for call in said[asked:told] if re.search(r"f(data)?sync\(\d+<[^>]*swipewatch\.db-wal>", call)]
     assert synced, "\n".join(said[asked : told + 1])
+
+
+def test_a_data_folder_has_one_product(tmp_path):
+    with serving(tmp_path / "data"):
+        done = run("serve", "--data", str(tmp_path / "data"), "--port", "0")
+    assert done.returncode == 2
+    assert "--data" in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_told_to_stop_it_stops_every_part_and_ends_with_0(tmp_path, number):
+    with serving(tmp_path / "data") as product:
+        product.process.send_signal(number)
+        assert product.process.wait(20) == 0
 
 
 def test_a_taken_port_is_said_before_anything_starts(tmp_path):

@@ -102,7 +102,7 @@ def test_a_store_may_send_its_own_events_but_no_reference_data(client: httpx.Cli
     own = client.post(
         "/v1/events", json=swipe_event("S1", institution_id=STORE), headers=bearer(world.sender_for_store)
     )
-    person = {"type": "person", "event_id": "p", "person_id": "x", "status": "active"}
+    person = {"type": "person", "event_id": "p", "person_id": "x", "status": "active", "institution_id": STORE}
     refused = client.post("/v1/events", json=person, headers=bearer(world.sender_for_store))
     assert (own.status_code, refused.status_code) == (200, 403)
 

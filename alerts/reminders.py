@@ -1,6 +1,6 @@
 """The words on a terminal: one frame for every reminder, in Chinese and English.
 
-Source: docs/domain.md, section 4. A terminal never shows a name, a person's id, a disease or that somebody has died.
+Source: docs/alerts.md, The words. A terminal never shows a name, a person's id, a disease or that somebody has died.
 """
 
 from __future__ import annotations

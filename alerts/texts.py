@@ -31,6 +31,7 @@ _UNITS_MS: Final = (
     (1000, "秒", "second"),
 )
 _YUAN_FEN: Final = 100
+_MOST_SECONDS: Final = 180
 
 
 class Wording(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,14 +95,22 @@ def value_names(findings: Iterable[Finding]) -> frozenset[str]:
 
 
 def duration_words(duration_ms: int, language: Language) -> str:
-    """Returns a duration in its largest whole unit; a single day is said as 24 hours."""
+    """Returns a duration in its largest whole unit, or about; a single day is said as 24 hours."""
     for unit_ms, chinese, english in _UNITS_MS:
         count, rest = divmod(duration_ms, unit_ms)
-        if rest or not count or (chinese == "天" and count == 1):
+        if rest or not count or (chinese == "天" and count == 1) or (chinese == "秒" and count > _MOST_SECONDS):
             continue
         return f"{count}{chinese}" if language == "zh" else f"{count} {english}{'' if count == 1 else 's'}"
-    seconds = f"{duration_ms / 1000:g}"
-    return f"{seconds}秒" if language == "zh" else f"{seconds} seconds"
+    return _about(duration_ms, language)
+
+
+def _about(duration_ms: int, language: Language) -> str:
+    """Returns a duration that is no whole number of anything, rounded in the largest unit that it holds twice."""
+    for unit_ms, chinese, english in _UNITS_MS:
+        if duration_ms >= 2 * unit_ms:
+            count = (duration_ms + unit_ms // 2) // unit_ms
+            return f"约{count}{chinese}" if language == "zh" else f"about {count} {english}s"
+    return f"{duration_ms / 1000:g}秒" if language == "zh" else f"{duration_ms / 1000:g} seconds"
 
 
 class _PlainFormatter(Formatter):

@@ -6,6 +6,7 @@ import multiprocessing
 import random
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 
@@ -35,8 +36,9 @@ from video.worker import run
 SENDER = "video"
 STOP_PATIENCE_S = 5.0
 LONGEST_PAUSE_S = 2.0
-FRESH_SWIPE_MS = 60_000
+FRESH_SWIPE_MS = 30_000
 """An older swipe is not sent to the cameras: their pictures of it are gone."""
+RECENT_SWIPES = 64
 
 _log = structlog.get_logger()
 
@@ -60,6 +62,7 @@ class CameraWork:
         self._context = multiprocessing.get_context("spawn")
         self._connection: Connection | None = None
         self._send_lock = threading.Lock()
+        self._recent: deque[SwipeSeen] = deque(maxlen=RECENT_SWIPES)
         self._ends = threading.Event()
         self._thread = threading.Thread(target=self._supervise, name="camera-work", daemon=True)
         self.failure: str | None = None
@@ -79,12 +82,15 @@ class CameraWork:
     def swipes_accepted(self, events: Sequence[AnyEvent]) -> None:
         """The cameras look at the tills of these swipes, if they are fresh."""
         for event in events:
-            if isinstance(event, Swipe) and self._can_be_seen(event):
-                self._send(self._seen(event))
+            if not isinstance(event, Swipe) or (event.institution_id, event.till_id) not in self._tills:
+                continue
+            if self._is_fresh(event.occurred_at_ms):
+                seen = self._seen(event)
+                self._recent.append(seen)
+                self._send(seen)
 
-    def _can_be_seen(self, swipe: Swipe) -> bool:
-        is_fresh = swipe.occurred_at_ms >= self._clock_ms() - FRESH_SWIPE_MS
-        return is_fresh and (swipe.institution_id, swipe.till_id) in self._tills
+    def _is_fresh(self, occurred_at_ms: int) -> bool:
+        return occurred_at_ms >= self._clock_ms() - FRESH_SWIPE_MS
 
     def _seen(self, swipe: Swipe) -> SwipeSeen:
         return SwipeSeen(
@@ -132,6 +138,9 @@ class CameraWork:
         theirs.close()
         with self._send_lock:
             self._connection = ours
+        for seen in tuple(self._recent):  # a worker that has died may have left them undecided; repeats count once
+            if self._is_fresh(seen.occurred_at_ms):
+                self._send(seen)
         self._listen(ours)
         with self._send_lock:
             self._connection = None

@@ -281,7 +281,7 @@ def _emissions(changes: Iterable[Changes]) -> Iterator[bytes]:
     """Yields raised and withdrawn findings batch by batch, in replay's order within each, with what caused them."""
     for change in changes:
         for finding in sorted((*change.raised, *change.withdrawn), key=replay_order):
-            body = msgspec.to_builtins(finding) | {"cause": change.causes[finding.finding_id].split("\x00")}
+            body = msgspec.to_builtins(finding) | {"cause": change.causes[finding.finding_id]}
             yield msgspec.json.encode(body)
 
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from alerts.policy import Policy, RulePolicy, StoreInfo
-from alerts.texts import validate_texts
+from alerts.texts import validate_texts, value_names
 from config.settings import Effective, Institution, Registry, load_registry, load_settings, packaged, read_yaml
-from detectors.catalogue import Ruleset, read_ruleset
+from detectors.catalogue import Entry, Ruleset, read_ruleset, rule_modules
+from events.dead_letters import Place
 from streams.embedded import Limits
+from streams.replay import replay
 from video.settings import CameraSettings, SecretBytes, VideoSettings
 from web.ports import InstitutionEntry, TillEntry, WebLimits
 
@@ -47,8 +51,18 @@ def read_rules(file: Path) -> Ruleset:
     """Returns the validated rules of a file, texts included. Raises: ConfigError."""
     ruleset = read_ruleset(read_yaml(file), str(file))
     for entry in ruleset.entries:
-        validate_texts(str(file), entry.name, entry.settings.texts)
+        validate_texts(str(file), entry.name, entry.settings.texts, _names_measured(entry))
     return ruleset
+
+
+def _names_measured(entry: Entry) -> frozenset[str]:
+    """Returns the values that the rule's texts may name: those of what its own examples fire with its defaults."""
+    module = rule_modules()[entry.name]
+    settings = msgspec.structs.replace(entry.settings, mode="live")
+    as_shipped = Entry(name=entry.name, settings=settings, parameters=module.Parameters())
+    ruleset = Ruleset(version="examples", entries=(as_shipped,))
+    stories = [[(msgspec.json.encode(event), Place()) for event in example.events] for example in module.EXAMPLES]
+    return value_names(finding for story in stories for finding in replay(story, ruleset).findings)
 
 
 def alert_policy(configuration: Configuration) -> Policy:

@@ -22,7 +22,6 @@ import structlog
 import typer
 from rich.console import Console
 from rich.progress import track
-from sqlalchemy import func, select
 
 from app.configuration import Configuration, read_configuration
 from app.enrolment import enrol_photograph
@@ -32,7 +31,8 @@ from events.errors import ConfigError
 from simulator.city import ENROLLED, POSITIONS, City, Place, counter_scenes
 from simulator.clips import Scene, compose_clip
 from storage.accounts import Accounts
-from storage.models import AcceptedEvent, AlertRow, DeadLetterRow, NoticeRow
+from storage.log import AcceptedLog
+from storage.queries import Queries
 from storage.references import ReferenceFaces
 
 READY_WITHIN_S = 60.0
@@ -48,11 +48,12 @@ _log = structlog.get_logger()
 
 
 class Access(msgspec.Struct, frozen=True):
-    """The demo's own log-ins, kept with its data so that a second start prints the same."""
+    """The demo's own log-ins, kept with its data so that a second start prints the same, and how often it started."""
 
     password: str
     sender_token: str
     terminal_tokens: dict[str, str]
+    starts: int
 
 
 def run_demo(*, directory: Path, photographs: Path, port: int, seconds: float | None) -> None:
@@ -69,7 +70,7 @@ def run_demo(*, directory: Path, photographs: Path, port: int, seconds: float | 
     _enrol(vault.references, configuration, photographs)
     access = _access(vault.accounts, configuration.registry, directory / "keys" / "demo-access.json")
     product = Product(configuration, directory, vault=vault)
-    city = City(_places(configuration.registry), start_ms)
+    city = City(_places(configuration.registry), start_ms, earlier_lives=access.starts - 1)
     address = f"http://127.0.0.1:{configuration.effective.settings.web.port}"
     ends = threading.Event()
     life = threading.Thread(
@@ -165,9 +166,18 @@ def _enrol(references: ReferenceFaces, configuration: Configuration, photographs
 
 
 def _access(accounts: Accounts, registry: Registry, file: Path) -> Access:
-    """Returns the demo's log-ins, generated at its first start."""
+    """Returns the demo's log-ins, generated at its first start; this start is counted."""
     if file.exists():
-        return msgspec.json.decode(file.read_bytes(), type=Access)
+        known = msgspec.json.decode(file.read_bytes(), type=Access)
+        access = msgspec.structs.replace(known, starts=known.starts + 1)
+    else:
+        access = _new_access(accounts, registry)
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
+        out.write(msgspec.json.encode(access))
+    return access
+
+
+def _new_access(accounts: Accounts, registry: Registry) -> Access:
     access = Access(
         password=secrets.token_urlsafe(9),
         sender_token=accounts.put_token("sender", SENDER, ["*"], now_ms()),
@@ -178,10 +188,9 @@ def _access(accounts: Accounts, registry: Registry, file: Path) -> Access:
             for institution in registry.institutions
             for terminal in institution.terminals
         },
+        starts=1,
     )
     accounts.put_account(OPERATOR, access.password, "operator", now_ms())
-    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
-        out.write(msgspec.json.encode(access))
     return access
 
 
@@ -237,15 +246,10 @@ def _summary(directory: Path) -> str:
     """Returns one line about what the data directory holds."""
     vault = Vault(directory)
     try:
-        with vault.database.read() as session:
-            numbers = {
-                "events accepted": session.scalar(select(func.count()).select_from(AcceptedEvent)),
-                "dead letters": session.scalar(select(func.count()).select_from(DeadLetterRow)),
-                "alerts": session.scalar(select(func.count()).select_from(AlertRow)),
-                "notices to terminals": session.scalar(select(func.count()).select_from(NoticeRow)),
-            }
-            detectors = session.execute(select(AlertRow.detector, func.count()).group_by(AlertRow.detector)).tuples()
-            by_rule = ", ".join(f"{detector} {count}" for detector, count in sorted(detectors))
+        log = AcceptedLog(vault.database)
+        alerts = Queries(vault.database).alerts_by_detector()
+        accepted, dead = log.count(), log.dead_letter_count()
     finally:
         vault.close()
-    return f"demo ended: {', '.join(f'{count} {name}' for name, count in numbers.items())} ({by_rule})"
+    by_rule = ", ".join(f"{detector} {count}" for detector, count in alerts.items())
+    return f"demo ended: {accepted} events accepted, {dead} dead letters, {sum(alerts.values())} alerts ({by_rule})"

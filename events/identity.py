@@ -15,10 +15,15 @@ _ZERO, _MINUS_ZERO = msgspec.msgpack.encode(0.0), msgspec.msgpack.encode(-0.0)
 def identity_of(event: Event) -> str:
     """Returns the text by which two events are the same: swipes by settlement, reversals by settlement and event."""
     if isinstance(event, Swipe):
-        return f"swipe\x00{event.settlement_id}"
+        return identity_text("swipe", event.settlement_id)
     if isinstance(event, Reversal):
-        return f"reversal\x00{event.settlement_id}\x00{event.event_id}"
-    return f"{event.__struct_config__.tag}\x00{event.event_id}"
+        return f"reversal:{len(event.settlement_id)}:{event.settlement_id}:{event.event_id}"
+    return identity_text(str(event.__struct_config__.tag), event.event_id)
+
+
+def identity_text(event_type: str, own_id: str) -> str:
+    """Returns the identity of any event but a reversal, from its type and the id that identifies it."""
+    return f"{event_type}:{own_id}"
 
 
 def content_digest(event: AnyEvent) -> bytes:

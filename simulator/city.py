@@ -19,6 +19,8 @@ from simulator.clips import Scene
 PEOPLE = 60
 BACKGROUND_FROM = 21
 """People below this number have a part in a case; the others shop as people do."""
+PARTS_A_LIFE = 36
+"""So many people have appeared after the first minutes of a life."""
 SHOPPING_RUSH_S = 96
 RUSH_GAP_S = 6.0
 QUIET_GAP_S = 60.0
@@ -96,11 +98,16 @@ def counter_scenes(photographs: Path) -> Story:
 
 
 class City:
-    """One life of the city, from its start on; the same seed and start give the same life."""
+    """One life of the city, from its start on; the same start gives the same life.
 
-    def __init__(self, places: Sequence[Place], start_ms: int, seed: int = 1) -> None:
+    Lives that follow each other (`earlier_lives` came before) give the parts to other people, so that nobody seems to
+    shop again and again only because the city was started again.
+    """
+
+    def __init__(self, places: Sequence[Place], start_ms: int, *, earlier_lives: int = 0, seed: int = 1) -> None:
         self._places = {place.institution_id: place for place in places}
         self._start_ms = start_ms
+        self._turn = earlier_lives * PARTS_A_LIFE
         self._run = datetime.fromtimestamp(start_ms / 1000, UTC).strftime("%y%m%d%H%M%S")
         self._random = random.Random(seed)
         self._number = 0
@@ -139,7 +146,6 @@ class City:
     def _shopping(self) -> Iterator[Due]:
         """Yields everyday purchases at tills without a camera: a rush first, then quiet."""
         shoppers = deque(range(BACKGROUND_FROM, PEOPLE + 1))
-        self._random.shuffle(shoppers)
         tills = deque(self._unwatched_tills())
         after_s = 3.0
         while True:
@@ -170,7 +176,7 @@ class City:
             "swipe",
             f"swipe-{self._number:06d}",
             settlement_id=f"{self._run}{self._number:06d}",
-            person_id=person_id(number),
+            person_id=person_id(self._cast(number)),
             institution_id=institution_id,
             till_id=till_id,
             credential=credential,
@@ -193,6 +199,11 @@ class City:
             ],
         )
         return Due(after_s=after_s, event=event)
+
+    def _cast(self, number: int) -> int:
+        """Returns who plays this number's part in this life; those who are enrolled always play themselves."""
+        first = len(ENROLLED) + 1
+        return number if number < first else first + (number - first + self._turn) % (PEOPLE - len(ENROLLED))
 
     def _institution(self, place: Place) -> Event:
         return self._event(

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Select, func, select, tuple_
 from sqlalchemy.orm import Session
 
 from events.findings import Finding
+from events.identity import identity_text
 from storage.accounts import EVERYWHERE
 from storage.database import Database
 from storage.models import (
@@ -150,7 +151,7 @@ class AlertDossier(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Notice(msgspec.Struct, frozen=True, kw_only=True):
-    """One delivery to a store's terminals, with how its alert stands now.
+    """One delivery to a store's terminals, with how its alert stands now (since `changed_at_ms`).
 
     `acknowledged` is whether somebody at the store has noted the alert since it last asked for attention.
     """
@@ -163,6 +164,7 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     created_at_ms: int
     body: Body
     state: str
+    changed_at_ms: int
     answer: str | None
     answer_text: str | None
     answered_at_ms: int | None
@@ -279,6 +281,12 @@ class Queries:
             for institution_id, severity, count in session.execute(statement):
                 counts.setdefault(institution_id, {})[severity] = count
         return counts
+
+    def alerts_by_detector(self) -> dict[str, int]:
+        """Returns how many alerts were ever opened, by the rule that leads them, in order of name."""
+        query = select(AlertRow.detector, func.count()).group_by(AlertRow.detector).order_by(AlertRow.detector)
+        with self._database.read() as session:
+            return dict(session.execute(query).tuples().all())
 
     def camera_states(self) -> dict[str, CameraState]:
         """Returns the latest known state of each camera by its id."""
@@ -510,13 +518,13 @@ def _events_of(session: Session, ids: Collection[str]) -> list[LoggedEvent]:
     """Returns the accepted events that findings cite by these ids, in time order."""
     wanted = sorted(ids)[:_IDS_PER_STATEMENT]
     cited_types = ("swipe", "face_observed", "stock_movement", "account_injection", "visitor_correction")
-    identities = [f"{kind}\x00{one}" for one in wanted for kind in cited_types]
+    identities = [identity_text(kind, one) for one in wanted for kind in cited_types]
     statement = select(AcceptedEvent).where(AcceptedEvent.identity.in_(identities))
     rows = session.scalars(statement.order_by(AcceptedEvent.occurred_at_ms, AcceptedEvent.identity))
     return [
         LoggedEvent(
             seq=row.seq,
-            identity=row.identity.partition("\x00")[2],
+            identity=row.identity.partition(":")[2],
             type=row.type,
             institution_id=row.institution_id,
             occurred_at_ms=row.occurred_at_ms,
@@ -573,6 +581,7 @@ def _notice(row: NoticeRow, alert: AlertRow, *, acknowledged: bool) -> Notice:
         created_at_ms=row.created_at_ms,
         body=msgspec.convert(row.body, Body),
         state=alert.state,
+        changed_at_ms=alert.changed_at_ms,
         answer=alert.answer,
         answer_text=alert.answer_text,
         answered_at_ms=alert.answered_at_ms,

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from video.engine import DetectedFace, FaceEngine, Image
-from video.health import CameraHealth
+from video.health import CHECK_SIZE, CameraHealth
 from video.messages import CameraState, CameraStateChanged
 from video.presence import CounterBackground, in_zone
 from video.settings import CameraSettings
@@ -59,11 +59,12 @@ class Camera:
     def see(self, frame: Frame) -> None:
         """Afterwards the picture is remembered with its health and foreground; older ones than the ring are gone."""
         at_ms = frame.raw_at_ms + self.settings.clock_offset_ms
-        report = self._health.judge(frame.image, at_ms)
+        small = np.asarray(cv2.resize(frame.image, CHECK_SIZE, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+        report = self._health.judge(small, at_ms)
         state: CameraState = "frozen" if report.repeated and report.state == "ok" else report.state
         foreground = None
         if state == "ok":
-            seen = self._background.see(frame.image, at_ms, lambda: bool(self.faces_in_zone(frame.image)))
+            seen = self._background.see(small, at_ms, lambda: bool(self.faces_in_zone(frame.image)))
             foreground = seen.present if seen.known else None
         _, jpeg = cv2.imencode(".jpg", frame.image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
         sample = Sample(

@@ -12,10 +12,11 @@ import structlog
 from video.camera import Camera, Sample
 from video.engine import Embedding, FaceEngine, Thresholds, similarity, unit
 from video.messages import FromWorker, Observed, SwipeSeen
-from video.observation import CustomerFace, Observation, Provenance, observe, observe_nothing
+from video.observation import CustomerFace, Observation, Provenance, SecondLook, observe, observe_nothing
 from video.reading import PictureReader, Reading
 from video.settings import VideoSettings
 from video.still import marked_still
+from video.verdict import verdict_of_frame
 from video.visitors import VisitorIndex
 from video.watch import Conclusion, SwipeWatch
 
@@ -188,20 +189,22 @@ class Desk:
             compared=compared,
             settlement_id=swipe.settlement_id,
             visitor_id=self._visitors.recognise(compared.embeddings, conclusion.reading.at_ms),
-            second_similarity=self._ask_second(conclusion, swipe) if conclusion.stage == "final" else None,
+            second=self._ask_second(conclusion, swipe) if conclusion.stage == "final" else None,
         )
 
-    def _ask_second(self, conclusion: Conclusion, swipe: SwipeSeen) -> float | None:
-        """Returns the second engine's similarity of the best picture, where the face and a reference allow one."""
+    def _ask_second(self, conclusion: Conclusion, swipe: SwipeSeen) -> SecondLook | None:
+        """Returns what the second engine says of the best picture, where the face and a reference allow it."""
         if self._second is None or conclusion.compared is None:
             return None
         references = _embeddings(swipe.references, self._second.name)
         sight = conclusion.compared.sight
         if not references or not sight.seen.quality.usable:
             return None
-        embedding = self._second.open().embed(sight.reading.sample.image(), sight.seen.face)
-        near = similarity(embedding, references)
-        return None if near is None else round(near, 4)
+        engine = self._second.open()
+        near = similarity(engine.embed(sight.reading.sample.image(), sight.seen.face), references)
+        if near is None:
+            return None
+        return SecondLook(similarity=near, verdict=verdict_of_frame(near, engine.thresholds))
 
     def _still(self, watching: _Watching, conclusion: Conclusion) -> bytes | None:
         """Returns the marked picture, once for each picture that a swipe's observations rest on."""

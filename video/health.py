@@ -58,7 +58,8 @@ class CameraHealth:
         """
         small = cv2.resize(frame, CHECK_SIZE, interpolation=cv2.INTER_AREA)
         grey = np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), dtype=np.uint8)
-        light, contrast, detail = float(grey.mean()), float(grey.std()), _detail(grey)
+        light, contrast = _mean_and_spread(grey)
+        detail = _detail(grey)
         repeated = self._is_repeated(grey, at_ms)
         if self._is_dark(light):
             return HealthReport(state="dark", detail=f"mean grey {light:.0f} of 255", repeated=repeated)
@@ -84,7 +85,7 @@ class CameraHealth:
 
     def _is_repeated(self, grey: Grey, at_ms: int) -> bool:
         last, self._last = self._last, grey
-        repeated = last is not None and float(cv2.absdiff(last, grey).mean()) <= SAME_PICTURE
+        repeated = last is not None and cv2.mean(cv2.absdiff(last, grey))[0] <= SAME_PICTURE
         if not repeated:
             self._new_at_ms = at_ms
         return repeated
@@ -101,4 +102,10 @@ class CameraHealth:
 
 def _detail(grey: Grey) -> float:
     """Returns the strength of edges, smoothed first so that noise does not count."""
-    return float(cv2.Laplacian(cv2.GaussianBlur(grey.astype(np.float32), (0, 0), 1.2), cv2.CV_32F).std())
+    smooth = cv2.GaussianBlur(grey.astype(np.float32), (0, 0), 1.2)
+    return _mean_and_spread(np.asarray(cv2.Laplacian(smooth, cv2.CV_32F), dtype=np.float32))[1]
+
+
+def _mean_and_spread(values: npt.NDArray[np.uint8] | npt.NDArray[np.float32]) -> tuple[float, float]:
+    mean, spread = cv2.meanStdDev(values)
+    return float(mean[0][0]), float(spread[0][0])

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from events.types import Verdict
 from video.engine import BoxXYXY
 from video.messages import CameraState
 from video.reading import Reading, SeenFace
@@ -25,6 +26,7 @@ class ObservedFace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     similarity: float | None = None
     verdict: str | None = None
     second_similarity: float | None = None
+    second_verdict: str | None = None
     frames: int | None = None
     problems: tuple[str, ...] = ()
 
@@ -61,13 +63,21 @@ class Provenance:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SecondLook:
+    """What the second engine says of the best picture alone; its similarities have a scale of their own."""
+
+    similarity: float
+    verdict: Verdict
+
+
+@dataclass(frozen=True, kw_only=True)
 class CustomerFace:
     """What is known of the compared face beyond the picture."""
 
     compared: Compared
     settlement_id: str
     visitor_id: str | None
-    second_similarity: float | None
+    second: SecondLook | None
 
 
 def observation_id(camera_id: str, raw_at_ms: int, purpose: str, engine_version: str) -> str:
@@ -142,7 +152,7 @@ def _face_of(seen: SeenFace, customer: CustomerFace | None) -> ObservedFace:
     problems = tuple(seen.quality.problems)
     if customer is None or seen is not customer.compared.sight.seen:
         return ObservedFace(quality=seen.quality.score, problems=problems)
-    vote = customer.compared.vote
+    vote, second = customer.compared.vote, customer.second
     similarity = None if vote is None or vote.similarity is None else round(vote.similarity, SIMILARITY_DIGITS)
     return ObservedFace(
         quality=seen.quality.score,
@@ -150,7 +160,8 @@ def _face_of(seen: SeenFace, customer: CustomerFace | None) -> ObservedFace:
         settlement_id=customer.settlement_id,
         similarity=similarity,
         verdict=None if vote is None else vote.verdict,
-        second_similarity=customer.second_similarity,
+        second_similarity=None if second is None else round(second.similarity, SIMILARITY_DIGITS),
+        second_verdict=None if second is None else second.verdict,
         frames=None if vote is None else vote.frames,
         problems=problems,
     )

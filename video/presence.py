@@ -97,10 +97,12 @@ class CounterBackground:
 
     def _differs(self, small: Floats, mean: Floats, limit: Floats) -> npt.NDArray[np.bool_]:
         """Returns the zone's pixels that are foreground; a change of the whole picture's light is taken out first."""
-        gain = np.clip(np.median((mean + 1) / (small + 1)), *GAIN_RANGE)
-        different = (np.abs(small * np.float32(gain) - mean) > limit).any(axis=2)
-        opened = cv2.morphologyEx(different.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
-        return (opened > 0) & self._zone
+        gain = float(np.clip(np.median((mean[::2, ::2, 1] + 1) / (small[::2, ::2, 1] + 1)), *GAIN_RANGE))
+        difference = cv2.absdiff(small * np.float32(gain), mean)
+        blue, green, red = cv2.split(cv2.compare(difference, limit, cv2.CMP_GT))
+        different = cv2.bitwise_or(cv2.bitwise_or(blue, green), red)
+        opened = cv2.morphologyEx(different, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+        return (np.asarray(opened) > 0) & self._zone
 
     def _absorb_if_still(
         self, small: Floats, mask: npt.NDArray[np.bool_] | None, at_ms: int, shows_face: Callable[[], bool]

@@ -47,7 +47,7 @@ class FaceQuality:
 def judge_face(frame: Image, face: DetectedFace, min_face_px: float = 40.0) -> FaceQuality:
     """Returns what the face is worth; a face of exactly min_face_px is not too small.
 
-    Source: design.md section 5: at 20 px 39 % of comparisons miss, in the dark 51 %.
+    Source: docs/decisions/0003-face-engine.md: at 20 px 39 % of comparisons miss, in the dark 51 %.
     """
     outside = _outside_ratio(frame, face)
     grey = _grey_crop(frame, face)

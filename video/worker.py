@@ -25,7 +25,7 @@ from video.visitors import VisitorFile, VisitorIndex
 
 _LOG = structlog.get_logger(__name__)
 
-IDLE_S = 0.03
+IDLE_S = 0.05
 JOIN_S = 3.0
 CONFIG_EXIT = 2
 

@@ -12,7 +12,17 @@ from starlette.responses import RedirectResponse, Response
 from events.metrics import ALERT_ACTIONS, FACE_VIEWS
 from storage.queries import AlertSummary, Queries
 from web.access import OPERATOR, VIEWER, LoggedIn, Refused, Services, still_has
-from web.dossier import main_fact, note_of, observation_by_still, picture_of, sight_of, subject_of, values_of
+from web.dossier import (
+    cause_of,
+    facts_of,
+    main_fact,
+    note_of,
+    observation_by_still,
+    picture_of,
+    sight_of,
+    subject_of,
+    values_of,
+)
 from web.live import dashboard_stream
 from web.observations import observation_of
 from web.overview import Wall
@@ -123,6 +133,9 @@ def alert(request: Request, alert_id: str, who: AtCentre, queries: InQueries, pa
         values_of=values_of,
         subject_of=subject_of,
         note_of=note_of,
+        cause_of=cause_of,
+        facts_of=facts_of,
+        main_fact=main_fact,
         last_entry_id=dossier.history[-1].entry_id if dossier.history else 0,
     )
 

@@ -9,17 +9,19 @@ from typing import Literal
 import msgspec
 
 from events.codec import decode_event
-from events.durations import duration_text
-from events.findings import Finding
+from events.findings import SEVERITIES, Finding
 from events.types import FaceObserved, Swipe
 from storage.queries import AlertDossier, AlertSummary, CameraState, Fact, HistoryEntry, LoggedEvent, Still
 from web.observations import Observation, ObservedFace, observation_of
-from web.wording import yuan
+from web.ports import Language
+from web.wording import lasting, yuan
 
 PictureState = Literal["kept", "no_camera", "camera_unhealthy", "no_picture"]
 HEALTHY = "ok"
+# events.identity writes it between the parts of an identity.
+IDENTITY_SEPARATOR = "\x00"
 _KINDS = {"answer": "answer", "close": "close"}
-_CHANGE = re.compile(r"^(?P<detector>[a-z_]+) (?P<became>raised|changed|withdrawn)(?P<rest>\Z|: .*)")
+_CHANGE = re.compile(r"^(?P<detector>[a-z_]+) (?P<became>raised|changed|withdrawn)(: (?P<cause>.*))?\Z")
 
 
 class Value(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,7 +41,7 @@ class SwipeLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FaceLine(msgspec.Struct, frozen=True, kw_only=True):
-    """One face of one observation, with both engines' opinions."""
+    """One face that was compared with a card holder's, with both engines' opinions."""
 
     observation: Observation
     face: ObservedFace
@@ -91,19 +93,20 @@ def sight_of(dossier: AlertDossier) -> Sight:
             FaceLine(observation=one, face=face, is_evidence=one.event_id in cited)
             for one in observations
             for face in one.faces
+            if face.verdict is not None or face.similarity is not None
         ),
         observations=observations,
     )
 
 
-def values_of(finding: Finding) -> list[Value]:
+def values_of(finding: Finding, language: Language) -> list[Value]:
     """Returns every value behind a finding, what was measured beside its threshold where both have the name."""
     names = [*finding.measure, *(name for name in finding.threshold if name not in finding.measure)]
     return [
         Value(
             name=name,
-            measured=_as_text(name, finding.measure[name]) if name in finding.measure else "",
-            threshold=_as_text(name, finding.threshold[name]) if name in finding.threshold else "",
+            measured=_as_text(name, finding.measure[name], language) if name in finding.measure else "",
+            threshold=_as_text(name, finding.threshold[name], language) if name in finding.threshold else "",
         )
         for name in names
     ]
@@ -116,8 +119,16 @@ def subject_of(finding: Finding) -> list[tuple[str, str]]:
 
 def main_fact(alert: AlertSummary) -> Fact | None:
     """Returns the alert's fact of the greatest severity, or None once nothing of it stands."""
-    facts = alert.body.facts
-    return next((fact for fact in facts if fact.detector == alert.detector), facts[0] if facts else None)
+    return next(iter(facts_of(alert)), None)
+
+
+def facts_of(alert: AlertSummary) -> list[Fact]:
+    """Returns the alert's facts, the gravest first, then the latest."""
+    return sorted(alert.body.facts, key=lambda fact: (-_rank(fact.severity), -fact.time_ms))
+
+
+def _rank(severity: str) -> int:
+    return next((rank for rank, one in enumerate(SEVERITIES, 1) if one == severity), 0)
 
 
 def note_of(entry: HistoryEntry, name: Callable[[str, str], str]) -> str:
@@ -133,7 +144,14 @@ def _named_change(part: str, name: Callable[[str, str], str]) -> str:
     found = _CHANGE.match(part)
     if found is None:
         return part
-    return f"{name('rule', found['detector'])} {name('became', found['became'])}{found['rest']}"
+    cause = f" ({cause_of(found['cause'], name)})" if found["cause"] else ""
+    return f"{name('rule', found['detector'])} {name('became', found['became'])}{cause}"
+
+
+def cause_of(cause: str, name: Callable[[str, str], str]) -> str:
+    """Returns why a finding changed: the kind of event, named, and its id; or that time has passed."""
+    kind, *ids = cause.split(IDENTITY_SEPARATOR)
+    return " ".join([name("cause", kind), *ids])
 
 
 def observation_by_still(stills: Iterable[Still], sight: Sight) -> dict[str, Observation]:
@@ -160,13 +178,13 @@ def _observations(events: Iterable[LoggedEvent]) -> Iterable[Observation]:
             yield observation
 
 
-def _as_text(name: str, value: object) -> str:
+def _as_text(name: str, value: object, language: Language) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if value is None:
         return "–"
     if name.endswith("_ms") and isinstance(value, int):
-        return duration_text(value)
+        return lasting(value / 1000, language)
     if name.endswith("_fen") and isinstance(value, int):
         return yuan(value)
     if isinstance(value, float):

@@ -42,7 +42,8 @@ async def terminal_stream(
                 after = notices[-1].notice_id
                 await run_in_threadpool(report_delivered, services, actor, notices)
             for notice in await _changed_only(queries, audience, heard - {one.alert_id for one in notices}):
-                yield message("state", notice)
+                if notice.notice_id <= after:  # a newer one comes as a notice, in its turn
+                    yield message("state", notice)
             if len(notices) == AT_ONCE:
                 continue
             heard = await ear.wait(services.limits.heartbeat_s)
@@ -65,8 +66,8 @@ async def dashboard_stream(
         heard: frozenset[str] | None = frozenset()
         while heard is not None:
             after, changed, complete = await run_in_threadpool(cards, after, heard)
-            for card in changed:
-                yield message("alert", card, id_=after)
+            for number, card in enumerate(changed, 1):  # the id comes with the last: a batch cut short is read again
+                yield message("alert", card, id_=after if number == len(changed) else None)
             if not complete:
                 heard = frozenset()
                 continue

@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 import msgspec
 from starlette.responses import StreamingResponse
 
+from events.errors import TransientError
+
 RETRY_MS = 1_500
 # A comment for whatever lies between, and an event, since a browser tells its page nothing of comments.
 HEARTBEAT = b": still here\nevent: beat\ndata: {}\n\n"
@@ -20,12 +22,23 @@ def message(event: str, body: object, *, id_: int | None = None) -> bytes:
 
 
 def event_stream(chunks: AsyncIterator[bytes]) -> StreamingResponse:
-    """Returns the answer that writes each chunk as it comes; nothing on the way may keep or change it."""
+    """Returns the answer that writes each chunk as it comes; nothing on the way may keep or change it.
+
+    Where the database does not answer the stream ends: its reader comes again by itself and goes on where it was.
+    """
     return StreamingResponse(
-        chunks,
+        _until_trouble(chunks),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
+
+
+async def _until_trouble(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    try:
+        async for chunk in chunks:
+            yield chunk
+    except TransientError:
+        return
 
 
 def resume_point(last_event_id: str | None, after: int | None) -> int | None:

@@ -33,7 +33,7 @@ class Catalogue:
     def load(cls, path: Path = CATALOGUE_FILE) -> Catalogue:
         """Returns the catalogue of a YAML file: key → {zh, en}."""
         with path.open(encoding="utf-8") as file:
-            return cls(yaml.safe_load(file))
+            return cls(yaml.load(file, Loader=yaml.CSafeLoader))
 
     def keys(self) -> frozenset[str]:
         """Returns every key."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from web.ports import Language
+
+HOURS_SAID = 48
 
 
 def day_start_ms(now_ms: int, time_zone: str) -> int:
@@ -50,11 +52,11 @@ def sentence(text: str) -> str:
 
 
 def lasting(seconds: float, language: Language) -> str:
-    """Returns a length of time in its largest fitting unit: 95 s are 1 min 35 s, 1 分 35 秒."""
-    rest = timedelta(seconds=round(seconds))
-    hours, remainder = divmod(int(rest.total_seconds()), 3600)
-    minutes, whole_seconds = divmod(remainder, 60)
-    parts = [(hours, "h", "小时"), (minutes, "min", "分"), (whole_seconds, "s", "秒")]
+    """Returns a length of time in its two largest units: 95 s are 1 min 35 s, 1 分 35 秒; a day or less is in hours."""
+    minutes, whole_seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24) if hours > HOURS_SAID else (0, hours)
+    parts = [(days, "d", "天"), (hours, "h", "小时"), (minutes, "min", "分"), (whole_seconds, "s", "秒")]
     shown = [part for part in parts if part[0]][:2] or [parts[-1]]
     if language == "zh":
         return " ".join(f"{value} {chinese}" for value, _, chinese in shown)

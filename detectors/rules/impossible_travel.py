@@ -67,7 +67,7 @@ def detect(slab: Slab, parameters: Parameters) -> list[Firing]:
                 severity=parameters.severity,
                 measure={
                     "distance_km": round(float(distance_km[number]), 3),
-                    "minutes": round(int(swipes.time_ms[row] - swipes.time_ms[earlier]) / 60_000, 1),
+                    "gap_ms": int(swipes.time_ms[row] - swipes.time_ms[earlier]),
                     "speed_kmh": round(float(speed_kmh[number]), 1),
                 },
                 threshold={"distance_km": parameters.min_distance_km, "speed_kmh": parameters.max_speed_kmh},

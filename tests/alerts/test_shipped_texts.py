@@ -15,6 +15,7 @@ from events.dead_letters import Place
 from events.findings import Finding, Key
 from streams.replay import replay
 from tests.worlds import encode
+from web.texts import Catalogue
 
 RULES_FILE: Path = packaged("rules.yaml")
 RULESET = read_ruleset(read_yaml(RULES_FILE), "rules.yaml")
@@ -61,3 +62,12 @@ def test_shipped_cards_name_nobody(entry):
         marked: Key = {field: f"marked-{field}" for field in finding.key}
         told = msgspec.structs.replace(finding, key=marked, evidence=["marked-event"])
         assert "marked" not in str(card_of(latest_by_detector([told]), policy))
+
+
+@every_entry
+def test_every_value_and_key_of_a_shipped_rule_has_a_name_on_the_screens(entry):
+    named = Catalogue.load().keys()
+    assert f"rule.{entry.name}" in named
+    for finding in findings_of(entry):
+        assert {f"measure.{name}" for name in (*finding.measure, *finding.threshold)} <= named
+        assert {f"key.{name}" for name in finding.key} <= named

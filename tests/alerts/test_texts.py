@@ -116,6 +116,9 @@ def test_lists_and_persons_are_never_offered():
         (86_400_000, "24小时", "24 hours"),
         (30 * 86_400_000, "30天", "30 days"),
         (1_500, "1.5秒", "1.5 seconds"),
+        (21_957, "约22秒", "about 22 seconds"),
+        (1_384_500, "约23分钟", "about 23 minutes"),
+        (100 * 3_600_000 + 1, "约4天", "about 4 days"),
         (0, "0秒", "0 seconds"),
     ],
 )

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sqlite3
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import httpx
@@ -19,6 +23,8 @@ from tests.app.running import CHECKOUT, Served, run, serving
 
 pytestmark = [pytest.mark.video, pytest.mark.timeout(300)]
 
+Row = dict[str, Any]
+
 PHOTOGRAPHS = CHECKOUT / ".cache" / "demo"
 STORE = "P32990000001"
 TILLS = {"person": "1", "dark": "2", "empty": "3"}
@@ -26,20 +32,25 @@ DECIDED_WITHIN_S = 60.0
 
 
 @pytest.fixture(scope="module")
-def registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store whose tills have a camera on a person, a blacked-out one, one on an empty counter, and none."""
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the cameras of the store show: one person, black, and an empty counter."""
     if not (PHOTOGRAPHS / "obama2.jpg").exists():
         pytest.skip("the demo's photographs are not there: make setup fetches them")
     folder = tmp_path_factory.mktemp("clips")
-    compose_clip(folder / "person.avi", [Scene(None, 3), Scene(PHOTOGRAPHS / "obama2.jpg", 30)], fps=8)
+    compose_clip(folder / "person.avi", [Scene(None, 4), Scene(PHOTOGRAPHS / "obama2.jpg", 50)], fps=8)
     compose_clip(folder / "empty.avi", [Scene(None, 20)], fps=8)
     black_out(folder / "dark.avi")
+    return folder
+
+
+def registry_of(clips: Path) -> Path:
+    """Returns a registry whose cameras begin to play now, and whose fourth till has none."""
     tills = [
         {
             "till_id": till,
             "name_zh": name,
             "name_en": name,
-            "cameras": [{"camera_id": f"camera-{name}", "source": f"{name}.avi"}],
+            "cameras": [{"camera_id": f"camera-{name}", "source": f"{name}.avi", "epoch_ms": int(time.time() * 1000)}],
         }
         for name, till in TILLS.items()
     ]
@@ -50,7 +61,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "name_en": "Test Pharmacy",
         "tills": [*tills, {"till_id": "4", "name_zh": "blind", "name_en": "blind"}],
     }
-    file = folder / "registry.yaml"
+    file = clips / "registry.yaml"
     file.write_text(yaml.safe_dump({"institutions": [store]}))
     return file
 
@@ -91,7 +102,7 @@ def send(product: Served, events: list[dict[str, object]]) -> None:
     assert [result["status"] for result in answer["results"]] == ["accepted"] * len(events)
 
 
-def rows(data: Path, query: str) -> list[tuple]:
+def rows(data: Path, query: str) -> list[tuple[Any, ...]]:
     database = sqlite3.connect(f"file:{data / 'swipewatch.db'}?mode=ro", uri=True, timeout=10)
     try:
         return database.execute(query).fetchall()
@@ -99,7 +110,7 @@ def rows(data: Path, query: str) -> list[tuple]:
         database.close()
 
 
-def observations(data: Path) -> Iterator[dict]:
+def observations(data: Path) -> Iterator[Row]:
     """Yields the accepted observations, in order."""
     for (original,) in rows(data, "SELECT original FROM accepted_event WHERE type = 'face_observed' ORDER BY seq"):
         yield json.loads(original)
@@ -131,14 +142,25 @@ def mismatches(data: Path) -> set[str]:
     }
 
 
-def watched_swipes(data: Path, registry: Path, enrolled: dict[str, str]) -> Path:
+def kill_camera_worker(product_pid: int) -> None:
+    """Kills the product's only child that python spawned for the cameras; the product starts another."""
+    listing = ["ps", "-ww", "--ppid", str(product_pid), "-o", "pid=,args="]
+    children = subprocess.run(listing, capture_output=True, text=True, check=True)
+    workers = [int(line.split()[0]) for line in children.stdout.splitlines() if "spawn_main" in line]
+    assert len(workers) == 1, children.stdout
+    os.kill(workers[0], signal.SIGKILL)
+
+
+def watched_swipes(data: Path, clips: Path, enrolled: dict[str, str], *, worker_dies: bool = False) -> Path:
     """Enrols, swipes both people's cards before the person and one card at each other till; returns the data folder."""
     for person_id, photograph in enrolled.items():
         done = run("enrol", person_id, str(PHOTOGRAPHS / photograph), "--consent", "test", "--data", str(data))
         assert done.returncode == 0, done.stderr
-    with serving(data, "--registry", str(registry)) as product:
+    with serving(data, "--registry", str(registry_of(clips))) as product:
         until(lambda: any(seen["people"] for seen in observations(data)), lambda: list(observations(data)))
         send(product, [swipe(1, "329900-1", "1"), swipe(2, "329900-2", "1")])
+        if worker_dies:
+            kill_camera_worker(product.process.pid)
         send(product, [swipe(3, "329900-2", "2"), swipe(4, "329900-2", "3"), swipe(5, "329900-2", "4")])
         until(lambda: {"S000001", "S000002"} <= set(verdicts(data)), lambda: verdicts(data))
         until(lambda: bool(mismatches(data)), lambda: verdicts(data))
@@ -152,20 +174,22 @@ def watched_swipes(data: Path, registry: Path, enrolled: dict[str, str]) -> Path
     return data
 
 
-def test_the_enrolled_face_decides_who_matches_and_swapping_two_swaps_the_verdicts(tmp_path, registry):
-    straight = watched_swipes(tmp_path / "a", registry, {"329900-1": "obama.jpg", "329900-2": "biden.jpg"})
+def test_the_enrolled_face_decides_who_matches_and_swapping_two_swaps_the_verdicts(tmp_path, clips):
+    straight = watched_swipes(tmp_path / "a", clips, {"329900-1": "obama.jpg", "329900-2": "biden.jpg"})
     assert verdicts(straight) == {"S000001": "match", "S000002": "mismatch"}
     assert mismatches(straight) == {"S000002"}
     assert_only_the_person_was_seen(straight)
 
-    swapped = watched_swipes(tmp_path / "b", registry, {"329900-1": "biden.jpg", "329900-2": "obama.jpg"})
+    swapped = watched_swipes(
+        tmp_path / "b", clips, {"329900-1": "biden.jpg", "329900-2": "obama.jpg"}, worker_dies=True
+    )
     assert verdicts(swapped) == {"S000001": "mismatch", "S000002": "match"}
     assert mismatches(swapped) == {"S000001"}
 
 
 def assert_only_the_person_was_seen(data: Path) -> None:
     """The black camera is unhealthy, not empty; the empty counter has nobody; a till without camera has no picture."""
-    by_camera: dict[str, list[dict]] = {}
+    by_camera: dict[str, list[Row]] = {}
     for observed in observations(data):
         by_camera.setdefault(observed["camera_id"], []).append(observed)
     assert not any(observed["healthy"] for observed in by_camera["camera-dark"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ WITHIN_MS = 100_000
 SEEN = "SELECT original FROM accepted_event WHERE type = 'face_observed'"
 
 
-def rows(data: Path, query: str, *values: str) -> list[tuple]:
+def rows(data: Path, query: str, *values: str) -> list[tuple[Any, ...]]:
     database = sqlite3.connect(data / "swipewatch.db")
     try:
         return database.execute(query, values).fetchall()

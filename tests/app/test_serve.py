@@ -48,7 +48,9 @@ def test_published_killed_and_started_again_the_findings_equal_a_replay_of_the_e
         assert "send events with token" not in second.first_lines
         done = run("publish", str(events), "--to", second.address, "--token", token)
         assert done.returncode == 0, done.stderr
-        assert int(re.search(r"(\d+) duplicates", done.stderr)[1]) > 0
+        said = re.search(r"(\d+) duplicates", done.stderr)
+        assert said
+        assert int(said[1]) > 0
         found = run("findings", "--data", str(data), "--wait", timeout=150)
     assert found.returncode == 0, found.stderr
     exported = tmp_path / "export.jsonl"

@@ -1,4 +1,4 @@
-"""An independent, naive reading of docs/contract.md, sections 1 to 4; it imports nothing of the product."""
+"""An independent, naive reading of what docs/events.md and docs/rules.md say; it imports nothing of the product."""
 
 from __future__ import annotations
 

@@ -292,7 +292,7 @@ def test_a_row_without_its_parent_is_refused(database):
 
 def test_an_error_never_prints_the_values_of_a_row(database):
     row: dict[str, object] = {
-        "identity": "swipe\x00S1",
+        "identity": "swipe:S1",
         "digest": b"",
         "type": "swipe",
         "occurred_at_ms": 1,

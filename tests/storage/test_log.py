@@ -63,7 +63,7 @@ def test_original_bytes_reception_and_sender_come_back_as_they_were(database, lo
 def test_digests_and_events_are_found_by_identity(database, log):
     records = [record(f"S-{number}") for number in range(1200)]
     append(database, log, *records)
-    wanted = [one.identity for one in records] + ["swipe\x00unknown"]
+    wanted = [one.identity for one in records] + ["swipe:unknown"]
     assert log.digests_of(iter(wanted)) == {one.identity: one.digest for one in records}
     found = log.logged(wanted[-3:])
     assert {identity: event.original for identity, event in found.items()} == {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -14,17 +14,17 @@ from video.engine import Embedding, FaceEngine, Image
 from video.verdict import verdict_of_frame
 
 
-def _pictures(name: str, numbers: Iterable[int]) -> Iterator[Image]:
+def _pictures(name: str, numbers: range) -> Iterator[Image]:
     path = SHARED_DATA / "video" / name
     if not path.is_file():
         pytest.skip(f"no recording at {path}")
     capture = cv2.VideoCapture(str(path))
-    for number in numbers:
-        capture.set(cv2.CAP_PROP_POS_FRAMES, number)
-        read, picture = capture.read()
-        assert read
-        smaller = cv2.resize(picture, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-        yield np.asarray(smaller, dtype=np.uint8)
+    for number in range(max(numbers) + 1):
+        assert capture.grab()
+        if number in numbers:
+            _, picture = capture.retrieve()
+            smaller = cv2.resize(picture, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+            yield np.asarray(smaller, dtype=np.uint8)
     capture.release()
 
 

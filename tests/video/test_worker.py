@@ -147,6 +147,7 @@ def test_a_killed_worker_looks_again_and_sends_the_same_events(start, clip, tmp_
     final = second.events("S-SECRET-1")[-1]
     assert final["faces"][0]["verdict"] == "match"
     assert final["faces"][0]["second_similarity"] >= dlib.thresholds.match
+    assert final["faces"][0]["second_verdict"] == "match"
     assert final["faces"][0]["visitor_id"].startswith("v-")
     assert second.stop() == 0
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.web.world import World, serving
+from tests.web.world import InProcess, World, serving
 
 
 @pytest.fixture(scope="session")
@@ -37,6 +37,12 @@ def address(world: World) -> Iterator[str]:
 
 
 @pytest.fixture
-def client(address: str) -> Iterator[httpx.Client]:
+def client(world: World) -> Iterator[httpx.Client]:
+    with httpx.Client(transport=InProcess(world.app), base_url="http://127.0.0.1") as made:
+        yield made
+
+
+@pytest.fixture
+def network_client(address: str) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=address, timeout=20) as made:
         yield made

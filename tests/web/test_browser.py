@@ -189,6 +189,23 @@ def test_a_terminal_that_was_off_line_says_so_and_gets_what_it_missed_once(
         expect(till.get_by_text("All clear")).to_be_visible()
 
 
+def test_what_another_terminal_answered_meanwhile_is_known_after_coming_back(
+    browser: Browser, complaints: Complaints, world: World, address: str
+) -> None:
+    complaints.expected = ("ERR_INTERNET_DISCONNECTED",)
+    with window(browser, complaints) as (context, till):
+        open_terminal(till, address, world.terminal)
+        mismatch(world)
+        expect(till.locator(".notice")).to_be_visible()
+        context.set_offline(True)
+        expect(till.locator("#offline")).to_be_visible()
+        alert_id = Queries(world.database).recent_alerts(1)[0].alert_id
+        world.projector.answer(alert_id, "other-screen", "checked", "", world.clock_ms())  # nobody is told
+        context.set_offline(False)
+        expect(till.get_by_text("All clear")).to_be_visible()
+        expect(till.locator(".row.is-answered")).to_have_count(1)
+
+
 def test_a_terminal_survives_a_restart_of_the_product(
     browser: Browser, complaints: Complaints, data: Path, world: World
 ) -> None:

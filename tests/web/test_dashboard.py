@@ -248,12 +248,12 @@ def test_older_alerts_follow_in_pages_without_gap_or_repeat(client: httpx.Client
     assert older["more"] is False
 
 
-def test_an_alert_and_its_answer_appear_on_an_open_wall(client: httpx.Client, world: World) -> None:
-    log_in(client)
+def test_an_alert_and_its_answer_appear_on_an_open_wall(network_client: httpx.Client, world: World) -> None:
+    log_in(network_client)
     events: list[tuple[str, dict[str, object]]] = []
 
     def listen() -> None:
-        with connect_sse(client, "GET", "/stream?after=0", headers=dict(ENGLISH)) as source:
+        with connect_sse(network_client, "GET", "/stream?after=0", headers=dict(ENGLISH)) as source:
             events.extend((event.event, json.loads(event.data)) for event in source.iter_sse() if event.data)
 
     thread = threading.Thread(target=listen)
@@ -262,7 +262,7 @@ def test_an_alert_and_its_answer_appear_on_an_open_wall(client: httpx.Client, wo
     mismatch(world)
     card = poll(lambda: next((body for name, body in events if name == "alert"), None))
     assert "Not the card holder" in str(card["html"])
-    path = f"{client.base_url}/v1/terminal/alerts/{card['alert_id']}/answer"
+    path = f"{network_client.base_url}/v1/terminal/alerts/{card['alert_id']}/answer"
     httpx.post(path, json={"kind": "need_help"}, headers=bearer(world.terminal)).raise_for_status()
     poll(lambda: [body for name, body in events if name == "alert" and "Need help" in str(body["html"])])
     numbers = poll(lambda: [body["numbers"] for name, body in events if name == "overview" and _answered(body) == 1])
@@ -277,13 +277,13 @@ def _answered(overview: dict[str, object]) -> object:
     return numbers["answered"]
 
 
-def test_a_wall_that_was_away_catches_up(client: httpx.Client, world: World) -> None:
+def test_a_wall_that_was_away_catches_up(network_client: httpx.Client, world: World) -> None:
     for _ in range(3):
         mismatch(world)
-    log_in(client)
+    log_in(network_client)
     first = Queries(world.database).changed_after(0, 10)[0][0]
     cards: list[str] = []
-    with connect_sse(client, "GET", "/stream", headers={"Last-Event-ID": str(first)}) as source:
+    with connect_sse(network_client, "GET", "/stream", headers={"Last-Event-ID": str(first)}) as source:
         for event in source.iter_sse():
             if event.event == "alert":
                 cards.append(json.loads(event.data)["alert_id"])

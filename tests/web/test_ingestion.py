@@ -9,6 +9,7 @@ import httpx
 import msgspec
 import pytest
 
+from events.errors import TransientError
 from storage.log import AcceptedLog
 from storage.models import AcceptedEvent
 from tests.alerts.builders import OTHER_STORE, STORE
@@ -183,6 +184,24 @@ def test_a_body_of_just_the_limit_is_taken(small: tuple[World, httpx.Client]) ->
     world, client = small
     content = b"[]".ljust(MEGABYTE)
     assert client.post("/v1/events", content=content, headers=bearer(world.sender_for_all)).status_code == 200
+
+
+def test_a_body_that_does_not_come_in_time_is_told_408(data: Path) -> None:
+    world = World(data, WebLimits(body_deadline_s=0.3))
+    with serving(world) as address:
+        where = httpx.URL(address)
+        with socket.create_connection((where.host, where.port or 80), timeout=10) as line:
+            head = f"POST /v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {world.sender_for_all}\r\n"
+            line.sendall(f"{head}Content-Length: 100\r\n\r\n[".encode())
+            assert line.recv(4096).startswith(b"HTTP/1.1 408")
+    world.close()
+
+
+def test_a_dependency_that_is_away_leaves_the_outcome_open(client: httpx.Client, world: World) -> None:
+    world.intake.refuse_with = TransientError("disk full")
+    answer = post(client, world, b"[]")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "not_confirmed")
+    assert "disk" not in answer.text
 
 
 def test_a_sender_that_asks_first_is_refused_before_it_sends(small: tuple[World, httpx.Client]) -> None:

@@ -19,7 +19,7 @@ def receive(database: Database, number: int, *, kind: str = "swipe", occurred_ms
     with database.session() as session:
         session.add(
             AcceptedEvent(
-                identity=f"{kind}\x00{number}",
+                identity=f"{kind}:{number}",
                 digest=b"",
                 type=kind,
                 settlement_id=str(number),

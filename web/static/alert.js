@@ -54,6 +54,9 @@ for (const button of document.querySelectorAll("[data-still]")) {
   });
 }
 
+const shown = document.querySelector("[data-still][aria-current]");
+if (shown) document.querySelector(".strip").scrollLeft = shown.offsetLeft - shown.offsetWidth;
+
 openStream({
   address: () => `/stream?after=${after}&alert_id=${encodeURIComponent(alert)}`,
   probe: () => "/alerts?opened_at_ms=0&alert_id=",

@@ -15,8 +15,9 @@ const notices = new Map(); // alert id → its latest notice, with how the alert
 const postponed = new Set(); // alerts to answer later
 const reported = new Set(); // "alert/notice" already reported as shown
 let last = Number(localStorage.getItem(LAST_KEY)) || 0; // the last notice this screen has had
-let cursor = 0; // where the stream goes on; never behind what the list has
+let cursor = 0; // where the stream goes on
 let current = null; // {alertId, noticeId, step} on the stage
+let day = ""; // the local day of the list
 let busy = false;
 
 const clockFormat = new Intl.DateTimeFormat("zh-CN", { hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone: zone });
@@ -40,25 +41,27 @@ const isOver = (notice) => notice.kind === "withdrawn" || ["withdrawn", "closed"
 const wantsNoting = (notice) => !isOver(notice) && WAITING.includes(notice.state) && !notice.acknowledged;
 const wantsAnswer = (notice) => !isOver(notice) && WAITING.includes(notice.state);
 
+const isOlder = (one, other) =>
+  one.notice_id < other.notice_id || (one.notice_id === other.notice_id && one.changed_at_ms < other.changed_at_ms);
+
 function queue() {
   return [...notices.values()]
     .filter((one) => wantsNoting(one) || (wantsAnswer(one) && !postponed.has(one.alert_id)))
     .sort((a, b) => a.notice_id - b.notice_id);
 }
 
-/** Takes a notice or a newer state of one; returns whether it is a reminder that this screen has not had. */
+/** Takes a notice or a newer state of one; returns whether it asks for attention and this screen has not had it. */
 function take(notice) {
   const known = notices.get(notice.alert_id);
-  if (known && known.notice_id > notice.notice_id) return false;
+  if (known && isOlder(notice, known)) return false;
   notices.set(notice.alert_id, notice);
-  cursor = Math.max(cursor, notice.notice_id);
   const isNew = notice.notice_id > last;
   if (isNew) {
     last = notice.notice_id;
     localStorage.setItem(LAST_KEY, String(last));
   }
   if (wantsNoting(notice)) postponed.delete(notice.alert_id);
-  return isNew && notice.kind !== "withdrawn" && wantsNoting(notice);
+  return isNew && wantsNoting(notice) && (notice.kind === "reminder" || notice.state === "open");
 }
 
 // ---------------------------------------------------------------------------------------------- the stage
@@ -235,7 +238,7 @@ function rowElement(notice) {
   if (current?.alertId === notice.alert_id) row.setAttribute("aria-current", "true");
   row.querySelector(".row-time").textContent = clock(notice.body.time_ms);
   row.querySelector(".row-receipt").textContent = notice.body.receipt;
-  row.querySelector(".row-fact").textContent = notice.body.facts.map((fact) => fact.zh.fact).join(";");
+  row.querySelector(".row-fact").textContent = notice.body.facts.map((fact) => fact.zh.fact).join("；");
   row.querySelector(".row-state").append(both(key));
   row.querySelector("button").disabled = !wantsAnswer(notice);
   row.querySelector("button").addEventListener("click", () => open(notice.alert_id));
@@ -305,6 +308,7 @@ function lineState(state) {
   live.replaceChildren(both(state === "connected" ? "till.online" : state === "offline" ? "live.offline" : "till.connecting"));
   const offline = byId("offline");
   if (state !== "offline") {
+    if (!offline.hidden && state === "connected") loadDay().catch(() => {}); // or with the next connection
     offline.hidden = true;
   } else if (offline.hidden) {
     byId("offline-since").replaceChildren(both("till.since", { time: clock(serverNow()) }));
@@ -316,8 +320,11 @@ function stopped() {
   location.replace("/terminal/login");
 }
 
+const dayOf = (ms) => new Date(ms).toLocaleDateString("zh-CN", { timeZone: zone });
+
 function tick() {
   byId("clock").textContent = clock(serverNow());
+  if (day && day !== dayOf(serverNow())) loadDay().catch(() => {}); // or with the next second
 }
 
 async function keepAwake() {
@@ -331,21 +338,31 @@ async function keepAwake() {
 
 // ---------------------------------------------------------------------------------------------- beginning
 
-async function start() {
+/** Today's list is as the centre has it: what a stream that was cut off could not tell is known again. */
+async function loadDay() {
   const answer = await fetch(`/v1/terminal/notices?terminal=${terminal}`);
   if (answer.status === 401) return stopped();
   if (!answer.ok) throw new Error(`notices: ${answer.status}`);
-  const day = await answer.json();
-  const isNew = day.notices.filter((notice) => notice.notice_id > last && wantsNoting(notice)).length > 0;
-  for (const notice of day.notices) take(notice);
-  cursor = Math.max(cursor, day.last_notice_id);
+  const list = await answer.json();
+  const told = new Set(list.notices.map((notice) => notice.alert_id));
+  for (const [alertId, notice] of notices) {
+    if (!told.has(alertId) && notice.notice_id <= list.last_notice_id) notices.delete(alertId); // another day's
+  }
+  const isNew = list.notices.map(take).some(Boolean);
+  cursor = Math.max(cursor, list.last_notice_id);
+  day = dayOf(list.now_ms);
   draw();
   if (isNew) chime();
+}
+
+async function start() {
+  await loadDay();
   openStream({
     address: () => `/terminal/stream?terminal=${terminal}&after=${cursor}`,
     probe: () => `/v1/terminal/notices?terminal=${terminal}&after=${cursor}`,
     on: {
-      notice(notice) {
+      notice(notice, id) {
+        cursor = Math.max(cursor, id);
         if (take(notice)) chime();
         draw();
       },

@@ -55,13 +55,14 @@ def reach(parameters: Parameters) -> Reach:
 def detect(slab: Slab, parameters: Parameters) -> list[Firing]:
     """Returns a firing for every swipe and generic whose supply reaches too far ahead."""
     is_chronic = [name.startswith(parameters.chronic_category) for name in slab.categories.names]
+    least_ms = min(parameters.limit, parameters.chronic_limit)
     firings = []
-    for lines in _plentiful(slab, min(parameters.limit, parameters.chronic_limit)):
-        for reached in _reaching_ahead(lines, parameters.window):
+    for lines in _plentiful(slab, least_ms):
+        for reached in _reaching_ahead(lines, parameters.window, least_ms):
             chronic = is_chronic[slab.swipes.category[reached.row]]
             limit_ms = parameters.chronic_limit if chronic else parameters.limit
             if reached.ahead_ms > limit_ms:
-                firings.append(_firing(slab, parameters, lines[0].generic, reached, limit_ms))
+                firings.append(_firing(slab, parameters, lines[reached.start : reached.end], reached, limit_ms))
     return firings
 
 
@@ -77,11 +78,12 @@ class _Line:
 
 @dataclass(frozen=True, slots=True)
 class _Reached:
-    """How far ahead of a swipe the supply reaches, and the rows of the purchases in its window."""
+    """How far ahead of a swipe the supply reaches, and which lines lie in its window."""
 
     row: int
     ahead_ms: ExactMs
-    counted: list[int]
+    start: int
+    end: int
 
 
 def _plentiful(slab: Slab, limit_ms: int) -> Iterator[list[_Line]]:
@@ -112,8 +114,8 @@ def _exact_ms(days: float) -> ExactMs:
     return int(days) * DAY_MS if days.is_integer() and days < _WHOLE_DAYS else fraction_of(days) * DAY_MS
 
 
-def _reaching_ahead(lines: Sequence[_Line], window_ms: int) -> Iterator[_Reached]:
-    """Yields every swipe whose supply reaches beyond it.
+def _reaching_ahead(lines: Sequence[_Line], window_ms: int, least_ms: int) -> Iterator[_Reached]:
+    """Yields every swipe whose supply may reach further than that beyond it.
 
     Older purchases can only lengthen the supply, so the cover over all of them shows who may fire at all.
     """
@@ -124,11 +126,10 @@ def _reaching_ahead(lines: Sequence[_Line], window_ms: int) -> Iterator[_Reached
         own = list(of_swipe)
         cover_ms, end = _cover_end(own, cover_ms), end + len(own)
         at_ms = own[0].at_ms
-        if cover_ms <= at_ms:
-            continue
-        start = bisect_right(times, at_ms - window_ms)
-        within = cover_ms if start == 0 else _cover_end(lines[start:end], -1)
-        yield _Reached(row, within - at_ms, list(dict.fromkeys(line.row for line in lines[start:end])))
+        if cover_ms - at_ms > least_ms:
+            start = bisect_right(times, at_ms - window_ms)
+            within_ms = cover_ms if start == 0 else _cover_end(lines[start:end], -1)
+            yield _Reached(row, within_ms - at_ms, start, end)
 
 
 def _cover_end(lines: Sequence[_Line], cover_ms: ExactMs) -> ExactMs:
@@ -137,18 +138,19 @@ def _cover_end(lines: Sequence[_Line], cover_ms: ExactMs) -> ExactMs:
     return cover_ms
 
 
-def _firing(slab: Slab, parameters: Parameters, generic: int, reached: _Reached, limit_ms: int) -> Firing:
+def _firing(slab: Slab, parameters: Parameters, counted: Sequence[_Line], reached: _Reached, limit_ms: int) -> Firing:
     swipes = slab.swipes
+    purchases = list(dict.fromkeys(line.row for line in counted))
     return Firing(
         row=reached.row,
         key={
             "person_id": slab.persons.names[swipes.person[reached.row]],
-            "generic": slab.generics.names[generic],
+            "generic": slab.generics.names[counted[-1].generic],
         },
         severity=parameters.severity,
-        measure={"days_ahead": shown(Fraction(reached.ahead_ms) / DAY_MS), "purchases": len(reached.counted)},
+        measure={"days_ahead": shown(Fraction(reached.ahead_ms) / DAY_MS), "purchases": len(purchases)},
         threshold={"limit_ms": int(limit_ms), "window_ms": int(parameters.window)},
-        evidence=swipes.settlement_id[reached.counted].tolist(),
+        evidence=swipes.settlement_id[purchases].tolist(),
     )
 
 

@@ -71,10 +71,10 @@ def test_meetings_of_one_moment_count_up_to_the_swipe_by_order():
 def test_three_who_travel_together_are_three_pairs():
     story = [swipe(f"{place}{who}", place * DAY, person=who, store=f"S{place}") for place in range(3) for who in "abc"]
     found = found_by("card_ring", *story)
-    assert sorted((row.settlement_id, list(row.key["persons"])) for row in found) == [
-        ("2b", ["a", "b"]),
-        ("2c", ["a", "c"]),
-        ("2c", ["b", "c"]),
+    assert sorted((row.settlement_id, str(row.key["persons"])) for row in found) == [
+        ("2b", str(["a", "b"])),
+        ("2c", str(["a", "c"])),
+        ("2c", str(["b", "c"])),
     ]
 
 

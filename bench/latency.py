@@ -8,24 +8,22 @@ the sender's 200 to the terminal's event, in one process whose clock is monotoni
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
-import re
 import statistics
 import tempfile
-import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
 import httpx
 import yaml
-from httpx_sse import connect_sse
 
+from bench.terminals import listen, terminal_tokens
 from tests.app.running import serving
 
 STORES = 10
 GRACE_S = 3.0
+RULE = "split_settlement"
 
 
 def main() -> None:
@@ -38,11 +36,10 @@ def main() -> None:
         registry = Path(folder) / "registry.yaml"
         registry.write_text(yaml.safe_dump(_registry()))
         with serving(Path(folder) / "data", "--registry", str(registry)) as product:
-            tokens = dict(re.findall(r"terminal (\S+) pairs with token (\S+)", product.first_lines))
-            seen = _listen(product.address, tokens)
+            seen = listen(product.address, terminal_tokens(product.first_lines))
             answered = _send(product.address, product.sender_token(), chosen.rate, chosen.seconds)
             time.sleep(GRACE_S)
-    waits_ms = sorted((seen[receipt] - answered[receipt]) * 1000 for receipt in answered if receipt in seen)
+    waits_ms = sorted((at - answered[receipt]) * 1000 for (receipt, detector), at in seen.items() if detector == RULE)
     expected = len(answered) // 2
     print(json.dumps(_summary(waits_ms, expected, chosen.rate, chosen.seconds)))
 
@@ -75,30 +72,6 @@ def _registry() -> dict[str, object]:
             for number in range(STORES)
         ]
     }
-
-
-def _listen(address: str, tokens: Mapping[str, str]) -> dict[str, float]:
-    """Returns a mapping, filled while it runs, from a receipt's ending to the moment its reminder arrived."""
-    seen: dict[str, float] = {}
-    opened = threading.Semaphore(0)
-    for token in tokens.values():
-        threading.Thread(target=_listen_to, args=(address, token, seen, opened), daemon=True).start()
-    for _ in tokens:
-        opened.acquire(timeout=30)
-    return seen
-
-
-def _listen_to(address: str, token: str, seen: dict[str, float], opened: threading.Semaphore) -> None:
-    headers = {"Authorization": f"Bearer {token}"}
-    with (
-        contextlib.suppress(httpx.TransportError),
-        httpx.Client(base_url=address, headers=headers, timeout=None) as terminal,  # noqa: S113 - a stream has no end
-        connect_sse(terminal, "GET", "/terminal/stream") as stream,
-    ):
-        opened.release()
-        for event in stream.iter_sse():
-            for receipt in re.findall(r'"receipt":\s*"(\w+)"', event.data):
-                seen.setdefault(receipt, time.monotonic())
 
 
 def _send(address: str, token: str, rate: float, seconds: float) -> dict[str, float]:

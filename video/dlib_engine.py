@@ -49,7 +49,7 @@ class DlibEngine:
 
     @property
     def thresholds(self) -> Thresholds:
-        """Cosines of dlib's vectors brought to length 1; see docs/decisions/face-thresholds.md."""
+        """Cosines of dlib's vectors brought to length 1; see docs/decisions/0005-face-thresholds.md."""
         return THRESHOLDS
 
     def detect(self, frame: Image) -> list[DetectedFace]:

@@ -57,7 +57,7 @@ class SFaceEngine:
 
     @property
     def thresholds(self) -> Thresholds:
-        """Chosen on Labeled Faces in the Wild; see docs/decisions/face-thresholds.md."""
+        """Chosen on Labeled Faces in the Wild; see docs/decisions/0005-face-thresholds.md."""
         return THRESHOLDS
 
     def detect(self, frame: Image) -> list[DetectedFace]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import queue
 import random
 import threading
 import time
@@ -39,8 +40,40 @@ LONGEST_PAUSE_S = 2.0
 FRESH_SWIPE_MS = 30_000
 """An older swipe is not sent to the cameras: their pictures of it are gone."""
 RECENT_SWIPES = 64
+OUTBOX_MESSAGES = 1_000
+"""So many messages may wait for a worker that does not read; more are dropped, and said."""
 
 _log = structlog.get_logger()
+
+
+class Outbox:
+    """Messages to one worker, written by a thread of their own: whoever puts one in never waits for the worker."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._messages: queue.SimpleQueue[ToWorker | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._write, name="camera-outbox", daemon=True)
+        self._thread.start()
+
+    def put(self, message: ToWorker) -> None:
+        """The message will be written, unless the worker dies or is too far behind."""
+        if self._messages.qsize() < OUTBOX_MESSAGES:
+            self._messages.put(message)
+        else:
+            _log.warning("camera_worker.behind", message=type(message).__name__)
+
+    def close(self) -> None:
+        """Nothing is written any more; the worker at the other end has ended."""
+        self._messages.put(None)
+        self._thread.join()
+
+    def _write(self) -> None:
+        while (message := self._messages.get()) is not None:
+            try:
+                self._connection.send_bytes(encode_message(message))
+            except (OSError, ValueError):  # the worker has just died; the supervisor sees it too
+                _log.warning("camera_worker.unreachable", message=type(message).__name__)
+                return
 
 
 class CameraWork:
@@ -60,8 +93,7 @@ class CameraWork:
         self._references, self._evidence, self._states = references, evidence, states
         self._tills = {(camera.institution_id, camera.till_id) for camera in settings.cameras}
         self._context = multiprocessing.get_context("spawn")
-        self._connection: Connection | None = None
-        self._send_lock = threading.Lock()
+        self._outbox: Outbox | None = None
         self._recent: deque[SwipeSeen] = deque(maxlen=RECENT_SWIPES)
         self._ends = threading.Event()
         self._thread = threading.Thread(target=self._supervise, name="camera-work", daemon=True)
@@ -102,29 +134,29 @@ class CameraWork:
         )
 
     def _references_of(self, person_id: str) -> dict[str, list[list[float]]]:
-        """Returns the holder's references; none that cannot be opened, which is said and never compared."""
+        """Returns the holder's references; none that cannot be read or opened, which is said and never compared."""
         try:
             found = self._references.of(person_id)
-        except (AlteredData, WrongKey) as error:
+        except (AlteredData, WrongKey, TransientError) as error:
             _log.error("reference.unusable", error=str(error))
             return {}
         return {engine: [embedding.tolist() for embedding in embeddings] for engine, embeddings in found.items()}
 
     def _send(self, message: ToWorker) -> None:
-        with self._send_lock:
-            connection = self._connection
-            try:
-                if connection is not None:
-                    connection.send_bytes(encode_message(message))
-            except (OSError, ValueError):  # the worker has just died; the supervisor sees it too
-                _log.warning("camera_worker.unreachable", message=type(message).__name__)
+        outbox = self._outbox
+        if outbox is not None:
+            outbox.put(message)
 
     def _supervise(self) -> None:
         """Runs worker after worker until the end; one that failed for good is said in `failure`."""
         pause_s = 0.1
         while not self._ends.is_set():
             started = time.monotonic()
-            self._run_worker()
+            try:
+                self._run_worker()
+            except Exception as error:  # noqa: BLE001 - the thread's boundary: without it all cameras were silently gone
+                _log.exception("camera_work.failed")
+                self.failure = f"{type(error).__name__}: {error}"
             if time.monotonic() - started > 10 * LONGEST_PAUSE_S:
                 pause_s = 0.1
             if not self._ends.wait(pause_s * random.uniform(0.5, 1.0)):  # noqa: S311 - jitter
@@ -136,19 +168,22 @@ class CameraWork:
         worker = self._context.Process(target=run, args=(theirs, self._settings), name="camera-worker", daemon=True)
         worker.start()
         theirs.close()
-        with self._send_lock:
-            self._connection = ours
-        for seen in tuple(self._recent):  # a worker that has died may have left them undecided; repeats count once
-            if self._is_fresh(seen.occurred_at_ms):
-                self._send(seen)
-        self._listen(ours)
-        with self._send_lock:
-            self._connection = None
-        worker.join(STOP_PATIENCE_S)
-        if worker.is_alive():
-            worker.kill()
-            worker.join()
-        ours.close()
+        outbox = self._outbox = Outbox(ours)
+        try:
+            for seen in tuple(self._recent):  # a worker that died may have left them undecided; repeats count once
+                if self._is_fresh(seen.occurred_at_ms):
+                    outbox.put(seen)
+            if self._ends.is_set():  # `stop` may have come before there was an outbox
+                outbox.put(Stop())
+            self._listen(ours)
+            worker.join(STOP_PATIENCE_S)
+        finally:
+            self._outbox = None
+            if worker.is_alive():
+                worker.kill()
+                worker.join()
+            outbox.close()
+            ours.close()
 
     def _listen(self, connection: Connection) -> None:
         """Takes the worker's messages until its end of the connection is closed."""

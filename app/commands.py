@@ -80,10 +80,10 @@ def serve(
     configure_logs()
     configuration = _listening(read_configuration(config, rules, registry), host, port)
     web = configuration.effective.settings.web
-    vault = Vault(data)
+    vault = Vault(data, exclusive=True)
     for line in first_start(vault.accounts, configuration.registry, now_ms()):
         typer.echo(line)
-    product = Product(configuration, data, vault=vault)
+    product = Product(configuration, vault)
     product.start()
     typer.echo(f"swipewatch serves http://{web.host}:{web.port} from {data.absolute()}")
     product.run()
@@ -115,9 +115,9 @@ def replay_command(
         result = replay(offers, ruleset, batch=batch, on_changes=changes.append if emissions else None)
     _write(out, (finding_json(finding) for finding in result.findings))
     if dead_letters is not None:
-        _write(dead_letters, (dead_letter_json(letter) for letter in result.dead_letters))
+        _write(dead_letters, (dead_letter_json(letter) for letter in result.dead_letters), "--dead-letters")
     if emissions is not None:
-        _write(emissions, _emissions(changes))
+        _write(emissions, _emissions(changes), "--emissions")
     typer.echo(_summary(result), err=True)
 
 
@@ -264,8 +264,8 @@ def _rate(text: str | None) -> float | None:
     return float(number)
 
 
-def _write(out: Path | None, lines: Iterable[bytes]) -> None:
-    """Writes lines to a file or to standard output."""
+def _write(out: Path | None, lines: Iterable[bytes], option: str = "--out") -> None:
+    """Writes lines to the file that the option names or to standard output."""
     if out is None:
         sys.stdout.buffer.writelines(line + b"\n" for line in lines)
         sys.stdout.buffer.flush()
@@ -274,7 +274,7 @@ def _write(out: Path | None, lines: Iterable[bytes]) -> None:
         with out.open("wb") as file:
             file.writelines(line + b"\n" for line in lines)
     except OSError as error:
-        raise ConfigError("command line", "--out", str(out), f"cannot be written: {error.strerror}") from error
+        raise ConfigError("command line", option, str(out), f"cannot be written: {error.strerror}") from error
 
 
 def _emissions(changes: Iterable[Changes]) -> Iterator[bytes]:

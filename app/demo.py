@@ -66,10 +66,10 @@ def run_demo(*, directory: Path, photographs: Path, port: int, seconds: float | 
     clips = _composed(scenes, photographs / "clips")
     start_ms = now_ms()
     configuration = _demo_configuration(clips, start_ms, free_port("127.0.0.1", port))
-    vault = Vault(directory)
+    vault = Vault(directory, exclusive=True)
     _enrol(vault.references, configuration, photographs)
     access = _access(vault.accounts, configuration.registry, directory / "keys" / "demo-access.json")
-    product = Product(configuration, directory, vault=vault)
+    product = Product(configuration, vault)
     city = City(_places(configuration.registry), start_ms, earlier_lives=access.starts - 1)
     address = f"http://127.0.0.1:{configuration.effective.settings.web.port}"
     ends = threading.Event()

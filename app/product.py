@@ -7,6 +7,7 @@ import fcntl
 import socket
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import structlog
@@ -67,11 +68,17 @@ class DirectoryLock:
             self._file.close()
             raise ConfigError("command line", "--data", str(directory), "no other swipewatch runs on it") from error
 
+    def release(self) -> None:
+        """Another process may hold the lock."""
+        self._file.close()
+
 
 class Vault:
     """The database of a data directory with everything sealed in it."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, exclusive: bool = False) -> None:
+        """Opened; `exclusive` for the product, of which a directory bears one. Raises: ConfigError."""
+        self._lock = DirectoryLock(directory) if exclusive else None
         keys = directory / "keys"
         self.database = Database.open(default_url(directory))
         sealed = has_sealed_data(self.database)
@@ -83,8 +90,10 @@ class Vault:
         self.evidence = EvidenceStore(self.database, directory / "stills", self.keyring)
 
     def close(self) -> None:
-        """All connections are closed."""
+        """All connections are closed, and the directory is free."""
         self.database.close()
+        if self._lock is not None:
+            self._lock.release()
 
 
 class PipelineIntake:
@@ -114,14 +123,12 @@ class Product:
     def __init__(
         self,
         configuration: Configuration,
-        directory: Path,
+        vault: Vault,
         *,
-        vault: Vault | None = None,
         clock_ms: Callable[[], int] = now_ms,
         on_step: Callable[[Step], None] = lambda _step: None,
     ) -> None:
-        self._lock = DirectoryLock(directory)
-        self.vault = vault or Vault(directory)
+        self.vault = vault
         self.feed = Broadcast()
         self.failure: str | None = None
         projector = Projector(self.vault.database, alert_policy(configuration))
@@ -178,9 +185,10 @@ class Product:
 
     def stop(self) -> None:
         """Cameras first, so that their last observations are still taken; then the pipeline; then the database."""
-        self.cameras.stop()
-        self.pipeline.stop()
-        self.vault.close()
+        with ExitStack() as parts:  # the last pushed is stopped first, and each is stopped whatever befell another
+            parts.callback(self.vault.close)
+            parts.callback(self.pipeline.stop)
+            parts.callback(self.cameras.stop)
 
     def accepted(self, events: Sequence[AnyEvent]) -> None:
         """The cameras look at what was just swiped."""

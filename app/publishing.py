@@ -18,7 +18,7 @@ BATCH_EVENTS = 500
 TIMEOUT_S = 60.0
 ATTEMPTS = 30
 LONGEST_PAUSE_S = 5.0
-TRY_AGAIN = {429, 500, 502, 503, 504}
+TRY_AGAIN = {408, 429, 500, 502, 503, 504}
 
 
 class Published(msgspec.Struct):
@@ -63,7 +63,8 @@ def publish_files(
     with httpx.Client(base_url=to, headers=headers, timeout=TIMEOUT_S) as client:
         due = time.monotonic()
         for lines in _batches(files, size):
-            _count(published, _send(client, b"\n".join(lines)))
+            for answer in _sent(client, lines):
+                _count(published, answer)
             progress(sum(len(line) + 1 for line in lines))
             if rate is not None:
                 due += len(lines) / rate
@@ -77,8 +78,22 @@ def _batches(files: Sequence[Path], size: int) -> Iterator[list[bytes]]:
         yield batch
 
 
-def _send(client: httpx.Client, body: bytes) -> _Answer:
-    """Returns the answer to one request, tried again while the product is busy or away: nothing counts twice."""
+def _sent(client: httpx.Client, lines: list[bytes]) -> Iterator[_Answer]:
+    """Yields the answers to the lines, in order: one, or more where they are too much for one request."""
+    answer = _send(client, b"\n".join(lines), may_be_cut=len(lines) > 1)
+    if answer is not None:
+        yield answer
+        return
+    half = len(lines) // 2
+    yield from _sent(client, lines[:half])
+    yield from _sent(client, lines[half:])
+
+
+def _send(client: httpx.Client, body: bytes, *, may_be_cut: bool) -> _Answer | None:
+    """Returns the answer to one request, or None where it is to be cut.
+
+    It is tried again while the product is busy or away: nothing counts twice.
+    """
     problem = "no answer"
     for attempt in range(ATTEMPTS):
         pause_s = min(LONGEST_PAUSE_S, 0.1 * 2**attempt)
@@ -89,6 +104,8 @@ def _send(client: httpx.Client, body: bytes) -> _Answer:
         else:
             if response.status_code == httpx.codes.OK:
                 return msgspec.json.decode(response.content, type=_Answer)
+            if response.status_code == httpx.codes.REQUEST_ENTITY_TOO_LARGE and may_be_cut:
+                return None
             problem = f"HTTP {response.status_code}: {response.text[:200]}"
             if response.status_code not in TRY_AGAIN:
                 raise ConfigError("command line", "--to", str(client.base_url), problem)

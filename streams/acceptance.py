@@ -50,12 +50,12 @@ def decide(offers: Iterable[tuple[bytes, Place]], known: KnownDigests, received_
         known: asked once for all identities of the batch.
         received_at_ms: our clock at reception, which replaces the sender's word; None when files are replayed.
     """
-    decoded = [(original, place, _decode(original, received_at_ms)) for original, place in offers]
+    decoded = [(original, place, decode_event(original)) for original, place in offers]
     digests = dict(known.digests_of([identity_of(e) for _, _, e in decoded if not isinstance(e, InvalidEvent)]))
     return [
         _set_aside(original, place, event)
         if isinstance(event, InvalidEvent)
-        else _compare(original, place, event, identity_of(event), digests)
+        else _decide_one(original, place, event, digests, received_at_ms)
         for original, place, event in decoded
     ]
 
@@ -76,33 +76,33 @@ class RememberedDigests:
         self._digests[accepted.identity] = accepted.digest
 
 
-def _decode(original: bytes, received_at_ms: int | None) -> AnyEvent | InvalidEvent:
-    event = decode_event(original)
-    if received_at_ms is None or isinstance(event, InvalidEvent):
-        return event
-    received = msgspec.structs.replace(event, received_at_ms=received_at_ms)
-    return _check_reception(received, received_at_ms)
+def _decide_one(
+    original: bytes, place: Place, event: AnyEvent, digests: dict[str, bytes], received_at_ms: int | None
+) -> Outcome:
+    """Compares with what was accepted before; what is new must not be too early or too late.
 
-
-def _check_reception(event: AnyEvent, received_at_ms: int) -> AnyEvent | InvalidEvent:
-    """Returns the event, or why it came too early or too late. Exactly seven days late is still accepted."""
-    future = check_future(event.occurred_at_ms, received_at_ms)
-    if future is not None:
-        return future
-    if isinstance(event, Perishable) and event.occurred_at_ms < received_at_ms - TOO_LATE_MS:
-        return InvalidEvent("too_late", "occurred_at_ms is more than 7d before reception; use import", "reception")
-    return event
-
-
-def _compare(original: bytes, place: Place, event: AnyEvent, identity: str, digests: dict[str, bytes]) -> Outcome:
-    digest = content_digest(event)
-    known = digests.setdefault(identity, digest)
-    if known is digest:
-        return Accepted(event, identity, digest, original)
+    So the repeat of an accepted event is a duplicate however late it comes: its sender is told the truth.
+    """
+    identity, digest = identity_of(event), content_digest(event)
+    known = digests.get(identity)
     if known == digest:
         return Duplicate(event.event_id)
-    detail = "an event of this identity with other content was accepted before"
-    return _set_aside(original, place, InvalidEvent("conflicting_duplicate", detail, "identity"))
+    if known is not None:
+        detail = "an event of this identity with other content was accepted before"
+        return _set_aside(original, place, InvalidEvent("conflicting_duplicate", detail, "identity"))
+    problem = None if received_at_ms is None else _check_reception(event, received_at_ms)
+    if problem is not None:
+        return _set_aside(original, place, problem)
+    digests[identity] = digest
+    return Accepted(event, identity, digest, original)
+
+
+def _check_reception(event: AnyEvent, received_at_ms: int) -> InvalidEvent | None:
+    """Returns why the event came too early or too late, or None. Exactly seven days late is still accepted."""
+    future = check_future(event.occurred_at_ms, received_at_ms)
+    if future is None and isinstance(event, Perishable) and event.occurred_at_ms < received_at_ms - TOO_LATE_MS:
+        return InvalidEvent("too_late", "occurred_at_ms is more than 7d before reception; use import", "reception")
+    return future
 
 
 def _set_aside(original: bytes, place: Place, why: InvalidEvent) -> DeadLetter:

@@ -38,6 +38,8 @@ Step = Literal["appended", "synced", "evaluated", "findings_written", "alerts_wr
 
 WRITE_ATTEMPTS = 8
 LONGEST_PAUSE_S = 2.0
+FRESH_MS = 60_000
+"""What happened so shortly before a start is told to the listener again: a kill may have come before it heard."""
 
 _log = structlog.get_logger()
 
@@ -128,14 +130,14 @@ class Pipeline:
 
         Raises: PipelineStopped, PipelineBusy: nothing was taken.
         """
-        if self._state != "running":
-            raise PipelineStopped(f"the pipeline is {self._state}")
-        with self._lock:
+        request = _Request(sender, originals, Future())
+        with self._lock:  # under it, or the thread could end between the look and the put: nobody would answer then
+            if self._state != "running":
+                raise PipelineStopped(f"the pipeline is {self._state}")
             if self._waiting_events and self._waiting_events + len(originals) > self._limits.queue_events:
                 raise PipelineBusy(f"{self._waiting_events} events are waiting")
             self._waiting_events += len(originals)
-        request = _Request(sender, originals, Future())
-        self._requests.put(request)
+            self._requests.put(request)
         return request.answer
 
     def _run(self) -> None:
@@ -148,13 +150,16 @@ class Pipeline:
             _log.exception("pipeline.failed")
             self._listener.failed(str(error))
         finally:
-            self._state = "stopped"
+            with self._lock:
+                self._state = "stopped"
             self._refuse_waiting()
 
     def _recover(self) -> None:
         """Judges the whole log and brings findings and alerts to what it says."""
         started = time.monotonic()
-        changes = self._engine.apply(self._logged_events(), self._clock_ms())
+        self._progress.put(0, None)  # until the log is judged, nothing of it is decided under these rules
+        events = self._logged_events()
+        changes = self._engine.apply(events, self._clock_ms())
         self._set_aside_mismatched(changes.mismatched)
         computed = {finding.finding_id: finding for finding in self._engine.standing()}
         stored = {finding.finding_id: finding for finding in self._projector.standing()}
@@ -163,6 +168,8 @@ class Pipeline:
             withdrawn=[_withdrawn(finding) for name, finding in stored.items() if name not in computed],
             causes=changes.causes,
         )
+        since_ms = self._clock_ms() - FRESH_MS
+        self._listener.accepted([event for event in events if event.occurred_at_ms >= since_ms])
         seconds = round(time.monotonic() - started, 3)
         _log.info("pipeline.recovered", findings=len(computed), seconds=seconds)
 
@@ -299,7 +306,7 @@ class Pipeline:
     def _refuse_waiting(self) -> None:
         while not self._requests.empty():
             request = self._requests.get()
-            if request is not None:
+            if request is not None and request.answer.set_running_or_notify_cancel():
                 request.answer.set_exception(PipelineStopped("the pipeline has stopped"))
 
 

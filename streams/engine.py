@@ -188,9 +188,16 @@ class Engine:
             touched["till"].anchors(till_of(swipe), swipe.occurred_at_ms, swipe.occurred_at_ms, cause)
 
     def _take_agent(self, agent: AgentRegistration, cause: str, tills: Touched) -> None:
+        """An agent matters to the swipe that the registration names, or if it names none to those around it."""
         self.history.agents[agent.institution_id, agent.holder_person_id].append(agent)
-        for swipe in self.history.swipes_of(self.history.by_person.all(agent.holder_person_id)):
-            if swipe.institution_id == agent.institution_id:
+        names: Iterable[str] = (name for name in (agent.settlement_id,) if name in self.history.swipes)
+        if agent.settlement_id is None:
+            at_ms, reach = agent.occurred_at_ms, self._reach["till"]
+            names = self.history.by_person.between(
+                agent.holder_person_id, at_ms - reach.ahead_ms, at_ms + reach.back_ms
+            )
+        for swipe in self.history.swipes_of(names):
+            if (swipe.institution_id, swipe.person_id) == (agent.institution_id, agent.holder_person_id):
                 tills.anchors(till_of(swipe), swipe.occurred_at_ms, swipe.occurred_at_ms, cause)
 
     def _take_drug(self, drug: Drug, cause: str, people: Touched) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from itertools import islice
+from operator import itemgetter
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
@@ -46,6 +48,8 @@ def read_lines(path: Path, progress: Callable[[int], None] | None = None) -> Ite
     Args: `progress` is told how many bytes of the file have been read since the last call.
     Raises: ConfigError when the file cannot be read.
     """
+    if path.suffix == ".parquet":  # its bytes, read as lines, would be thousands of dead letters and a good exit code
+        raise ConfigError(str(path), "FILE", str(path), "Parquet is not read yet: .jsonl or .jsonl.gz")
     told = 0
     try:
         with path.open("rb") as file, _unpacked(file, path) as lines:
@@ -53,10 +57,10 @@ def read_lines(path: Path, progress: Callable[[int], None] | None = None) -> Ite
                 if progress is not None and number % CHUNK_LINES == 0:
                     progress(file.tell() - told)
                     told = file.tell()
-                stripped = line.strip()
-                if stripped:
-                    yield stripped, Place(file=str(path), line=number)
-    except (OSError, EOFError) as error:
+                original = line.removesuffix(b"\n").removesuffix(b"\r")
+                if original.strip():
+                    yield original, Place(file=str(path), line=number)
+    except (OSError, EOFError, zlib.error) as error:
         raise ConfigError(str(path), "FILE", str(path), f"cannot be read: {error}") from error
 
 
@@ -88,19 +92,21 @@ class _Intake:
     def __init__(self, result: ReplayResult) -> None:
         self.result = result
         self._known = RememberedDigests()
-        self._reversals: dict[str, tuple[Accepted, Place]] = {}
+        self._reversals: dict[str, tuple[int, Accepted, Place]] = {}
+        self._letters: list[tuple[int, DeadLetter]] = []
 
     def accept(self, chunk: Sequence[Offer]) -> list[AnyEvent]:
         """Returns the new events of a chunk; the rest is counted or set aside."""
         events = []
-        for (_, place), outcome in zip(chunk, decide(chunk, self._known, None), strict=True):
+        outcomes = decide(chunk, self._known, None)
+        for number, ((_, place), outcome) in enumerate(zip(chunk, outcomes, strict=True), self.result.lines):
             if isinstance(outcome, Accepted):
                 self._known.remember(outcome)
                 events.append(outcome.event)
                 if isinstance(outcome.event, Reversal):
-                    self._reversals[outcome.identity] = (outcome, place)
+                    self._reversals[outcome.identity] = (number, outcome, place)
             elif isinstance(outcome, DeadLetter):
-                self.result.dead_letters.append(outcome)
+                self._letters.append((number, outcome))
             else:
                 self.result.duplicates += 1
         self.result.lines += len(chunk)
@@ -110,8 +116,12 @@ class _Intake:
     def set_aside(self, mismatched: Iterable[Reversal]) -> None:
         """Sets accepted reversals aside that name another institution or person than their swipe."""
         for reversal in mismatched:
-            accepted, place = self._reversals[identity_of(reversal)]
-            self.result.dead_letters.append(reversal_mismatch(accepted.original, place))
+            number, accepted, place = self._reversals[identity_of(reversal)]
+            self._letters.append((number, reversal_mismatch(accepted.original, place)))
+
+    def finish(self) -> None:
+        """Puts what was set aside in order of the input, however it was cut into batches."""
+        self.result.dead_letters = [letter for _, letter in sorted(self._letters, key=itemgetter(0))]
 
 
 def _replay_batches(
@@ -125,6 +135,7 @@ def _replay_batches(
         latest_ms = max([latest_ms, *(event.occurred_at_ms for event in events)])
         _apply(engine, events, latest_ms, intake, on_changes)
     _apply(engine, [], END_OF_TIME_MS, intake, on_changes)
+    intake.finish()
     result.findings = sorted(engine.standing(), key=replay_order)
     return result
 
@@ -149,6 +160,7 @@ def _replay_whole(offers: Iterable[Offer], ruleset: Ruleset) -> ReplayResult:
         events.add(intake.accept(chunk))
     slab, mismatched = events.slab()
     intake.set_aside(mismatched)
+    intake.finish()
     result.findings = sorted(judge(slab, ruleset), key=replay_order)
     return result
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from detectors.catalogue import Ruleset
+from events.dead_letters import Place
 from streams.replay import ReplayResult, read_lines, replay
 from tests.brute_force import accept
 from tests.worlds import encode, world
@@ -485,3 +486,13 @@ def test_product_and_brute_force_agree_on_random_mutations(seed):
     lines = encode(events) + [mutated(chance, event) for event in events for _ in range(4)]
     chance.shuffle(lines)
     assert {reason for _, reason in agreed(lines)} >= {"wrong_type", "missing_field", "not_json", "out_of_range"}
+
+
+def test_dead_letters_come_in_order_of_the_input_however_it_is_cut():
+    offers = [(line, Place(line=number)) for number, line in enumerate([*encode(world(6, conflicts=True)), b"{"])]
+    no_rules = Ruleset(version="no rules", entries=())
+    lines = [
+        [letter.place.line or 0 for letter in replay(offers, no_rules, batch=size).dead_letters] for size in (None, 7)
+    ]
+    assert lines[0] == lines[1] == sorted(lines[0])
+    assert {letter.reason for letter in replay(offers, no_rules).dead_letters} >= {"not_json", "reversal_mismatch"}

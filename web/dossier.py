@@ -19,7 +19,11 @@ from web.wording import lasting, yuan
 PictureState = Literal["kept", "no_camera", "camera_unhealthy", "no_picture"]
 HEALTHY = "ok"
 # events.identity writes it between the parts of an identity.
-IDENTITY_SEPARATOR = "\x00"
+IDENTITY_SEPARATOR = ":"
+# A reversal's identity also has the length of its settlement's id.
+_LENGTH = re.compile(r"^[0-9]+:")
+# How many decimals a measure has whose name ends so; others have up to three.
+_DECIMALS = {"_km": 1, "_kmh": 1, "quality": 2}
 _KINDS = {"answer": "answer", "close": "close"}
 _CHANGE = re.compile(r"^(?P<detector>[a-z_]+) (?P<became>raised|changed|withdrawn)(: (?P<cause>.*))?\Z")
 
@@ -150,8 +154,10 @@ def _named_change(part: str, name: Callable[[str, str], str]) -> str:
 
 def cause_of(cause: str, name: Callable[[str, str], str]) -> str:
     """Returns why a finding changed: the kind of event, named, and its id; or that time has passed."""
-    kind, *ids = cause.split(IDENTITY_SEPARATOR)
-    return " ".join([name("cause", kind), *ids])
+    kind, _, own_id = cause.partition(IDENTITY_SEPARATOR)
+    if kind == "reversal":
+        own_id = _LENGTH.sub("", own_id)
+    return f"{name('cause', kind)} {own_id}".rstrip()
 
 
 def observation_by_still(stills: Iterable[Still], sight: Sight) -> dict[str, Observation]:
@@ -188,5 +194,6 @@ def _as_text(name: str, value: object, language: Language) -> str:
     if name.endswith("_fen") and isinstance(value, int):
         return yuan(value)
     if isinstance(value, float):
-        return f"{value:,.3f}".rstrip("0").rstrip(".")
+        decimals = next((few for ending, few in _DECIMALS.items() if name.endswith(ending)), 3)
+        return f"{value:,.{decimals}f}".rstrip("0").rstrip(".") if value % 1 else f"{value:,.0f}"
     return str(value)

@@ -122,6 +122,11 @@ async def _drain(stream: AsyncIterator[bytes], at_most_bytes: int) -> None:
 async def _submit(services: WebServices, sender: Token, body: bytes, content_type: str) -> Response:
     started_s = time.perf_counter()
     originals, foreign = await _split(body, content_type, sender)
+    most = services.limits.request_events
+    if (
+        len(originals) > most
+    ):  # a body of `{},{},…` within its limit would hold the pipeline, and gigabytes, for minutes
+        return _refuse(services, 413, "too_many_events", f"a request has at most {most} events; send it in parts")
     if foreign:
         named = ", ".join(sorted(foreign)[:5])
         return _refuse(services, 403, "foreign_institution", f"this token does not speak for {named}")

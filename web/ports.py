@@ -164,6 +164,7 @@ class WebLimits:
     """Bounds of the web; all are settings."""
 
     body_bytes: int = 10 * 1024 * 1024
+    request_events: int = 100_000
     bodies_in_flight_bytes: int = 64 * 1024 * 1024
     body_deadline_s: float = 60.0
     submit_deadline_s: float = 30.0

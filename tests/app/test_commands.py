@@ -69,10 +69,20 @@ def test_emissions_tell_what_each_batch_raised_and_withdrew_and_why(tmp_path, li
     assert raised == {json.loads(line)["finding_id"] for line in done.stdout.splitlines()}
 
 
+def torn_gzip() -> bytes:
+    """Returns a packed file whose packed data, not its frame, is damaged."""
+    packed = bytearray(gzip.compress(random.Random(1).randbytes(5_000).hex().encode()))
+    packed[40:90] = b"\xff" * 50
+    return bytes(packed)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["replay", "/nowhere/events.jsonl"], "/nowhere/events.jsonl"),
+        (["replay", "{torn}"], "torn.jsonl.gz"),
+        (["replay", "{columns}"], "Parquet is not read yet"),
+        (["replay", "{bad}", "--dead-letters", "/nowhere/letters.jsonl"], "--dead-letters"),
         (["check-config", "--config", "{bad}"], "web.port = 70000"),
         (["check-config", "--rules", "{rules}"], "closed_hours.grace = 'soon'"),
         (["publish", "{bad}", "--to", "ftp://x"], "--to"),
@@ -82,10 +92,13 @@ def test_emissions_tell_what_each_batch_raised_and_withdrew_and_why(tmp_path, li
     ],
 )
 def test_what_is_configured_wrongly_ends_with_2_and_says_what_and_where(tmp_path, arguments, said):
-    bad, rules = tmp_path / "bad.yaml", tmp_path / "rules.yaml"
+    bad, rules, torn = tmp_path / "bad.yaml", tmp_path / "rules.yaml", tmp_path / "torn.jsonl.gz"
+    torn.write_bytes(torn_gzip())
+    columns = tmp_path / "events.parquet"
+    columns.write_bytes(b"PAR1")
     bad.write_text("web: {port: 70000}")
     rules.write_text(packaged("rules.yaml").read_text().replace("grace: 15m", "grace: soon"))
-    done = run(*(argument.format(bad=bad, rules=rules) for argument in arguments))
+    done = run(*(argument.format(bad=bad, rules=rules, torn=torn, columns=columns) for argument in arguments))
     assert done.returncode == 2, done.stderr
     assert said in done.stderr
     assert "Traceback" not in done.stderr

@@ -78,6 +78,16 @@ def test_an_event_that_is_set_aside_does_not_make_a_later_one_a_duplicate():
     assert reasons([late, fresh, fresh], EVENT_MS + WEEK_MS + 1) == ["too_late", "accepted", "duplicate"]
 
 
+def test_the_repeat_of_an_accepted_event_is_a_duplicate_however_late_it_comes():
+    known = RememberedDigests()
+    offers = [(msgspec.json.encode(swipe("s", "0s")), Place())]
+    (accepted,) = decide(offers, known, EVENT_MS)
+    assert isinstance(accepted, Accepted)
+    known.remember(accepted)
+    (repeated,) = decide(offers, known, EVENT_MS + 2 * WEEK_MS)
+    assert isinstance(repeated, Duplicate)
+
+
 def test_the_same_request_may_hold_an_event_twice_or_in_conflict():
     first, other = swipe("s", "0s"), swipe("s", "0s", total_fen=1)
     assert reasons([first, first, other], EVENT_MS) == ["accepted", "duplicate", "conflicting_duplicate"]

@@ -250,7 +250,7 @@ def test_an_answer_can_wait_and_is_taken_up_from_the_list(
         mismatch(world)
         till.get_by_role("button", name="收到").click()
         till.get_by_role("button", name="稍后答复").click()
-        expect(till.get_by_text("All clear")).to_be_visible()
+        expect(till.get_by_text("1 still to answer")).to_be_visible()
         till.locator(".row button").click()
         till.get_by_role("button", name="设备故障").click()
         expect(till.locator(".row")).to_contain_text("Device fault")

@@ -186,6 +186,16 @@ def test_a_body_of_just_the_limit_is_taken(small: tuple[World, httpx.Client]) ->
     assert client.post("/v1/events", content=content, headers=bearer(world.sender_for_all)).status_code == 200
 
 
+def test_more_events_than_a_request_may_have_are_told_413_and_none_is_taken(data: Path) -> None:
+    world = World(data, WebLimits(request_events=3))
+    with serving(world) as address, httpx.Client(base_url=address, timeout=30) as client:
+        assert post(client, world, b"[{},{},{}]").status_code == 200
+        answer = post(client, world, b"{}\n" * 4, "application/x-ndjson")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (413, "too_many_events")
+    assert world.intake.largest_request == 3
+    world.close()
+
+
 def test_a_body_that_does_not_come_in_time_is_told_408(data: Path) -> None:
     world = World(data, WebLimits(body_deadline_s=0.3))
     with serving(world) as address:

@@ -92,7 +92,14 @@ function next() {
 function stageCalm() {
   current = null;
   stage.querySelector(".notice")?.remove();
-  byId("calm").hidden = false;
+  const calm = byId("calm");
+  const left = [...notices.values()].filter(wantsAnswer).length; // put off until later
+  const [said, text] = left ? ["till.left", "till.left.text"] : ["till.calm", "till.calm.text"];
+  calm.querySelector("strong").textContent = words.zh[said].replace("{count}", left);
+  calm.querySelector(".calm-en").textContent = words.en[said].replace("{count}", left);
+  byId("calm-text").replaceChildren(both(text));
+  calm.classList.toggle("is-waiting", left > 0);
+  calm.hidden = false;
 }
 
 function putOnStage(element) {
@@ -219,6 +226,7 @@ function reportSeen(notice) {
 
 function stateOf(notice) {
   if (notice.kind === "withdrawn" || notice.state === "withdrawn") return ["till.withdrawn", "withdrawn"];
+  if (wantsAnswer(notice)) return ["till.unanswered", "waiting"]; // an earlier answer does not count: it was asked again
   if (notice.answer) return [`answer.${notice.answer}`, "answered"];
   if (notice.state === "closed") return ["till.closed", "closed"];
   return ["till.unanswered", "waiting"];
@@ -234,6 +242,7 @@ function rowElement(notice) {
   const row = byId("row").content.cloneNode(true).firstElementChild;
   const [key, state] = stateOf(notice);
   row.classList.add(`sev-${notice.body.severity}`, `is-${state}`);
+  row.classList.toggle("asks-help", state === "answered" && notice.answer === "need_help");
   row.dataset.alert = notice.alert_id;
   if (current?.alertId === notice.alert_id) row.setAttribute("aria-current", "true");
   row.querySelector(".row-time").textContent = clock(notice.body.time_ms);

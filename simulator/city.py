@@ -144,16 +144,17 @@ class City:
             yield self._swipe(12 + 9 * number, 11 + number, "P32990000007", "1", credential="e_credential")
 
     def _shopping(self) -> Iterator[Due]:
-        """Yields everyday purchases at tills without a camera: a rush first, then quiet."""
+        """Yields everyday purchases at tills without a camera: a rush at the start of the first life, else quiet."""
         shoppers = deque(range(BACKGROUND_FROM, PEOPLE + 1))
         tills = deque(self._unwatched_tills())
         after_s = 3.0
+        rush_until_s = SHOPPING_RUSH_S if self._turn == 0 else 0.0
         while True:
             shopper, (institution_id, till_id) = shoppers[0], tills[0]
             shoppers.rotate(-1)
             tills.rotate(-1)
             yield self._swipe(after_s, shopper, institution_id, till_id)
-            after_s += RUSH_GAP_S if after_s < SHOPPING_RUSH_S else QUIET_GAP_S
+            after_s += RUSH_GAP_S if after_s < rush_until_s else QUIET_GAP_S
 
     def _unwatched_tills(self) -> list[tuple[str, str]]:
         busy = ("P32990000007",)

@@ -60,6 +60,8 @@ def test_life_goes_forward_and_a_start_gives_it_once():
 def test_lives_that_follow_each_other_give_the_parts_to_others():
     first, second = ({due.event["person_id"] for due in first_minutes(lives)} for lives in (0, 1))
     assert len(first & second) < len(first) / 2
+    rush, quiet = (sum(due.after_s < 100 for due in first_minutes(lives)) for lives in (0, 1))
+    assert quiet < rush
 
 
 def test_counters_with_a_camera_see_only_the_swipes_of_their_story():

@@ -189,6 +189,25 @@ def test_a_terminal_that_was_off_line_says_so_and_gets_what_it_missed_once(
         expect(till.get_by_text("All clear")).to_be_visible()
 
 
+def test_more_pages_than_a_browser_has_connections_all_get_a_reminder(
+    browser: Browser, complaints: Complaints, world: World, address: str
+) -> None:
+    with window(browser, complaints) as (context, wall):
+        log_in(wall, address)
+        pages = [context.new_page() for _ in range(8)]
+        for page in pages:
+            complaints.listen(page)
+            open_terminal(page, address, world.terminal)
+        mismatch(world)
+        for page in pages:
+            expect(page.locator(".row")).to_have_count(1)
+        expect(wall.locator(".card")).to_have_count(1)
+        pages[0].close()
+        mismatch(world)
+        for page in pages[1:]:
+            expect(page.locator(".row")).to_have_count(2)
+
+
 def test_what_another_terminal_answered_meanwhile_is_known_after_coming_back(
     browser: Browser, complaints: Complaints, world: World, address: str
 ) -> None:

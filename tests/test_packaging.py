@@ -79,7 +79,7 @@ def test_a_requirement_file_names_no_host(file: Path) -> None:
     "line",
     [
         "--index-url https://mirror.example/simple",
-        "--find-links /opt/wheels",
+        "--find-links /srv/wheels",
         "-i mirror",
         "a @ git+ssh://host/a",
         "pypi.org",

@@ -1,4 +1,4 @@
-"""Bytes to typed events and back; anything that is not an acceptable event becomes an `InvalidEvent`."""
+"""Bytes to typed events; anything that is not an acceptable event becomes an `InvalidEvent`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from events.types import AnyEvent, Institution, Person, StockMovement
 FUTURE_TOLERANCE_MS = 600_000
 
 _DECODER: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
-_ENCODER = msgspec.json.Encoder()
 _FIELD = re.compile(r"`\$\.?(?P<path>[^`]*)`")
 
 
@@ -50,20 +49,6 @@ def check_future(occurred_at_ms: int, received_at_ms: int) -> InvalidEvent | Non
     if occurred_at_ms - received_at_ms <= FUTURE_TOLERANCE_MS:
         return None
     return InvalidEvent("future", "occurred_at_ms is more than 10m after received_at_ms", "reception")
-
-
-def encode_event(event: AnyEvent) -> bytes:
-    """Returns the event as one JSON line's bytes, optional fields that are absent left out."""
-    body = msgspec.to_builtins(event)
-    return _ENCODER.encode(_without_nulls(body))
-
-
-def _without_nulls(value: object) -> object:
-    if isinstance(value, dict):
-        return {key: _without_nulls(inner) for key, inner in value.items() if inner is not None}
-    if isinstance(value, list | tuple):
-        return [_without_nulls(inner) for inner in value]
-    return value
 
 
 def _check_quantity(movement: StockMovement) -> InvalidEvent | None:

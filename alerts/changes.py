@@ -108,7 +108,7 @@ def is_for_store(member: Membership, policy: Policy) -> bool:
     What appears (or appears again) too late or silenced stays the centre's; what the store was told stays told while it
     stands.
     """
-    if not member.standing or policy.route(member.finding.detector) == "centre":
+    if not member.standing or policy.route(member.finding) == "centre":
         return False
     return member.was_shown or (member.changed and _speaks(member, policy))
 
@@ -167,9 +167,7 @@ def _is_news(member: Membership, policy: Policy) -> bool:
 
 
 def _route_of(standing: Sequence[Finding], to_store: frozenset[str], policy: Policy) -> Route:
-    return joined_route(
-        policy.route(finding.detector) if finding.finding_id in to_store else "centre" for finding in standing
-    )
+    return joined_route(policy.route(finding) if finding.finding_id in to_store else "centre" for finding in standing)
 
 
 def _detectors_on(card: Card) -> set[object]:

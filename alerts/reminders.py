@@ -87,7 +87,7 @@ def receipt_ending(settlement_id: str) -> str:
 
 
 def _wording(finding: Finding, policy: Policy, language: Language) -> Wording:
-    rule = policy.rules.get(finding.detector)
+    rule = policy.rule(finding)
     if rule is None:
         return Wording(fact=finding.detector, action="")
     return wording_of(rule.texts, language, finding)

@@ -11,13 +11,14 @@ from typing import Annotated
 import msgspec
 import typer
 
-from app.configuration import Configuration, read_configuration, read_rules
+from app.configuration import Configuration, read_configuration
 from app.enrolment import enrol_photograph
 from app.first_start import first_start
 from app.logs import configure_logs
 from app.product import Product, Vault, free_port, now_ms
 from app.progress import byte_progress
 from app.publishing import Published, publish_files
+from app.rule_files import read_rules
 from app.standing import wait_until_decided
 from config.settings import packaged
 from events.dead_letters import dead_letter_json
@@ -27,7 +28,7 @@ from events.findings import finding_json, replay_order
 from storage.database import FILE_NAME, Database, default_url
 from storage.findings import standing_json
 from storage.log import AcceptedLog
-from streams.engine import Changes
+from streams.changes import Changes
 from streams.replay import ReplayResult, read_lines, replay
 
 commands = typer.Typer(
@@ -108,11 +109,11 @@ def replay_command(
         raise ConfigError(
             "command line", "--emissions", str(emissions), "needs --batch N: one judgement has no history"
         )
-    ruleset = read_rules(rules or packaged("rules.yaml"))
+    rulebook = read_rules(rules or packaged("rules.yaml"))
     changes: list[Changes] = []
     with byte_progress("replay", sum(_size(file) for file in files)) as progress:
         offers = (offer for file in files for offer in read_lines(file, progress))
-        result = replay(offers, ruleset, batch=batch, on_changes=changes.append if emissions else None)
+        result = replay(offers, rulebook, batch=batch, on_changes=changes.append if emissions else None)
     _write(out, (finding_json(finding) for finding in result.findings))
     if dead_letters is not None:
         _write(dead_letters, (dead_letter_json(letter) for letter in result.dead_letters), "--dead-letters")
@@ -219,8 +220,8 @@ def _configuration_lines(configuration: Configuration) -> Iterator[str]:
     tills = [till for institution in registry.institutions for till in institution.tills]
     cameras = sum(len(till.cameras) for till in tills)
     yield f"registry: {len(registry.institutions)} institutions, {len(tills)} tills, {cameras} cameras"
-    yield f"rules version {configuration.rules.version}    ({configuration.rules_file})"
-    for entry in configuration.rules.entries:
+    yield f"rules version {configuration.rules.versions[-1].version}    ({configuration.rules_path})"
+    for entry in configuration.rules.versions[-1].entries:
         settings = entry.settings
         parameters = msgspec.to_builtins(entry.parameters, enc_hook=_written)
         yield f"  {entry.name}: {settings.mode}, route {settings.route}, {parameters}"

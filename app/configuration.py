@@ -5,26 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
 from alerts.policy import Policy, RulePolicy, StoreInfo
-from alerts.texts import validate_texts, value_names
-from config.settings import Effective, Institution, Registry, load_registry, load_settings, packaged, read_yaml
-from detectors.catalogue import Entry, Ruleset, read_ruleset, rule_modules
-from events.dead_letters import Place
+from app.rule_files import RuleFile, read_rule_files, rulebook_of_files
+from config.settings import Effective, Institution, Registry, load_registry, load_settings, packaged
+from detectors.catalogue import Rulebook, Ruleset
 from streams.embedded import Limits
-from streams.replay import replay
 from video.settings import CameraSettings, SecretBytes, VideoSettings
 from web.ports import InstitutionEntry, TillEntry, WebLimits
 
 
 @dataclass(frozen=True, kw_only=True)
 class Configuration:
-    """A validated whole."""
+    """A validated whole; `rules_given` says that somebody named the rules, which else are those that ship."""
 
     effective: Effective
-    rules: Ruleset
-    rules_file: Path
+    rules: Rulebook
+    rule_files: tuple[RuleFile, ...]
+    rules_path: Path
+    rules_given: bool
     registry: Registry
 
 
@@ -37,46 +35,27 @@ def read_configuration(
     """
     effective = load_settings(settings_file)
     settings = effective.settings
-    rules_path = rules_file or _named(settings.rules_file, settings_file) or packaged("rules.yaml")
+    given = rules_file or _named(settings.rules_file, settings_file)
+    rules_path = given or packaged("rules.yaml")
+    files = read_rule_files(rules_path)
     registry_path = registry_file or _named(settings.registry_file, settings_file)
     return Configuration(
         effective=effective,
-        rules=read_rules(rules_path),
-        rules_file=rules_path,
+        rules=rulebook_of_files(files, rules_path),
+        rule_files=files,
+        rules_path=rules_path,
+        rules_given=given is not None,
         registry=Registry() if registry_path is None else load_registry(registry_path),
     )
 
 
-def read_rules(file: Path) -> Ruleset:
-    """Returns the validated rules of a file, texts included. Raises: ConfigError."""
-    ruleset = read_ruleset(read_yaml(file), str(file))
-    for entry in ruleset.entries:
-        validate_texts(str(file), entry.name, entry.settings.texts, _names_measured(entry))
-    return ruleset
-
-
-def _names_measured(entry: Entry) -> frozenset[str]:
-    """Returns the values that the rule's texts may name: those of what its own examples fire with its defaults."""
-    module = rule_modules()[entry.name]
-    settings = msgspec.structs.replace(entry.settings, mode="live")
-    as_shipped = Entry(name=entry.name, settings=settings, parameters=module.Parameters())
-    ruleset = Ruleset(version="examples", entries=(as_shipped,))
-    stories = [[(msgspec.json.encode(event), Place()) for event in example.events] for example in module.EXAMPLES]
-    return value_names(finding for story in stories for finding in replay(story, ruleset).findings)
-
-
-def alert_policy(configuration: Configuration) -> Policy:
-    """Returns how findings become alerts."""
+def alert_policy(configuration: Configuration, rulebook: Rulebook) -> Policy:
+    """Returns how findings become alerts under these rules."""
     alerts = configuration.effective.settings.alerts
+    versions = {ruleset.version: _rule_policies(ruleset, alerts.breaker) for ruleset in rulebook.versions}
     return Policy(
-        rules={
-            entry.name: RulePolicy(
-                route=entry.settings.route,
-                texts=entry.settings.texts,
-                escalate_after_ms=int(entry.settings.escalate_after),
-            )
-            for entry in configuration.rules.entries
-        },
+        rules=versions[rulebook.versions[-1].version],
+        versions=versions,
         store_names={
             institution.institution_id: StoreInfo(
                 name_zh=institution.name_zh, name_en=institution.name_en, time_zone=institution.time_zone
@@ -86,6 +65,18 @@ def alert_policy(configuration: Configuration) -> Policy:
         episode_ms=int(alerts.episode),
         stale_ms=int(alerts.stale_after),
     )
+
+
+def _rule_policies(ruleset: Ruleset, breaker: int) -> dict[str, RulePolicy]:
+    return {
+        entry.name: RulePolicy(
+            route=entry.settings.route,
+            texts=entry.settings.texts,
+            escalate_after_ms=int(entry.settings.escalate_after),
+            breaker=breaker if entry.settings.breaker is None else entry.settings.breaker,
+        )
+        for entry in ruleset.entries
+    }
 
 
 def pipeline_limits(configuration: Configuration) -> Limits:

@@ -21,6 +21,8 @@ from app.configuration import (
     pipeline_limits,
     web_limits,
 )
+from app.kept_rules import KeptRules
+from app.rule_watch import RuleWatch
 from events.dead_letters import DeadLetter
 from events.errors import ConfigError, TransientError
 from events.types import AnyEvent
@@ -31,6 +33,7 @@ from storage.database import Database, default_url
 from storage.evidence import EvidenceStore
 from storage.projector import AlertChange, Projector
 from storage.references import ReferenceFaces, has_sealed_data
+from storage.rule_halts import RuleHalts
 from streams.acceptance import Accepted, Outcome
 from streams.embedded import Pipeline, PipelineBusy, Step
 from web.app import create_app
@@ -131,11 +134,16 @@ class Product:
         self.vault = vault
         self.feed = Broadcast()
         self.failure: str | None = None
-        projector = Projector(self.vault.database, alert_policy(configuration))
+        kept = KeptRules(vault.database)
+        kept.take_in(
+            configuration.rule_files, configuration.rules_path, given=configuration.rules_given, now_ms=clock_ms()
+        )
+        newest, rulebook = kept.latest_number(), kept.rulebook()
+        projector = Projector(self.vault.database, alert_policy(configuration, rulebook))
         self.pipeline = Pipeline(
             database=self.vault.database,
             projector=projector,
-            ruleset=configuration.rules,
+            rulebook=rulebook,
             listener=self,
             clock_ms=clock_ms,
             limits=pipeline_limits(configuration),
@@ -149,6 +157,14 @@ class Product:
             submit=self.pipeline.submit,
             clock_ms=clock_ms,
         )
+        measurements = Measurements()
+        self.rules = RuleWatch(
+            kept,
+            RuleHalts(vault.database),
+            lambda rules: self.pipeline.change_rules(rules, alert_policy(configuration, rules)),
+            measurements,
+            newest,
+        )
         settings = configuration.effective.settings
         services = WebServices(
             database=self.vault.database,
@@ -160,16 +176,17 @@ class Product:
             institutions=institution_entries(configuration.registry),
             readiness=self._reasons_not_ready,
             now_ms=clock_ms,
-            measurements=Measurements(),
+            measurements=measurements,
             time_zone=settings.centre.time_zone,
             limits=web_limits(configuration),
         )
         self.server = WebServer(create_app(services), self.feed, host=settings.web.host, port=settings.web.port)
 
     def start(self) -> None:
-        """The pipeline recovers from its log and the cameras are started; `run` serves meanwhile."""
+        """The pipeline recovers from its log, cameras and rules are looked at; `run` serves meanwhile."""
         self.pipeline.start()
         self.cameras.start()
+        self.rules.start()
 
     def run(self) -> None:
         """Serves until the process is told to stop or a part has failed, then stops every part.
@@ -184,11 +201,12 @@ class Product:
             raise ProductFailed(self.failure)
 
     def stop(self) -> None:
-        """Cameras first, so that their last observations are still taken; then the pipeline; then the database."""
+        """Whatever asks the pipeline first, so that it is still answered; then the pipeline; then the database."""
         with ExitStack() as parts:  # the last pushed is stopped first, and each is stopped whatever befell another
             parts.callback(self.vault.close)
             parts.callback(self.pipeline.stop)
             parts.callback(self.cameras.stop)
+            parts.callback(self.rules.stop)
 
     def accepted(self, events: Sequence[AnyEvent]) -> None:
         """The cameras look at what was just swiped."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
@@ -67,6 +67,7 @@ class AlertSettings(Section, frozen=True, kw_only=True):
 
     episode: DurationMs
     stale_after: DurationMs
+    breaker: AtLeastOne
 
 
 class CameraWorkSettings(Section, frozen=True, kw_only=True):
@@ -189,17 +190,28 @@ def packaged(name: str) -> Path:
 
 
 def read_yaml(file: Path) -> dict[str, object]:
-    """Returns a YAML file's mapping. `off`, `on` and `12:30` are texts here. Raises: ConfigError with the line."""
+    """Returns a YAML file's mapping, as `parse_yaml` does. Raises: ConfigError."""
+    return parse_yaml(read_text(file), str(file))
+
+
+def read_text(file: Path) -> str:
+    """Returns a file's text, UTF-8. Raises: ConfigError."""
     try:
-        written = yaml.load(file.read_bytes(), _PlainLoader)  # noqa: S506 - a SafeLoader with fewer guesses
+        return file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(str(file), "file", str(file), f"cannot be read: {error}") from error
+
+
+def parse_yaml(content: str, source: str) -> dict[str, object]:
+    """Returns a YAML text's mapping. `off`, `on` and `12:30` are texts here. Raises: ConfigError with the line."""
+    try:
+        written = yaml.load(content, _PlainLoader)  # noqa: S506 - a SafeLoader with fewer guesses
     except yaml.YAMLError as error:
-        raise ConfigError(str(file), "file", str(file), f"is not YAML: {error}") from error
+        raise ConfigError(source, "file", source, f"is not YAML: {error}") from error
     if written is None:
         return {}
     if not isinstance(written, dict) or not all(isinstance(key, str) for key in written):
-        raise ConfigError(str(file), "file", type(written).__name__, "a mapping of settings")
+        raise ConfigError(source, "file", type(written).__name__, "a mapping of settings")
     return written
 
 
@@ -212,7 +224,17 @@ def convert(written: object, kind: type[_Part], source: str) -> _Part:
 
 
 class _PlainLoader(yaml.SafeLoader):
-    """YAML as people mean it: only true and false are booleans, and a time of day is not a number."""
+    """YAML as people mean it: only true and false are booleans, a time of day is no number, a key stands once."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, object]:  # noqa: FBT001, FBT002 - its signature
+        """Returns the mapping. Raises: ConstructorError for a key that stands twice; one would silently win."""
+        seen: set[object] = set()
+        for key, _ in node.value:
+            name = getattr(key, "value", None)
+            if isinstance(name, str) and name in seen and name != "<<":
+                raise yaml.constructor.ConstructorError(None, None, f"the key {name} stands twice", key.start_mark)
+            seen.add(name if isinstance(name, str) else None)
+        return dict(super().construct_mapping(node, deep))
 
 
 _PlainLoader.yaml_implicit_resolvers = {

@@ -10,12 +10,26 @@ from detectors.rule import AtLeastOne, Duration, RuleParameters
 from detectors.slab import Slab, SwipeTable
 from detectors.windows import Bools, Groups, Int32s, Int64s, Spans
 
+LONGEST_MEETING_MS = 86_400_000
+
 
 class MeetingParameters(RuleParameters, frozen=True, kw_only=True):
     """A meeting is two swipes at most `meeting` apart; asked for are pairs who met at `institutions` at least."""
 
     meeting: Duration = Duration(600_000)
     institutions: AtLeastOne = 3
+
+    def __post_init__(self) -> None:
+        if self.meeting > LONGEST_MEETING_MS:
+            raise ValueError("a meeting lasts at most 24h")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeetingReach:
+    """Whoever met under any of several parameters did so within `meeting_ms`, at `institutions` at least."""
+
+    meeting_ms: int
+    institutions: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,9 +13,10 @@ from detectors.slab import Slab
 from events.durations import duration_ms
 from events.findings import SEVERITIES, Key, Severity
 
-Scope = Literal["person", "till", "visitor", "weekday", "stock", "trace_code", "pair"]
+Scope = Literal["person", "till", "visitor", "weekday", "stock", "trace_code", "pair", "institution", "supply"]
 """By what a rule gathers swipes: its slab must hold every swipe within reach of the same person, till, visitor,
-institution and local weekday, institution and drug, trace code, or of both persons of a pair."""
+institution and local weekday, institution and drug, trace code, of both persons of a pair, of the institution, or
+(supply) of the person with the same medicine."""
 SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
 
 AtLeastOne = Annotated[int, Meta(ge=1)]

@@ -201,6 +201,15 @@ class FilingTable:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DayCounts:
+    """How many swipes stood on local days (since 1970) of institutions, days none of whose swipes are in the slab."""
+
+    institution: Int32s
+    day: Int64s
+    swipes: Int64s
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ObservationTable:
     """Camera observations by (time, event_id)."""
 
@@ -251,6 +260,7 @@ class Slab:
     injections: InjectionTable
     movements: MovementTable
     filings: FilingTable
+    day_counts: DayCounts
     observations: ObservationTable
     faces: FaceTable
     agents: tuple[AgentRegistration, ...]

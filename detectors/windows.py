@@ -18,11 +18,19 @@ def order_by_time_and_id(time_ms: Int64s, ids: Texts) -> Int64s:
     """Returns the row order by (time, id); ids compare as strings. Cost: one stable sort plus the ties."""
     order = np.argsort(time_ms, kind="stable").astype(np.int64)
     times = time_ms[order]
-    tied = np.flatnonzero(times[1:] == times[:-1])
+    return settle_ties(order, times[1:] == times[:-1], ids)
+
+
+def settle_ties(order: Int64s, is_tied: Bools, ids: Texts) -> Int64s:
+    """Returns the order with runs of ties put by id, in the array that was given.
+
+    Args: `is_tied`, one less than `order`: whether a place and the next are tied.
+    """
+    tied = np.flatnonzero(is_tied)
     if len(tied) == 0:
         return order
     run_starts = tied[np.flatnonzero(np.diff(tied, prepend=-2) != 1)]
-    run_ends = tied[np.flatnonzero(np.diff(tied, append=len(times) + 1) != 1)] + 2
+    run_ends = tied[np.flatnonzero(np.diff(tied, append=len(order) + 1) != 1)] + 2
     for start, end in zip(run_starts.tolist(), run_ends.tolist(), strict=True):
         order[start:end] = sorted(order[start:end].tolist(), key=ids.__getitem__)
     return order

@@ -90,6 +90,13 @@ FACE_VIEWS = Metric(
     meaning="Pictures with a face that were shown unblurred; each is on record with who and why.",
 )
 
+RULES_HALTED = Metric(
+    name="swipewatch_rules_halted",
+    kind="gauge",
+    unit="rules",
+    meaning="Rules that the circuit breaker has halted and nobody has resumed: their findings make no alerts.",
+)
+
 METRICS: tuple[Metric, ...] = (
     EVENTS_RECEIVED,
     REQUESTS_REFUSED,
@@ -101,4 +108,5 @@ METRICS: tuple[Metric, ...] = (
     NOTICE_SECONDS,
     ALERT_ACTIONS,
     FACE_VIEWS,
+    RULES_HALTED,
 )

@@ -9,6 +9,7 @@ import msgspec
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from alerts.breaker import Wish, admit
 from alerts.grouping import Anchor, Episode, episode_key_of, place_anchors
 from alerts.policy import Policy
 from alerts.routing import is_alertable
@@ -19,6 +20,7 @@ from storage.alert_upkeep import AlertUpkeep
 from storage.findings import decode_finding
 from storage.log import chunks
 from storage.models import AlertFindingRow, AlertRow, FindingRow, SnoozeRow
+from storage.rule_halts import alerted_within_hour, halt, halted_now, held_of, hold
 
 
 class AlertProjection:
@@ -71,6 +73,7 @@ class AlertProjection:
             for member, alert in self._session.execute(query.where(AlertFindingRow.finding_id.in_(some))):
                 held[member.finding_id].append((member, alert))
         placeless = [row for finding_id, row in pending.items() if self._wants_place(row, held[finding_id])]
+        placeless = self._admitted(placeless)
         touched = {
             alert.alert_id: pending[finding_id].occurred_at_ms
             for finding_id, places in reversed(held.items())
@@ -88,6 +91,28 @@ class AlertProjection:
             and (not member.standing or severity_rank(finding.severity) > _rank_of(alert.severity))
             for member, alert in places
         )
+
+    # -------------------------------------------------------------------------------------------- the breaker
+
+    def _admitted(self, rows: Sequence[FindingRow]) -> list[FindingRow]:
+        """Returns the findings that no halt keeps from an alert; the others are on record as held back."""
+        held = held_of(self._session, [row.finding_id for row in rows])
+        free = [row for row in rows if row.finding_id not in held]
+        halted = halted_now(self._session)
+        alerted = alerted_within_hour(self._session, {row.detector for row in free}, self._now_ms)
+        wishes = [Wish(detector=row.detector, limit=self._breaker_of(row)) for row in free]
+        admission = admit(wishes, alerted, halted)
+        for row, wish, admitted in zip(free, wishes, admission.admitted, strict=True):
+            if admitted:
+                continue
+            if row.detector not in halted:
+                halted[row.detector] = halt(self._session, row.detector, wish.limit or 0, self._now_ms)
+            hold(self._session, halted[row.detector], row.finding_id)
+        return [row for row, admitted in zip(free, admission.admitted, strict=True) if admitted]
+
+    def _breaker_of(self, row: FindingRow) -> int | None:
+        rule = self._policy.rule(decode_finding(row.body))
+        return None if rule is None else rule.breaker
 
     # -------------------------------------------------------------------------------------------- placing
 
@@ -111,7 +136,9 @@ class AlertProjection:
         return placed
 
     def _join(self, alert_id: str, finding_id: str) -> None:
-        self._session.add(AlertFindingRow(alert_id=alert_id, finding_id=finding_id, standing=False, to_store=False))
+        member = AlertFindingRow(alert_id=alert_id, finding_id=finding_id, standing=False, to_store=False)
+        member.placed_at_ms = self._now_ms
+        self._session.add(member)
 
     def _episodes(self, by_key: dict[str, list[FindingRow]]) -> dict[str, list[Episode]]:
         """Returns the time that each alert of the keys covers, closed ones and those long past left out."""

@@ -137,7 +137,7 @@ class AlertUpkeep:
         if outlook.notice.kind == "withdrawn" or alert.state == "escalated":
             alert.escalate_at_ms = None
         elif outlook.notice.kind == "reminder" or outlook.action == "renew":
-            rules = (self._policy.rules.get(finding.detector) for finding in outlook.shown_to_store)
+            rules = (self._policy.rule(finding) for finding in outlook.shown_to_store)
             times = [rule.escalate_after_ms for rule in rules if rule and rule.escalate_after_ms is not None]
             alert.escalate_at_ms = self._now_ms + min(times) if times else None
 

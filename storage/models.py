@@ -124,6 +124,7 @@ class AlertFindingRow(Table):
     """Which findings an alert groups: whether each stood when last looked at, and whether the store may be told of it.
 
     A finding is in one alert that is not closed; in a second only if it came back or grew worse after the first closed.
+    `placed_at_ms` is when it joined; null for those of before it was written down.
     """
 
     __tablename__ = "alert_finding"
@@ -131,6 +132,7 @@ class AlertFindingRow(Table):
     finding_id: Mapped[str] = mapped_column(ForeignKey("finding.finding_id"), primary_key=True, index=True)
     standing: Mapped[bool] = mapped_column(default=True)
     to_store: Mapped[bool] = mapped_column(default=True)
+    placed_at_ms: Mapped[int | None] = mapped_column(index=True)
 
 
 class AlertHistoryRow(Table):
@@ -171,6 +173,41 @@ class SnoozeRow(Table):
     reason: Mapped[str]
     by: Mapped[str]
     until_ms: Mapped[int]
+
+
+class RuleVersionRow(Table):
+    """Rules as they were put into force, in order; rows are added and never changed. `version` hashes `content`."""
+
+    __tablename__ = "rule_version"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    version: Mapped[str]
+    effective_from_ms: Mapped[int]
+    content: Mapped[str]
+    origin: Mapped[str]
+    stored_at_ms: Mapped[int]
+    stored_by: Mapped[str]
+    note: Mapped[str]
+
+
+class RuleHaltRow(Table):
+    """A rule that the circuit breaker has halted, until somebody resumes it."""
+
+    __tablename__ = "rule_halt"
+    halt_id: Mapped[int] = mapped_column(primary_key=True)
+    detector: Mapped[str] = mapped_column(index=True)
+    halted_at_ms: Mapped[int]
+    breaker: Mapped[int]
+    resumed_at_ms: Mapped[int | None]
+    resumed_by: Mapped[str | None]
+
+
+class HeldFindingRow(Table):
+    """A finding that made no alert because its rule was halted."""
+
+    __tablename__ = "held_finding"
+    finding_id: Mapped[str] = mapped_column(ForeignKey("finding.finding_id"), primary_key=True)
+    halt_id: Mapped[int] = mapped_column(ForeignKey("rule_halt.halt_id"), index=True)
 
 
 class StillRow(Table):

@@ -29,6 +29,10 @@ class Projector:
         self._database = database
         self._policy = policy
 
+    def change_policy(self, policy: Policy) -> None:
+        """Findings become alerts by this policy from now on; what was told stays told."""
+        self._policy = policy
+
     def write_findings(
         self, raised: Sequence[Finding], withdrawn: Sequence[Finding], cause: Mapping[str, str], now_ms: int
     ) -> None:

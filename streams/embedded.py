@@ -19,7 +19,8 @@ from typing import Literal, Protocol, TypeVar
 import msgspec
 import structlog
 
-from detectors.catalogue import Ruleset
+from alerts.policy import Policy
+from detectors.catalogue import Rulebook
 from events.codec import decode_event
 from events.dead_letters import DeadLetter, InvalidEvent, Place
 from events.errors import InvariantError, TransientError
@@ -85,15 +86,21 @@ class _Request(msgspec.Struct, frozen=True):
     answer: Future[list[Outcome]]
 
 
+class _RuleChange(msgspec.Struct, frozen=True):
+    rulebook: Rulebook
+    policy: Policy
+    answer: Future[None]
+
+
 class Pipeline:
-    """One thread from requests to alerts. `submit` may be called from any thread."""
+    """One thread from requests to alerts. `submit` and `change_rules` may be called from any thread."""
 
     def __init__(
         self,
         *,
         database: Database,
         projector: Projector,
-        ruleset: Ruleset,
+        rulebook: Rulebook,
         listener: Listener,
         clock_ms: Callable[[], int],
         limits: Limits | None = None,
@@ -101,9 +108,10 @@ class Pipeline:
     ) -> None:
         self._database, self._projector, self._listener = database, projector, listener
         self._log = AcceptedLog(database)
-        self._engine = Engine(ruleset)
+        self._engine = Engine(rulebook)
         self._clock_ms, self._limits, self._on_step = clock_ms, limits or Limits(), on_step
-        self._requests: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
+        self._requests: queue.SimpleQueue[_Request | _RuleChange | None] = queue.SimpleQueue()
+        self._rule_changes: list[_RuleChange] = []
         self._progress = Progress(database)
         self._applied_seq = 0
         self._waiting_events = 0
@@ -139,6 +147,18 @@ class Pipeline:
             self._waiting_events += len(originals)
             self._requests.put(request)
         return request.answer
+
+    def change_rules(self, rulebook: Rulebook, policy: Policy) -> Future[None]:
+        """Returns the future that is done once every anchor is judged, and told, by these rules.
+
+        Raises: PipelineStopped: nothing has changed.
+        """
+        change = _RuleChange(rulebook, policy, Future())
+        with self._lock:
+            if self._state != "running":
+                raise PipelineStopped(f"the pipeline is {self._state}")
+            self._requests.put(change)
+        return change.answer
 
     def _run(self) -> None:
         try:
@@ -193,7 +213,20 @@ class Pipeline:
         self._on_step("evaluated")
         self._set_aside_mismatched(changes.mismatched)
         self._write(raised=changes.raised, withdrawn=changes.withdrawn, causes=changes.causes)
+        while self._rule_changes:
+            self._obey(self._rule_changes.pop(0))
         return not ends
+
+    def _obey(self, change: _RuleChange) -> None:
+        """Judges anew what the new rules judge otherwise, and tells it as they say."""
+        try:
+            changes = self._engine.change_rules(change.rulebook)
+            self._projector.change_policy(change.policy)
+            self._write(raised=changes.raised, withdrawn=changes.withdrawn, causes=changes.causes)
+        except BaseException:
+            change.answer.set_exception(PipelineStopped("the pipeline has failed"))
+            raise
+        change.answer.set_result(None)
 
     def _take_requests(self) -> tuple[list[_Request], bool]:
         """Returns the waiting requests up to a batch (waiting for one at most a tick), and whether to end."""
@@ -208,6 +241,10 @@ class Pipeline:
                 break
             if request is None:
                 return requests, True
+            if isinstance(request, _RuleChange):
+                if request.answer.set_running_or_notify_cancel():
+                    self._rule_changes.append(request)
+                break
             size += len(request.originals)
             if request.answer.set_running_or_notify_cancel():
                 requests.append(request)

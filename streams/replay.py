@@ -13,7 +13,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
-from detectors.catalogue import Ruleset, judge
+from detectors.catalogue import Rulebook, judge
 from detectors.slab import END_OF_TIME_MS, Slab
 from detectors.slab_builder import SlabBuilder
 from events.dead_letters import DeadLetter, Place
@@ -22,8 +22,9 @@ from events.findings import Finding, replay_order
 from events.identity import identity_of
 from events.types import AnyEvent, Reversal, VisitorCorrection
 from streams.acceptance import Accepted, RememberedDigests, decide, reversal_mismatch
-from streams.engine import Changes, Engine
-from streams.history import keep_latest_correction
+from streams.changes import Changes
+from streams.engine import Engine
+from streams.gathering import latest_corrections
 
 CHUNK_LINES = 20_000
 
@@ -70,7 +71,7 @@ def _unpacked(file: BinaryIO, path: Path) -> AbstractContextManager[Iterable[byt
 
 def replay(
     offers: Iterable[Offer],
-    ruleset: Ruleset,
+    rulebook: Rulebook,
     *,
     batch: int | None = None,
     on_changes: Callable[[Changes], None] | None = None,
@@ -79,11 +80,11 @@ def replay(
 
     Args:
         offers: original bytes with their places, in order of arrival.
-        ruleset: the rules that judge.
+        rulebook: the rules that judge.
         batch: accept and judge this many offers at a time, as the live product does; None judges once at the end.
         on_changes: is told what each batch changed (only with `batch`).
     """
-    return _replay_whole(offers, ruleset) if batch is None else _replay_batches(offers, ruleset, batch, on_changes)
+    return _replay_whole(offers, rulebook) if batch is None else _replay_batches(offers, rulebook, batch, on_changes)
 
 
 class _Intake:
@@ -125,10 +126,10 @@ class _Intake:
 
 
 def _replay_batches(
-    offers: Iterable[Offer], ruleset: Ruleset, batch: int, on_changes: Callable[[Changes], None] | None
+    offers: Iterable[Offer], rulebook: Rulebook, batch: int, on_changes: Callable[[Changes], None] | None
 ) -> ReplayResult:
     result = ReplayResult()
-    intake, engine = _Intake(result), Engine(ruleset)
+    intake, engine = _Intake(result), Engine(rulebook)
     latest_ms = 0
     for chunk in _chunks(offers, batch):
         events = intake.accept(chunk)
@@ -153,7 +154,7 @@ def _apply(
         on_changes(changes)
 
 
-def _replay_whole(offers: Iterable[Offer], ruleset: Ruleset) -> ReplayResult:
+def _replay_whole(offers: Iterable[Offer], rulebook: Rulebook) -> ReplayResult:
     result = ReplayResult()
     intake, events = _Intake(result), _WholeInput()
     for chunk in _chunks(offers, CHUNK_LINES):
@@ -161,7 +162,7 @@ def _replay_whole(offers: Iterable[Offer], ruleset: Ruleset) -> ReplayResult:
     slab, mismatched = events.slab()
     intake.set_aside(mismatched)
     intake.finish()
-    result.findings = sorted(judge(slab, ruleset), key=replay_order)
+    result.findings = sorted(judge(slab, rulebook), key=replay_order)
     return result
 
 
@@ -171,7 +172,7 @@ class _WholeInput:
     def __init__(self) -> None:
         self._builder = SlabBuilder()
         self._reversals: dict[str, list[Reversal]] = defaultdict(list)
-        self._corrections: dict[tuple[str, int], VisitorCorrection] = {}
+        self._corrections: list[VisitorCorrection] = []
 
     def add(self, events: Sequence[AnyEvent]) -> None:
         """Adds accepted events."""
@@ -180,7 +181,7 @@ class _WholeInput:
             if isinstance(event, Reversal):
                 self._reversals[event.settlement_id].append(event)
             elif isinstance(event, VisitorCorrection):
-                keep_latest_correction(self._corrections, event)
+                self._corrections.append(event)
 
     def slab(self) -> tuple[Slab, list[Reversal]]:
         """Returns the slab of all swipes, and the reversals that fit no swipe of theirs."""
@@ -193,7 +194,7 @@ class _WholeInput:
                     reversed_at_ms[settlement_id] = min(earliest_ms, reversal.occurred_at_ms)
                 else:
                     mismatched.append(reversal)
-        corrections = {key: correction.visitor_id for key, correction in self._corrections.items()}
+        corrections = latest_corrections(self._corrections)
         slab = self._builder.build(reversed_at_ms=reversed_at_ms, corrections=corrections, watermark_ms=END_OF_TIME_MS)
         return slab, mismatched
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import yaml
 
-from detectors.catalogue import Ruleset, read_ruleset
+from detectors.catalogue import Ruleset, read_ruleset, rulebook_of
 from events.dead_letters import Place
 from events.findings import Finding, finding_json
-from streams.engine import Changes
+from streams.changes import Changes
 from streams.replay import replay
 from tests.worlds import encode
 
@@ -46,12 +46,12 @@ def changes_by(rule: str, *told: Row, **settings: Any) -> list[str]:
         changed.append(" ".join(signs + [f"+{finding.settlement_id}" for finding in changes.raised]))
 
     offers = [(line, Place(file="story", line=number)) for number, line in enumerate(encode(told), start=1)]
-    replay(offers, ruleset, batch=1, on_changes=note)
+    replay(offers, rulebook_of(ruleset), batch=1, on_changes=note)
     return changed[: len(told)]
 
 
 def _replayed(told: Sequence[Row], ruleset: Ruleset, batch: int | None) -> list[Finding]:
     offers = [(line, Place(file="story", line=number)) for number, line in enumerate(encode(told), start=1)]
-    result = replay(offers, ruleset, batch=batch)
+    result = replay(offers, rulebook_of(ruleset), batch=batch)
     assert result.dead_letters == []
     return result.findings

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from detectors.catalogue import Ruleset
+from detectors.catalogue import Ruleset, rulebook_of
 from events.dead_letters import Place
 from streams.replay import ReplayResult, read_lines, replay
 from tests.brute_force import accept
@@ -103,7 +103,7 @@ def offered(lines: list[bytes]) -> ReplayResult:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "input.jsonl")
         path.write_bytes(b"\n".join(lines))
-        return replay(read_lines(path), Ruleset(version="no rules", entries=()))
+        return replay(read_lines(path), rulebook_of(Ruleset(version="no rules", entries=())))
 
 
 def reasons(lines: list[bytes]) -> list[tuple[int | None, str]]:
@@ -490,7 +490,7 @@ def test_product_and_brute_force_agree_on_random_mutations(seed):
 
 def test_dead_letters_come_in_order_of_the_input_however_it_is_cut():
     offers = [(line, Place(line=number)) for number, line in enumerate([*encode(world(6, conflicts=True)), b"{"])]
-    no_rules = Ruleset(version="no rules", entries=())
+    no_rules = rulebook_of(Ruleset(version="no rules", entries=()))
     lines = [
         [letter.place.line or 0 for letter in replay(offers, no_rules, batch=size).dead_letters] for size in (None, 7)
     ]

@@ -15,7 +15,7 @@ import yaml
 
 from app.commands import commands
 from config.settings import Registry, convert, load_settings, read_yaml
-from detectors.catalogue import RuleSettings, read_ruleset, rule_modules
+from detectors.catalogue import RuleSettings, read_ruleset, rule_modules, rulebook_of
 from detectors.rule import convert_parameters
 from events.codec import decode_event
 from events.dead_letters import DeadLetter, InvalidEvent, Place, Reason, Stage
@@ -174,7 +174,7 @@ def fired(rule: str) -> tuple[Finding, ...]:
     entry = read_yaml(CHECKOUT / "config" / "rules.yaml")[rule]
     ruleset = read_ruleset({rule: entry}, "rules.yaml")
     stories = [[(line, Place()) for line in encode(example.events)] for example in rule_modules()[rule].EXAMPLES]
-    return tuple(finding for story in stories for finding in replay(story, ruleset).findings)
+    return tuple(finding for story in stories for finding in replay(story, rulebook_of(ruleset)).findings)
 
 
 @pytest.mark.parametrize("rule", RULE_SECTIONS)

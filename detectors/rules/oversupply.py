@@ -28,7 +28,7 @@ from detectors.slab import Slab
 from detectors.windows import Int64s
 from events.findings import Severity
 
-SCOPE = "person"
+SCOPE = "supply"
 
 DAY_MS = 86_400_000
 _ROUNDING = 1e-9

@@ -101,10 +101,19 @@ class _Usual:
 
 def _busy_days(slab: Slab, parameters: Parameters) -> Iterator[tuple[Int64s, list[int]]]:
     """Yields the rows of each institution's day that may surge, and the counts of its weekday before it."""
-    rows, key, width = _local_days(slab)
+    rows, day = _local_days(slab)
+    known = slab.day_counts
+    width = int(max(day.max(initial=0), known.day.max(initial=0))) + 1
+    key = slab.swipes.institution[rows].astype(np.int64) * width + day
     order = np.argsort(key, kind="stable")
     days, starts, counts = np.unique(key[order], return_index=True, return_counts=True)
-    past = _past_counts(days, counts, width, parameters.weeks)
+    past = _past_counts(
+        days,
+        np.concatenate([days, known.institution.astype(np.int64) * width + known.day]),
+        np.concatenate([counts, known.swipes]),
+        width,
+        parameters.weeks,
+    )
     has_enough = (past > 0).sum(axis=1) >= parameters.min_days
     least = np.where(past > 0, past, np.iinfo(np.int64).max).min(axis=1, initial=np.iinfo(np.int64).max)
     may_surge = has_enough & (counts - parameters.factor >= least)
@@ -113,23 +122,26 @@ def _busy_days(slab: Slab, parameters: Parameters) -> Iterator[tuple[Int64s, lis
         yield of_day, past[number][past[number] > 0].tolist()
 
 
-def _local_days(slab: Slab) -> tuple[Int64s, Int64s, int]:
-    """Returns the swipes that have a local day, a number of (institution, day), and how many days there are."""
+def _local_days(slab: Slab) -> tuple[Int64s, Int64s]:
+    """Returns the swipes that have a local day, and the day of each."""
     version = slab.institution_versions_at_swipes()
     rows = np.flatnonzero(version >= 0)
-    day = slab.local_ms_at(rows, version[rows]) // DAY_MS
-    width = int(day.max(initial=0)) + 1
-    return rows, slab.swipes.institution[rows].astype(np.int64) * width + day, width
+    return rows, slab.local_ms_at(rows, version[rows]) // DAY_MS
 
 
-def _past_counts(days: Int64s, counts: Int64s, width: int, weeks: int) -> Int64s:
-    """Returns shape (days, weeks): the institution's count one, two, … weeks before each day; 0 where it had none."""
+def _past_counts(days: Int64s, known: Int64s, counts: Int64s, width: int, weeks: int) -> Int64s:
+    """Returns shape (days, weeks): the institution's count one, two, … weeks before each day; 0 where it had none.
+
+    `known` are the days, in any order, whose `counts` are known; those of an institution follow one another.
+    """
+    order = np.argsort(known)
+    known, counts = known[order], counts[order]
     past = np.zeros((len(days), weeks), dtype=np.int64)
     for week in range(1, weeks + 1):
         wanted = days - WEEK_DAYS * week
-        place = np.searchsorted(days, wanted)
-        found = (place < len(days)) & (wanted // width == days // width)
-        found[found] = days[place[found]] == wanted[found]
+        place = np.searchsorted(known, wanted)
+        found = (place < len(known)) & (wanted // width == days // width)
+        found[found] = known[place[found]] == wanted[found]
         past[found, week - 1] = counts[place[found]]
     return past
 

@@ -10,7 +10,7 @@ from alerts.policy import Policy, RulePolicy, StoreInfo
 from alerts.reminders import card_of
 from alerts.texts import ABSENT, LANGUAGES, validate_texts, value_names, wording_of
 from config.settings import packaged, read_yaml
-from detectors.catalogue import Entry, read_ruleset, rule_modules
+from detectors.catalogue import Entry, read_ruleset, rule_modules, rulebook_of
 from events.dead_letters import Place
 from events.findings import Finding, Key
 from streams.replay import replay
@@ -19,6 +19,7 @@ from web.texts import Catalogue
 
 RULES_FILE: Path = packaged("rules.yaml")
 RULESET = read_ruleset(read_yaml(RULES_FILE), "rules.yaml")
+RULEBOOK = rulebook_of(RULESET)
 ENTRIES = {entry.name: entry for entry in RULESET.entries}
 
 every_entry = pytest.mark.parametrize("entry", ENTRIES.values(), ids=list(ENTRIES))
@@ -29,7 +30,7 @@ def findings_of(entry: Entry) -> list[Finding]:
     return [
         finding
         for example in rule_modules()[entry.name].EXAMPLES
-        for finding in replay([(line, Place()) for line in encode(example.events)], RULESET).findings
+        for finding in replay([(line, Place()) for line in encode(example.events)], RULEBOOK).findings
         if finding.detector == entry.name
     ]
 

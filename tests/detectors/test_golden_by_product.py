@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from detectors.catalogue import read_ruleset
+from detectors.catalogue import read_ruleset, rulebook_of
 from events.dead_letters import Place
 from events.findings import Finding
 from streams.replay import replay
@@ -39,16 +40,20 @@ ORDERS = {"as told": as_told, "from the end": from_the_end, "from the middle": f
 
 @pytest.fixture(autouse=True, params=[(None, "as told"), *((1, order) for order in ORDERS)], ids=str)
 def judge_by_product(request, monkeypatch):
-    batch, order = request.param
+    monkeypatch.setattr(stories, "judge", product_judge(*request.param))
+
+
+def product_judge(batch: int | None, order: str) -> Callable[[list[bytes], dict[str, Row]], list[Row]]:
+    """Returns a judge of stories that asks the product's replay, whole or in batches, in one of the ORDERS."""
 
     def judge(lines: list[bytes], rules: dict[str, Row]) -> list[Row]:
         entries = {name: CONFIGURED[name] | as_configured(settings) for name, settings in rules.items()}
         offers = [(line, Place(file="story", line=number)) for number, line in enumerate(ORDERS[order](lines), start=1)]
-        found = replay(offers, read_ruleset(entries, "story"), batch=batch).findings
+        found = replay(offers, rulebook_of(read_ruleset(entries, "story")), batch=batch).findings
         rows = [{name: getattr(finding, name) for name in TOLD} | fixed_measure_of(finding) for finding in found]
         return sorted(rows, key=lambda row: (row["occurred_at_ms"], row["detector"], row["settlement_id"]))
 
-    monkeypatch.setattr(stories, "judge", judge)
+    return judge
 
 
 def fixed_measure_of(finding: Finding) -> Row:

@@ -18,7 +18,7 @@ import yaml
 
 from alerts.texts import ABSENT, LANGUAGES, wording_of
 from detectors import rules as rules_package
-from detectors.catalogue import Ruleset, RuleSettings, read_ruleset, rule_modules
+from detectors.catalogue import Ruleset, RuleSettings, read_ruleset, rule_modules, rulebook_of
 from detectors.rule import Example, Firing, convert_parameters
 from detectors.slab import Numbering, Slab
 from detectors.slab_builder import slab_of
@@ -28,7 +28,7 @@ from events.errors import ConfigError
 from events.findings import Finding, finding_json
 from events.identity import identity_of
 from events.types import AnyEvent, FaceObserved, Reversal, StockMovement, Swipe, VisitorCorrection
-from streams.engine import Changes
+from streams.changes import Changes
 from streams.replay import replay
 from tests.brute_force import DEFAULTS, accept, findings
 from tests.brute_force.facts import span
@@ -60,7 +60,7 @@ def told(seed: int, *, conflicts: bool = False) -> list[bytes]:
 
 def judged(lines: list[bytes], ruleset: Ruleset, batch: int | None = None) -> list[Finding]:
     offers = [(line, Place(file="world", line=number)) for number, line in enumerate(lines, start=1)]
-    return replay(offers, ruleset, batch=batch).findings
+    return replay(offers, rulebook_of(ruleset), batch=batch).findings
 
 
 def decision_of(found: Finding) -> Decision:
@@ -128,7 +128,7 @@ def test_emissions_add_up_to_the_findings_that_stand(seed):
             standing[found.finding_id] = found
 
     offers = [(line, Place(file="world", line=number)) for number, line in enumerate(told(seed), start=1)]
-    result = replay(offers, read_ruleset(rules_of(seed), "world"), batch=13, on_changes=take)
+    result = replay(offers, rulebook_of(read_ruleset(rules_of(seed), "world")), batch=13, on_changes=take)
     assert result.findings == sorted(standing.values(), key=lambda f: (f.occurred_at_ms, f.detector, f.finding_id))
 
 
@@ -152,7 +152,7 @@ def test_what_stands_after_each_batch_equals_the_brute_force_on_what_was_told(se
             assert sorted(map(decision_of, standing.values())) == sorted(decided)
 
     offers = [(line, Place(file="world", line=number)) for number, line in enumerate(lines, start=1)]
-    replay(offers, read_ruleset(rules, "world"), batch=step, on_changes=check)
+    replay(offers, rulebook_of(read_ruleset(rules, "world")), batch=step, on_changes=check)
     assert next(batches, None) is None
 
 
@@ -161,9 +161,9 @@ def test_empty_counter_is_decided_when_time_has_passed_and_not_before():
     story = encode([swipe("s"), *looks, swipe("b", 60_000, person="b", till="2"), swipe("c", 60_001, till="3")])
     raised: list[list[str]] = []
     offers = [(line, Place(file="story", line=number)) for number, line in enumerate(story, start=1)]
-    ruleset = read_ruleset({"nobody_at_counter": CONFIGURED["nobody_at_counter"]}, "rules.yaml")
+    rulebook = rulebook_of(read_ruleset({"nobody_at_counter": CONFIGURED["nobody_at_counter"]}, "rules.yaml"))
     replay(
-        offers, ruleset, batch=1, on_changes=lambda changes: raised.append([f.settlement_id for f in changes.raised])
+        offers, rulebook, batch=1, on_changes=lambda changes: raised.append([f.settlement_id for f in changes.raised])
     )
     assert raised == [[], [], [], [], [], ["s"], []]
 

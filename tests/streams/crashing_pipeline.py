@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from alerts.policy import Policy
-from app.configuration import read_rules
+from app.rule_files import read_rules
 from app.logs import configure_logs
 from config.settings import packaged
 from events.types import AnyEvent
@@ -64,11 +64,11 @@ def main() -> None:
     folder, lines_file, step, passes, start_ms = sys.argv[1:6]
     clock_ms = [int(start_ms)]
     database = Database.open(default_url(Path(folder)))
-    ruleset = read_rules(packaged("rules.yaml"))
+    rulebook = read_rules(packaged("rules.yaml"))
     pipeline = Pipeline(
         database=database,
         projector=Projector(database, Policy(rules={})),
-        ruleset=ruleset,
+        rulebook=rulebook,
         listener=Silent(),
         clock_ms=lambda: clock_ms[0],
         on_step=kill_at(step, int(passes)),

@@ -14,7 +14,7 @@ from typing import get_args
 import pytest
 from sqlalchemy import select
 
-from app.configuration import read_rules
+from app.rule_files import read_rules
 from config.settings import packaged
 from events.dead_letters import Place
 from events.findings import finding_json

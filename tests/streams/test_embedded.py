@@ -10,7 +10,7 @@ from concurrent.futures import Future
 import pytest
 
 from alerts.policy import Policy
-from app.configuration import read_rules
+from app.rule_files import read_rules
 from config.settings import packaged
 from events.types import AnyEvent
 from storage.database import Database, default_url
@@ -48,7 +48,7 @@ def test_pipeline_that_fails_answers_everybody_who_waits_also_after_one_who_gave
     pipeline = Pipeline(
         database=database,
         projector=Projector(database, Policy(rules={})),
-        ruleset=read_rules(packaged("rules.yaml")),
+        rulebook=read_rules(packaged("rules.yaml")),
         listener=listener,
         clock_ms=lambda: NOON_MS,
     )

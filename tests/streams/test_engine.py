@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import msgspec
 import pytest
 
-from app.configuration import read_rules
+from app.rule_files import read_rules
 from config.settings import packaged
 from detectors.examples import agent_registration, at, swipe
 from detectors.slab import Slab

@@ -7,7 +7,7 @@ from detectors.examples import observed, reversal, swipe
 from events.codec import decode_event
 from events.dead_letters import InvalidEvent
 from events.identity import identity_of
-from streams.engine import TICK
+from streams.changes import TICK
 from web.dossier import cause_of
 
 

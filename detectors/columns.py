@@ -1,0 +1,149 @@
+"""Swipes that are columns already: what a store of columns hands to the slab builder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from detectors.windows import Bools, Floats, Int32s, Int64s, Texts
+
+_FEW_NAMES = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coded:
+    """Texts as codes into `names`; −1 is null."""
+
+    codes: Int64s
+    names: Sequence[str]
+
+    def renumbered(self, code_of: Callable[[str], int]) -> Int32s:
+        """Returns the codes that `code_of` gives to the texts; null stays −1. Names that no row has are not asked for.
+
+        Cost: a table as long as `names`, or where these are many more than the rows a search for each row.
+        """
+        used = np.unique(self.codes[self.codes >= 0])
+        new = np.array([*(code_of(self.names[code]) for code in used.tolist()), -1], dtype=np.int32)
+        if len(self.names) <= max(len(self.codes), _FEW_NAMES):
+            place = np.full(len(self.names) + 1, -1, dtype=np.int64)
+            place[used] = np.arange(len(used), dtype=np.int64)
+            return new[place[self.codes]]
+        return new[np.where(self.codes >= 0, np.searchsorted(used, self.codes), -1)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemColumns:
+    """Items by swipe and line; `swipe` is a position among the swipes that come with them. No days of supply: NaN."""
+
+    swipe: Int64s
+    drug: Coded
+    quantity: Floats
+    days_supply: Floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackColumns:
+    """Trace codes of whole packs, each once a swipe; `swipe` is a position among the swipes that come with them."""
+
+    swipe: Int64s
+    code: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HomeColumns:
+    """Which household (or none) somebody was of from a moment on; `person` is a position among the swipes."""
+
+    swipe: Int64s
+    from_ms: Int64s
+    household: Coded
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwipeColumns:
+    """Swipes in any order, every column of shape (n,); `till` is the till's own id, regions their first four digits."""
+
+    settlement_id: Texts
+    time_ms: Int64s
+    person: Coded
+    institution: Coded
+    till: Coded
+    credential: Int64s
+    agent: Coded
+    category: Coded
+    insured_region: Coded
+    total_fen: Int64s
+    fund_fen: Int64s
+    account_fen: Int64s
+    delivery: Bools
+    items: ItemColumns
+    packs: PackColumns
+    homes: HomeColumns
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonColumns:
+    """Versions of persons in any order: `status` a code of STATUSES, `sex` of SEXES or −1, `born` yyyymmdd or 0."""
+
+    event_id: Texts
+    person: Coded
+    from_ms: Int64s
+    household: Coded
+    status: Int64s
+    sex: Int64s
+    born: Int64s
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaceColumns:
+    """Faces by observation and number; `observation` is a position, ascending, among the observations they come with.
+
+    `verdict` is a code of VERDICTS or −1.
+    """
+
+    observation: Int64s
+    quality: Floats
+    visitor: Coded
+    staff: Bools
+    settlement_id: Texts
+    verdict: Int64s
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObservationColumns:
+    """Observations in any order; `till` is the till's own id."""
+
+    event_id: Texts
+    time_ms: Int64s
+    institution: Coded
+    till: Coded
+    healthy: Bools
+    people: Int64s
+    faces: FaceColumns
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MovementColumns:
+    """Stock movements in any order, deletions aside; `kind` is a code of MOVEMENT_KINDS."""
+
+    event_id: Texts
+    time_ms: Int64s
+    institution: Coded
+    drug: Coded
+    kind: Int64s
+    self_pay: Bools
+    quantity: Floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InjectionColumns:
+    """Account injections in any order."""
+
+    event_id: Texts
+    time_ms: Int64s
+    person: Coded
+    amount_fen: Int64s
+
+
+EventColumns = SwipeColumns | PersonColumns | ObservationColumns | MovementColumns | InjectionColumns

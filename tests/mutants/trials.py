@@ -1,0 +1,147 @@
+"""What is tried on the product with a fault in it: the tests of its rules, cheapest first, until one goes red.
+
+Everything that does not depend on the fault is made ready once: the worlds and what the brute force expects of them.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.util
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from types import FrameType
+
+from detectors.catalogue import Ruleset, read_ruleset, rule_modules
+from tests.brute_force import accept, findings, stories
+from tests.brute_force.cases import Case, cases_of, golden_cases
+from tests.detectors.test_golden_by_product import product_judge
+from tests.detectors.test_laws import (
+    CONFIGURED,
+    SEEDS,
+    Decision,
+    Row,
+    decision_of,
+    examples,
+    expected_decision,
+    judged,
+    rules_of,
+    test_example_fires_where_it_says_and_nowhere_else,
+    told,
+)
+from tests.mutants.faults import CHECKOUT
+
+Trial = tuple[str, Callable[[], None]]
+BATCHED_SEEDS = SEEDS[:6]
+
+
+class World:
+    """A random world with its rules and what the brute force finds in it."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed, self.rules = seed, rules_of(seed)
+        self.lines = told(seed, conflicts=seed % 2 == 1)
+        accepted, _ = accept(self.lines)
+        self._expected: dict[str, list[Decision]] = defaultdict(list)
+        for row in findings(accepted, self.rules):
+            self._expected[row["detector"]].append(expected_decision(row))
+
+    def ruleset(self, rules: Sequence[str]) -> Ruleset:
+        return read_ruleset({name: self.rules[name] for name in rules}, "world")
+
+    def compare(self, rules: Sequence[str], batch: int | None) -> None:
+        """Raises where the product finds something else than the brute force."""
+        found = sorted(decision_of(finding) for finding in judged(self.lines, self.ruleset(rules), batch))
+        assert found == sorted(decision for name in rules for decision in self._expected[name])
+
+    def cites_several(self, rule: str) -> bool:
+        """Returns whether a finding of the rule cites more than one event, so that their order matters."""
+        return any(len(decision[6]) > 1 for decision in self._expected[rule])
+
+
+@functools.cache
+def worlds() -> tuple[World, ...]:
+    """Returns the worlds of the laws."""
+    return tuple(World(seed) for seed in SEEDS)
+
+
+@functools.cache
+def own_cases(rule: str) -> tuple[Case, ...]:
+    """Returns the cases of the rule's own test."""
+    name = f"tests.detectors.test_{rule}"
+    return tuple(cases_of(importlib.import_module(name))) if importlib.util.find_spec(name) else ()
+
+
+def trials_of(rules: Sequence[str]) -> Iterator[Trial]:
+    """Yields what is tried of these rules, the quickest and sharpest first."""
+    for world in worlds()[:4]:
+        yield f"world {world.seed}", functools.partial(world.compare, rules, None)
+    for rule, example in examples():
+        if rule in rules:
+            run = functools.partial(test_example_fires_where_it_says_and_nowhere_else, rule, example)
+            yield f"example: {example.title}", run
+    for case in golden_cases():
+        if case.rules & set(rules):
+            yield f"golden: {case.name}", case.run
+    for rule in rules:
+        for case in own_cases(rule):
+            yield f"test_{rule}: {case.name}", case.run
+    for world in worlds()[4:]:
+        yield f"world {world.seed}", functools.partial(world.compare, rules, None)
+    for world in worlds()[: len(BATCHED_SEEDS)]:
+        yield f"world {world.seed} in batches", functools.partial(world.compare, rules, 50)
+
+
+def make_ready() -> None:
+    """Afterwards all that trials share is there, so that a forked process need not make it."""
+    golden_cases()
+    worlds()
+    for rule in rule_modules():
+        own_cases(rule)
+        read_ruleset({rule: CONFIGURED[rule]}, "rules.yaml")
+    stories.judge = product_judge(None, "as told")
+
+
+def first_red(rules: Sequence[str]) -> str | None:
+    """Returns the first trial of these rules that fails, and None where all pass."""
+    for name, run in trials_of(rules):
+        try:
+            run()
+        except Exception as error:  # noqa: BLE001 - whatever a fault brings about is red
+            return f"{name} ({type(error).__name__})"
+    return None
+
+
+# -------------------------------------------------------------------------------------------- which rules lean on what
+
+
+def functions_called_by(rule: str) -> set[tuple[str, str]]:
+    """Returns (file, function) of all that the rule calls to judge a few worlds."""
+    called: set[tuple[str, str]] = set()
+    here = f"{CHECKOUT}/"
+    depth = 0
+
+    def note(frame: FrameType, event: str, _argument: object) -> None:
+        nonlocal depth
+        code = frame.f_code
+        is_rule = (code.co_filename, code.co_qualname) == (f"{here}{file_of(rule)}", "detect")
+        if event == "call":
+            depth += is_rule
+            if depth and code.co_filename.startswith(here):
+                called.add((code.co_filename.removeprefix(here), code.co_qualname))
+        elif event == "return":
+            depth -= is_rule
+
+    rulesets = [(world.lines, world.ruleset([rule])) for world in worlds()[:4]]
+    sys.setprofile(note)
+    try:
+        for lines, ruleset in rulesets:
+            judged(lines, ruleset)
+    finally:
+        sys.setprofile(None)
+    return called
+
+
+def file_of(rule: str) -> str:
+    return f"detectors/rules/{rule}.py"

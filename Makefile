@@ -52,6 +52,10 @@ test: setup-test ## set up, then run every test, the quick ones first
 test-unit: setup ## the quick tests only: no browser, no video, no killed processes
 	@$(BIN)/pytest -m "not (slow or video or crash or browser)" $(ARGS)
 
+.PHONY: mutants
+mutants: setup ## plant faults into every rule (< for ≤, an edge moved by 1 ms, …); each must turn a test red
+	@$(BIN)/python -m tests.mutants $(ARGS)
+
 .PHONY: lint
 lint: $(VENV)/.installed ## formatting, ruff, mypy --strict and the import rules; changes nothing
 	@echo "· ruff format --check"; $(BIN)/ruff format --check .

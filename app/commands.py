@@ -15,17 +15,20 @@ from app.configuration import Configuration, read_configuration
 from app.enrolment import enrol_photograph
 from app.first_start import first_start
 from app.logs import configure_logs
+from app.options import DEFAULT_DATA, DatabaseAddress, DataDirectory, existing_database
 from app.product import Product, Vault, free_port, now_ms
 from app.progress import byte_progress
 from app.publishing import Published, publish_files
+from app.rule_commands import rules as rule_commands
 from app.rule_files import read_rules
+from app.rule_words import written
 from app.standing import wait_until_decided
 from config.settings import packaged
 from events.dead_letters import dead_letter_json
-from events.durations import duration_ms, duration_text
+from events.durations import duration_ms
 from events.errors import ConfigError
 from events.findings import finding_json, replay_order
-from storage.database import FILE_NAME, Database, default_url
+from storage.database import Database
 from storage.findings import standing_json
 from storage.log import AcceptedLog
 from streams.changes import Changes
@@ -40,15 +43,17 @@ commands = typer.Typer(
     rich_markup_mode=None,
 )
 
-DataDirectory = Annotated[Path, typer.Option("--data", help="Folder of the product's data; made if absent.")]
 SettingsFile = Annotated[Path | None, typer.Option("--config", help="Settings that differ from the defaults (YAML).")]
-RulesFile = Annotated[Path | None, typer.Option("--rules", help="Rules to use instead of the configured ones (YAML).")]
+RulesFile = Annotated[
+    Path | None,
+    typer.Option("--rules", help="Rules instead of the configured ones: a YAML file, or a folder of versions."),
+]
 RegistryFile = Annotated[
     Path | None, typer.Option("--registry", help="Institutions, tills, cameras and terminals (YAML).")
 ]
 Files = Annotated[list[Path], typer.Argument(help="JSON Lines files (.jsonl, .jsonl.gz), in order of arrival.")]
 OutFile = Annotated[Path | None, typer.Option("--out", help="Write there instead of standard output.")]
-DEFAULT_DATA = Path("data")
+commands.add_typer(rule_commands)
 
 
 @commands.command()
@@ -139,14 +144,14 @@ def publish(
 @commands.command()
 def findings(
     data: DataDirectory = DEFAULT_DATA,
-    database: Annotated[str | None, typer.Option(help="Address of the database instead of --data's.")] = None,
+    database: DatabaseAddress = None,
     *,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until all that was accepted is decided.")] = False,
     out: OutFile = None,
 ) -> None:
     """Prints the findings that stand (JSON Lines), from a running or stopped product's database."""
     configure_logs()
-    opened = Database.open(database or _existing(data))
+    opened = Database.open(existing_database(data, database))
     try:
         if wait:
             wait_until_decided(opened)
@@ -158,12 +163,12 @@ def findings(
 @commands.command()
 def export(
     data: DataDirectory = DEFAULT_DATA,
-    database: Annotated[str | None, typer.Option(help="Address of the database instead of --data's.")] = None,
+    database: DatabaseAddress = None,
     out: OutFile = None,
 ) -> None:
     """Prints the accepted log (JSON Lines): the original bytes of every accepted event, in order of acceptance."""
     configure_logs()
-    opened = Database.open(database or _existing(data))
+    opened = Database.open(existing_database(data, database))
     try:
         _write(out, (logged.original for logged in AcceptedLog(opened).read()))
     finally:
@@ -210,7 +215,7 @@ def _listening(configuration: Configuration, host: str | None, port: int | None)
 
 def _configuration_lines(configuration: Configuration) -> Iterator[str]:
     effective = configuration.effective
-    values = msgspec.to_builtins(effective.settings, enc_hook=_written)
+    values = msgspec.to_builtins(effective.settings, enc_hook=written)
     for key, source in effective.sources.items():
         value: object = values
         for step in key.split("."):
@@ -223,22 +228,8 @@ def _configuration_lines(configuration: Configuration) -> Iterator[str]:
     yield f"rules version {configuration.rules.versions[-1].version}    ({configuration.rules_path})"
     for entry in configuration.rules.versions[-1].entries:
         settings = entry.settings
-        parameters = msgspec.to_builtins(entry.parameters, enc_hook=_written)
+        parameters = msgspec.to_builtins(entry.parameters, enc_hook=written)
         yield f"  {entry.name}: {settings.mode}, route {settings.route}, {parameters}"
-
-
-def _written(value: object) -> object:
-    """Returns a duration as people write it; msgspec knows everything else."""
-    if isinstance(value, int):
-        return duration_text(value)
-    raise NotImplementedError(type(value).__name__)
-
-
-def _existing(data: Path) -> str:
-    url = default_url(data)
-    if not (data / FILE_NAME).exists():
-        raise ConfigError("command line", "--data", str(data), "a data folder of swipewatch")
-    return url
 
 
 def _size(file: Path) -> int:

@@ -87,6 +87,7 @@ class Vault:
         sealed = has_sealed_data(self.database)
         self.keyring = Keyring.open(keys / "evidence.key", needed=sealed)
         self.visitor_file = directory / "visitors.enc"
+        self.store = directory / "store"
         self.visitor_key = open_key(keys / "visitors.key", needed=self.visitor_file.exists())
         self.accounts = Accounts(self.database)
         self.references = ReferenceFaces(self.database, self.keyring)
@@ -146,6 +147,7 @@ class Product:
             rulebook=rulebook,
             listener=self,
             clock_ms=clock_ms,
+            store=vault.store,
             limits=pipeline_limits(configuration),
             on_step=on_step,
         )

@@ -10,6 +10,7 @@ import msgspec
 from alerts.texts import validate_texts, value_names
 from config.settings import parse_yaml, read_text
 from detectors.catalogue import EFFECTIVE_FROM, Entry, Rulebook, Ruleset, read_ruleset, rulebook_of
+from detectors.rule import SaysMeasures
 from events.dead_letters import Place
 from events.errors import ConfigError
 from streams.replay import replay
@@ -76,8 +77,7 @@ def parse_rules(content: str, source: str) -> Ruleset:
 
 def names_in_texts(entry: Entry) -> frozenset[str]:
     """Returns the values that a rule's texts may name: those that each of its findings has."""
-    measured: frozenset[str] | None = getattr(entry.rule, "measured", None)
-    return _names_in_examples(entry) if measured is None else measured
+    return entry.rule.measured if isinstance(entry.rule, SaysMeasures) else _names_in_examples(entry)
 
 
 def _names_in_examples(entry: Entry) -> frozenset[str]:

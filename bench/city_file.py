@@ -105,7 +105,7 @@ def _shopping(
 ) -> Iterator[str]:
     """Yields swipes with what belongs to them; some persons shop more often than others, and all around the corner."""
     count = len(numbers)
-    person = (persons * chance.random(count) ** 1.3).astype(np.int64)
+    person = (persons * chance.random(count) ** 1.1).astype(np.int64)
     store = (person // 50 + chance.integers(0, 8, count) ** 2) % stores
     till = chance.integers(1, 4, count)
     prices, drugs = chance.integers(300, 12_000, (2, count)), (DRUGS * chance.random((2, count)) ** 2).astype(np.int64)
@@ -135,6 +135,6 @@ def _visit(number: int, row: list[int]) -> Iterator[str]:
 
 def _time_of_day(chance: np.random.Generator, count: int) -> Int64s:
     """Returns when people shop: around ten and five, a few at night."""
-    peak = np.where(chance.random(count) < 0.55, 10.0, 17.0)
-    hours = np.clip(chance.normal(peak, 2.2), 0.0, 23.99)
+    peak = np.where(chance.random(count) < 0.55, 11.0, 17.0)
+    hours = np.clip(chance.normal(peak, 1.8), 0.0, 23.99)
     return (hours * 3_600_000).astype(np.int64)

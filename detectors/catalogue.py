@@ -201,7 +201,7 @@ def _parameters_of(name: str, written: Mapping[str, object], source: str) -> typ
         raise ConfigError(source, name, written, allowed)
     if _CUSTOM_NAME.fullmatch(name) is None:
         raise ConfigError(source, name, name, "a custom rule's name is 3 to 41 of a-z, 0-9 and _, from a letter")
-    from detectors.custom import CustomParameters  # noqa: PLC0415
+    from detectors.custom import CustomParameters  # noqa: PLC0415 - half a second of CEL for whoever has custom rules
 
     return CustomParameters
 
@@ -210,7 +210,7 @@ def _rule_of(name: str, parameters: RuleParameters) -> Rule:
     known = rule_modules()
     if name in known:
         return known[name]
-    from detectors.custom import CustomParameters, CustomRule  # noqa: PLC0415
+    from detectors.custom import CustomParameters, CustomRule  # noqa: PLC0415 - as above
 
     return CustomRule(cast("CustomParameters", parameters))
 
@@ -230,7 +230,7 @@ def tie_reach(rulebook: Rulebook) -> Reach | None:
     ties = [entry.parameters for entry in rulebook.active() if isinstance(entry.parameters, TieParameters)]
     if not ties:
         return None
-    return Reach(back_ms=max(tie.before for tie in ties), ahead_ms=max(tie.after for tie in ties))
+    return Reach(back_ms=int(max(tie.before for tie in ties)), ahead_ms=int(max(tie.after for tie in ties)))
 
 
 def meeting_reach(rulebook: Rulebook) -> MeetingReach | None:
@@ -239,7 +239,7 @@ def meeting_reach(rulebook: Rulebook) -> MeetingReach | None:
     if not asked:
         return None
     return MeetingReach(
-        meeting_ms=max(one.meeting for one in asked), institutions=min(one.institutions for one in asked)
+        meeting_ms=int(max(one.meeting for one in asked)), institutions=min(one.institutions for one in asked)
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from detectors.windows import Bools, Floats, Int32s, Int64s, Texts
+from detectors.windows import Bools, Floats, Int32s, Int64s, Texts, different
 
 _FEW_NAMES = 1_000
 
@@ -24,7 +24,7 @@ class Coded:
 
         Cost: a table as long as `names`, or where these are many more than the rows a search for each row.
         """
-        used = np.unique(self.codes[self.codes >= 0])
+        used = different(self.codes[self.codes >= 0])
         new = np.array([*(code_of(self.names[code]) for code in used.tolist()), -1], dtype=np.int32)
         if len(self.names) <= max(len(self.codes), _FEW_NAMES):
             place = np.full(len(self.names) + 1, -1, dtype=np.int64)

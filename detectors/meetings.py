@@ -8,7 +8,7 @@ import numpy as np
 
 from detectors.rule import AtLeastOne, Duration, RuleParameters
 from detectors.slab import Slab, SwipeTable
-from detectors.windows import Bools, Groups, Int32s, Int64s, Spans
+from detectors.windows import Bools, Groups, Int32s, Int64s, Spans, different
 
 LONGEST_MEETING_MS = 86_400_000
 
@@ -77,9 +77,8 @@ def _frequents_enough(swipes: SwipeTable, institutions: int) -> Int64s:
 
 def _met_at_enough(who: Int64s, institution: Int32s, institutions: int) -> Bools:
     """Returns whether each row's `who` has so many different institutions in its rows."""
-    if len(who) == 0:
-        return np.zeros(0, dtype=np.bool_)
-    names, number = np.unique(who, return_inverse=True)
-    width = int(institution.max()) + 1
-    distinct = np.unique(number.astype(np.int64) * width + institution) // width
-    return np.asarray(np.bincount(distinct, minlength=len(names))[number] >= institutions)
+    width = int(institution.max(initial=0)) + 1
+    met = different(who * width + institution) // width
+    most = max(len(met) - institutions + 1, 0)
+    enough = met[:most][met[:most] == met[len(met) - most :]]
+    return np.isin(who, enough)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Final, Literal, Protocol, get_args
+from typing import Annotated, Final, Literal, Protocol, get_args, runtime_checkable
 
 import msgspec
 from msgspec import Meta, Struct
@@ -110,6 +110,13 @@ class Rule(Protocol):
     @staticmethod
     def detect(slab: Slab, parameters: RuleParameters) -> list[Firing]:
         """Returns every anchor of the slab at which the rule fires."""
+
+
+@runtime_checkable
+class SaysMeasures(Protocol):
+    """A rule without examples to learn from what it measures: `measured` are the names in its measure and threshold."""
+
+    measured: frozenset[str]
 
 
 def highest_first(severities: Sequence[Severity]) -> list[int]:

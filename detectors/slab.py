@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -27,6 +28,7 @@ OTHER_SETTLEMENT = -2
 END_OF_TIME_MS = 2**62
 
 Name = TypeVar("Name", bound=Hashable)
+Column = TypeVar("Column", Int32s, Int64s)
 Till = tuple[str, str]
 Corrections = Mapping[tuple[str, int], str | None]
 
@@ -242,7 +244,7 @@ class FaceTable:
         return len(self.observation)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Slab:
     """All that rules may look at. `watermark_ms`: everything that happened before it has been seen.
 
@@ -282,25 +284,37 @@ class Slab:
 
     def person_versions_at_swipes(self) -> Int64s:
         """Returns for every swipe the row of `people` in force at its time, or −1."""
-        return self.person_versions_at(self.swipes.person, self.swipes.time_ms)
+        return self._person_versions
+
+    @cached_property
+    def _person_versions(self) -> Int64s:
+        return _constant(self.person_versions_at(self.swipes.person, self.swipes.time_ms))
 
     def institution_versions_at_swipes(self) -> Int64s:
         """Returns for every swipe the row of `institutions` in force at its time, or −1."""
-        known = self.institutions
-        return version_in_force(
-            known.institution, known.effective_from_ms, self.swipes.institution, self.swipes.time_ms
+        return self._institution_versions
+
+    @cached_property
+    def _institution_versions(self) -> Int64s:
+        known, swipes = self.institutions, self.swipes
+        return _constant(
+            version_in_force(known.institution, known.effective_from_ms, swipes.institution, swipes.time_ms)
         )
 
     def households_at(self, person: Int32s, time_ms: Int64s) -> Int32s:
         """Returns the household in force for each (person, time), or −1."""
-        version = self.person_versions_at(person, time_ms)
-        if len(self.people.household) == 0:
-            return np.full(len(version), -1, dtype=np.int32)
-        return np.where(version >= 0, self.people.household[version], -1).astype(np.int32)
+        return self._households_of(self.person_versions_at(person, time_ms))
 
     def households_at_swipes(self) -> Int32s:
         """Returns for every swipe the household of its person at its time, or −1."""
-        return self.households_at(self.swipes.person, self.swipes.time_ms)
+        return self._households
+
+    @cached_property
+    def _households(self) -> Int32s:
+        return _constant(self._households_of(self._person_versions))
+
+    def _households_of(self, version: Int64s) -> Int32s:
+        return np.append(self.people.household, np.int32(-1))[version]
 
     def buyers_at_swipes(self) -> Int32s:
         """Returns for every swipe its buyer: the household in force if any, else the person; one numbering for both."""
@@ -315,6 +329,12 @@ class Slab:
             there = zone == code
             local[there] = local_ms(self.swipes.time_ms[rows[there]], self.zones.names[code])
         return local
+
+
+def _constant(column: Column) -> Column:
+    """Returns the column, which nobody can write to any more: all rules share it."""
+    column.setflags(write=False)
+    return column
 
 
 def whole_pack_codes(swipe: Swipe) -> list[str]:

@@ -59,7 +59,7 @@ from detectors.slab_tables import (
     taken,
     trace_table,
 )
-from detectors.windows import Bools, Floats, Int32s, Int64s, order_by_time_and_id
+from detectors.windows import Bools, Floats, Int32s, Int64s, different, order_by_time_and_id
 from events.types import (
     AccountInjection,
     AgentRegistration,
@@ -276,7 +276,7 @@ class SlabBuilder:
         """Returns the codes of (institution, till)."""
         width = len(till.names)
         both = institution.codes * width + till.codes
-        used = np.unique(both)
+        used = different(both)
         names = [(institution.names[one // width], till.names[one % width]) for one in used.tolist()]
         return _ints32(list(map(self._tills.code, names)))[np.searchsorted(used, both)]
 

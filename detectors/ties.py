@@ -72,4 +72,4 @@ def _best_first(slab: Slab, swipe: Int64s, face: Int64s) -> Int64s:
 
 def _rank(names: list[str]) -> Int64s:
     place = {name: rank for rank, name in enumerate(sorted(set(names)))}
-    return np.fromiter((place[name] for name in names), dtype=np.int64)
+    return np.fromiter(map(place.__getitem__, names), dtype=np.int64, count=len(names))

@@ -72,6 +72,11 @@ class AcceptedLog:
                     found[identity] = _logged(seq, received_at_ms, sender, original)
         return found
 
+    def digest_at(self, seq: int) -> bytes | None:
+        """Returns the content digest of an event by its number, or None."""
+        with self._database.read() as session:
+            return session.scalar(select(AcceptedEvent.digest).where(AcceptedEvent.seq == seq))
+
     def append(self, session: Session, records: Sequence[Record]) -> list[int]:
         """Adds the records in their order and returns their numbers; durable once the session has ended.
 

@@ -12,8 +12,10 @@ import queue
 import random
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from itertools import islice
+from pathlib import Path
 from typing import Literal, Protocol, TypeVar
 
 import msgspec
@@ -25,20 +27,23 @@ from events.codec import decode_event
 from events.dead_letters import DeadLetter, InvalidEvent, Place
 from events.errors import InvariantError, TransientError
 from events.findings import Finding
-from events.identity import identity_of
+from events.identity import content_digest, identity_of
 from events.types import AnyEvent, Reversal
 from storage.database import Database
 from storage.log import AcceptedLog, Record
 from storage.progress import Progress
 from storage.projector import AlertChange, Projector
 from streams.acceptance import Accepted, Outcome, decide, reversal_mismatch
+from streams.changes import Changes
 from streams.engine import Engine
+from streams.snapshot import Position, clear
 
-Step = Literal["appended", "synced", "evaluated", "findings_written", "alerts_written"]
+Step = Literal["appended", "synced", "evaluated", "findings_written", "alerts_written", "frozen"]
 """The points between which the process may die; tests end it at each."""
 
 WRITE_ATTEMPTS = 8
 LONGEST_PAUSE_S = 2.0
+RECOVERED_TOGETHER = 20_000
 FRESH_MS = 60_000
 """What happened so shortly before a start is told to the listener again: a kill may have come before it heard."""
 
@@ -73,11 +78,13 @@ class Listener(Protocol):
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """Bounds of the queue in events, and how often waiting decisions are looked at."""
+    """Bounds of the queue in events, how often waiting decisions are looked at, and how often a snapshot is taken."""
 
     queue_events: int = 20_000
     batch_events: int = 2_000
     tick_ms: int = 500
+    freeze_events: int = 50_000
+    freeze_ms: int = 300_000
 
 
 class _Request(msgspec.Struct, frozen=True):
@@ -95,7 +102,7 @@ class _RuleChange(msgspec.Struct, frozen=True):
 class Pipeline:
     """One thread from requests to alerts. `submit` and `change_rules` may be called from any thread."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it works on, whom it tells, and what surrounds it
         self,
         *,
         database: Database,
@@ -103,17 +110,20 @@ class Pipeline:
         rulebook: Rulebook,
         listener: Listener,
         clock_ms: Callable[[], int],
+        store: Path | None = None,
         limits: Limits | None = None,
         on_step: Callable[[Step], None] = lambda _step: None,
     ) -> None:
+        """Args: `store` is the folder of the live store and its snapshots; None keeps it in memory."""
         self._database, self._projector, self._listener = database, projector, listener
         self._log = AcceptedLog(database)
-        self._engine = Engine(rulebook)
+        self._rulebook, self._store = rulebook, store
+        self._engine = Engine(rulebook, forgets=True)
         self._clock_ms, self._limits, self._on_step = clock_ms, limits or Limits(), on_step
         self._requests: queue.SimpleQueue[_Request | _RuleChange | None] = queue.SimpleQueue()
         self._rule_changes: list[_RuleChange] = []
         self._progress = Progress(database)
-        self._applied_seq = 0
+        self._frozen_seq, self._frozen_at_s = 0, time.monotonic()
         self._waiting_events = 0
         self._lock = threading.Lock()
         self._state: Literal["starting", "running", "stopped"] = "starting"
@@ -175,33 +185,82 @@ class Pipeline:
             self._refuse_waiting()
 
     def _recover(self) -> None:
-        """Judges the whole log and brings findings and alerts to what it says."""
+        """Brings the engine to the end of the log, and findings and alerts to what it says."""
         started = time.monotonic()
         self._progress.put(0, None)  # until the log is judged, nothing of it is decided under these rules
-        events = self._logged_events()
-        changes = self._engine.apply(events, self._clock_ms())
-        self._set_aside_mismatched(changes.mismatched)
+        causes, fresh = self._catch_up()
         computed = {finding.finding_id: finding for finding in self._engine.standing()}
         stored = {finding.finding_id: finding for finding in self._projector.standing()}
         self._write(
             raised=[finding for name, finding in computed.items() if stored.get(name) != finding],
-            withdrawn=[_withdrawn(finding) for name, finding in stored.items() if name not in computed],
-            causes=changes.causes,
+            withdrawn=[
+                _withdrawn(finding)
+                for name, finding in stored.items()
+                if name not in computed and not self._engine.is_frozen(finding)
+            ],
+            causes=causes,
         )
-        since_ms = self._clock_ms() - FRESH_MS
-        self._listener.accepted([event for event in events if event.occurred_at_ms >= since_ms])
+        self._listener.accepted(fresh)
+        self._freeze()
         seconds = round(time.monotonic() - started, 3)
         _log.info("pipeline.recovered", findings=len(computed), seconds=seconds)
 
-    def _logged_events(self) -> list[AnyEvent]:
-        events = []
-        for logged in self._log.read():
-            event = decode_event(logged.original)
-            if isinstance(event, InvalidEvent):
-                raise InvariantError(f"the accepted log holds a bad event at {logged.seq}: {event.reason}")
-            events.append(event)
-            self._applied_seq = logged.seq
-        return events
+    def _catch_up(self) -> tuple[dict[str, str], list[AnyEvent]]:
+        """Reads what the log holds after the snapshot; returns why findings changed, and what has just happened."""
+        changes = self._open_engine()
+        causes, fresh = changes.causes, []
+        is_new, since_ms = self._engine.applied.seq == 0, self._clock_ms() - FRESH_MS
+        for events, position in self._logged_events(self._engine.applied.seq):
+            if is_new:
+                self._set_aside_mismatched(self._engine.load(events, self._clock_ms()))
+            else:
+                changes = self._engine.apply(events, self._clock_ms())
+                causes |= changes.causes
+                self._set_aside_mismatched(changes.mismatched)
+            self._engine.applied = position
+            fresh += [event for event in events if event.occurred_at_ms >= since_ms]
+        if is_new:
+            causes |= self._engine.judge_all().causes
+        return causes | self._engine.apply([], self._clock_ms()).causes, fresh
+
+    def _open_engine(self) -> Changes:
+        """Opens the snapshot, if it is one of this log."""
+        if self._store is None:
+            return Changes()
+        self._engine, changes = Engine.open(self._rulebook, self._store, forgets=True)
+        known = self._log.digest_at(self._engine.applied.seq)
+        if self._engine.applied.seq and known != self._engine.applied.digest:
+            _log.warning("snapshot.foreign", seq=self._engine.applied.seq)
+            clear(self._store)
+            self._engine, changes = Engine.open(self._rulebook, self._store, forgets=True)
+        return changes
+
+    def _logged_events(self, after_seq: int) -> Iterator[tuple[list[AnyEvent], Position]]:
+        """Yields the events of the log, many at a time, with the place of the last of them."""
+        logged = self._log.read(after_seq)
+        while some := list(islice(logged, RECOVERED_TOGETHER)):
+            events = []
+            for one in some:
+                event = decode_event(one.original)
+                if isinstance(event, InvalidEvent):
+                    raise InvariantError(f"the accepted log holds a bad event at {one.seq}: {event.reason}")
+                events.append(event)
+            yield events, Position(some[-1].seq, content_digest(events[-1]))
+
+    def _freeze(self) -> None:
+        """Takes a snapshot; without one a start only takes longer."""
+        if self._store is None:
+            return
+        self._frozen_seq, self._frozen_at_s = self._engine.applied.seq, time.monotonic()
+        try:
+            self._engine.freeze()
+        except OSError as error:
+            _log.warning("snapshot.failed", reason=str(error))
+
+    def _is_time_to_freeze(self) -> bool:
+        events = self._engine.applied.seq - self._frozen_seq
+        waited_ms = (time.monotonic() - self._frozen_at_s) * 1000
+        return events >= self._limits.freeze_events or (events > 0 and waited_ms >= self._limits.freeze_ms)
 
     def _turn(self) -> bool:
         """Handles what is waiting, or the passing of time; returns False when it is time to end."""
@@ -213,6 +272,9 @@ class Pipeline:
         self._on_step("evaluated")
         self._set_aside_mismatched(changes.mismatched)
         self._write(raised=changes.raised, withdrawn=changes.withdrawn, causes=changes.causes)
+        if ends or self._is_time_to_freeze():
+            self._freeze()
+            self._on_step("frozen")
         while self._rule_changes:
             self._obey(self._rule_changes.pop(0))
         return not ends
@@ -292,7 +354,8 @@ class Pipeline:
             seqs = self._log.append(session, records)
             self._log.set_aside(session, [letter for letter in outcomes if isinstance(letter, DeadLetter)], now_ms)
             self._on_step("appended")
-        self._applied_seq = max(seqs, default=self._applied_seq)
+        if seqs:
+            self._engine.applied = Position(seqs[-1], records[-1].digest)
 
     def _set_aside_mismatched(self, mismatched: Sequence[Reversal]) -> None:
         """Lists reversals that fit no swipe of theirs among the dead letters, by their place in the accepted log."""
@@ -322,7 +385,7 @@ class Pipeline:
         self._retry(self._say_progress)
 
     def _say_progress(self) -> None:
-        self._progress.put(self._applied_seq, self._engine.waiting_until_ms())
+        self._progress.put(self._engine.applied.seq, self._engine.waiting_until_ms())
 
     @staticmethod
     def _retry(write: Callable[[], _Result]) -> _Result:

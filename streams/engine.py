@@ -7,14 +7,18 @@ function of the set of events alone, whatever P, the batches and the order.
 
 from __future__ import annotations
 
+import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+import structlog
 
-from detectors.catalogue import Rulebook, first_difference_ms
+from detectors.catalogue import Rulebook, first_difference_ms, meeting_reach, tie_reach
+from events.errors import InvariantError
 from events.findings import Finding
 from events.identity import identity_of
 from events.types import (
@@ -33,28 +37,130 @@ from events.types import (
 )
 from streams.changes import RULES, Changes
 from streams.partition import Partition
+from streams.snapshot import Position, Snapshot, clear, code_hash, read_snapshot, rules_of, write_snapshot
 from streams.stages import CausedRow, Meeting, Observation, PersonFact, PlaceFact, Sighting
-from streams.store.files import Files
+from streams.store.columns import StoreCorrupt
+from streams.store.files import Files, FilesState
 from streams.store.key_index import hash_of
 
 _Item = TypeVar("_Item")
+_log = structlog.get_logger()
 
 
 class Engine:
-    """P partitions under one rulebook."""
+    """P partitions under one rulebook.
 
-    def __init__(self, rulebook: Rulebook, *, partitions: int = 1) -> None:
-        self._rulebook = rulebook
-        self._partitions = [
-            Partition(rulebook, lambda key, number=number: self._number_of(key) == number, Files())  # type: ignore[misc]
-            for number in range(partitions)
-        ]
+    Args:
+        directory: where columns and snapshots lie; None keeps everything in memory.
+        forgets: whether anchors that have left their rules' look-back by seven days are frozen.
+    """
+
+    def __init__(
+        self, rulebook: Rulebook, *, partitions: int = 1, directory: Path | None = None, forgets: bool = False
+    ) -> None:
+        self._rulebook, self._directory, self._forgets = rulebook, directory, forgets
+        self._generation = 0
+        self._partitions = [self._partition(number, partitions, None) for number in range(partitions)]
         self._watermark_ms = 0
+        self.applied = Position(0, b"")
+        """The last event of the log that was applied; whoever applies says so."""
+
+    def _partition(self, number: int, count: int, state: FilesState | None) -> Partition:
+        directory = None if self._directory is None else self._directory / f"{self._generation}-{number}"
+        return Partition(self._rulebook, lambda key: hash_of(key) % count == number, Files(directory, state))
+
+    @classmethod
+    def open(
+        cls, rulebook: Rulebook, directory: Path, *, partitions: int = 1, forgets: bool = False
+    ) -> tuple[Engine, Changes]:
+        """Returns the engine of a directory as its snapshot says, or an empty one, and what other rules change.
+
+        Anchors for which another version is in force than when the snapshot was taken are judged anew.
+        """
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            snapshot = read_snapshot(directory)
+            if snapshot is not None and len(snapshot.partitions) == partitions:
+                return cls._thawed(rulebook, directory, snapshot, forgets=forgets)
+        except StoreCorrupt as damage:
+            _log.warning("snapshot.damaged", reason=str(damage))
+        clear(directory)
+        return cls(rulebook, partitions=partitions, directory=directory, forgets=forgets), Changes()
+
+    @classmethod
+    def _thawed(
+        cls, rulebook: Rulebook, directory: Path, snapshot: Snapshot, *, forgets: bool
+    ) -> tuple[Engine, Changes]:
+        engine = cls(snapshot.rulebook(), partitions=0, directory=directory, forgets=forgets)
+        engine._generation = snapshot.generation
+        count = len(snapshot.partitions)
+        engine._partitions = [
+            engine._partition(number, count, state) for number, state in enumerate(snapshot.partitions)
+        ]
+        for partition in engine._partitions:
+            partition.institutions.tie, partition.institutions.meeting = snapshot.tie, snapshot.meeting
+        engine._watermark_ms, engine.applied = snapshot.watermark_ms, snapshot.applied
+        return engine, engine.change_rules(rulebook, judges_all=snapshot.code != code_hash())
+
+    def freeze(self) -> None:
+        """Afterwards the engine's directory holds a snapshot of this moment, and no file that it does not need."""
+        if self._directory is None:
+            raise InvariantError("an engine in memory has no snapshot")
+        states = tuple(partition.files.freeze() for partition in self._partitions)
+        snapshot = Snapshot(
+            code=code_hash(),
+            rules=rules_of(self._rulebook),
+            generation=self._generation,
+            applied=self.applied,
+            watermark_ms=self._watermark_ms,
+            tie=tie_reach(self._rulebook),
+            meeting=meeting_reach(self._rulebook),
+            partitions=states,
+        )
+        write_snapshot(self._directory, snapshot)
+        for partition, state in zip(self._partitions, states, strict=True):
+            partition.files.sweep(state)
+        for folder in self._directory.iterdir():
+            if folder.is_dir() and not folder.name.startswith(f"{self._generation}-"):
+                shutil.rmtree(folder)
+
+    def prune(self) -> list[str]:
+        """Forgets what no open anchor looks back to; returns the settlements of the swipes that it has forgotten."""
+        before, self._generation = self._partitions, self._generation + 1
+        forgotten: dict[str, None] = {}
+        after = []
+        for number, partition in enumerate(before):
+            after.append(self._partition(number, len(before), None))
+            forgotten |= dict.fromkeys(after[-1].keep(partition, self._watermark_ms))
+        self._partitions = after
+        kept = [partition.stores.swipes for partition in after]
+        names = list(forgotten)
+        known = np.any([swipes.find(names) >= 0 for swipes in kept], axis=0) if names else []
+        if self._directory is not None:
+            self.freeze()
+        return [name for name, is_known in zip(names, known, strict=True) if not is_known]
+
+    def is_frozen(self, finding: Finding) -> bool:
+        """Returns whether a finding's anchor is so old that it is not judged any more, and stands as it is."""
+        scopes = [entry.rule.SCOPE for entry in self._rulebook.active() if entry.name == finding.detector]
+        limits = self._partitions[0].retention(self._now_ms())
+        return any(finding.occurred_at_ms < limits.frozen_before_ms(scope) for scope in scopes)
+
+    def _now_ms(self) -> int | None:
+        return self._watermark_ms if self._forgets else None
 
     def standing(self) -> Iterator[Finding]:
         """Yields every finding that stands, in no particular order."""
         for partition in self._partitions:
             yield from partition.standing()
+
+    def memory_bytes(self) -> dict[str, int]:
+        """Returns how many bytes each part of what is kept takes, in memory or mapped."""
+        sizes: dict[str, int] = defaultdict(int)
+        for partition in self._partitions:
+            for name, size in partition.files.memory_bytes.items():
+                sizes[name] += size
+        return dict(sizes)
 
     def waiting_until_ms(self) -> int | None:
         """Returns the time after which nothing given so far waits any more, or None when nothing waits."""
@@ -72,27 +178,47 @@ class Engine:
         self._watermark_ms = max(self._watermark_ms, watermark_ms)
         changes = Changes()
         for partition in self._partitions:
-            partition.begin()
+            partition.begin(self._now_ms())
         self._flow(_Batch.of(events), changes)
         for partition in self._partitions:
             partition.institutions.wake(partition.touched["till"], self._watermark_ms)
             partition.judge(self._watermark_ms, changes)
         return changes
 
-    def change_rules(self, rulebook: Rulebook) -> Changes:
-        """Judges anew the anchors for which another version is in force now; returns what changed."""
-        since_ms = first_difference_ms(self._rulebook, rulebook)
+    def load(self, events: Iterable[AnyEvent], watermark_ms: int) -> list[Reversal]:
+        """Takes events without judging; `judge_all` has to follow before anything is said of what stands.
+
+        Returns the reversals that name another institution or person than their swipe.
+        """
+        self._watermark_ms = max(self._watermark_ms, watermark_ms)
+        for partition in self._partitions:
+            partition.begin(self._now_ms(), judges=False)
+        changes = Changes()
+        self._flow(_Batch.of(events), changes)
+        return changes.mismatched
+
+    def judge_all(self) -> Changes:
+        """Judges every anchor there is; returns what changed."""
+        changes = Changes()
+        for partition in self._partitions:
+            partition.judge_since(0, partition.retention(self._now_ms()), self._watermark_ms, changes)
+        return changes
+
+    def change_rules(self, rulebook: Rulebook, *, judges_all: bool = False) -> Changes:
+        """Judges anew the anchors for which another version is in force now, or all; returns what changed."""
+        since_ms = 0 if judges_all else first_difference_ms(self._rulebook, rulebook)
         self._rulebook = rulebook
         changes = Changes()
         for partition in self._partitions:
-            partition.begin()
+            partition.begin(self._now_ms())
             if partition.obey(rulebook, self._watermark_ms):
                 for rows in partition.placed():
                     met, sighted = partition.institutions.follow(dict.fromkeys(rows, RULES))
                     self._follow_meetings(partition, met)
                     self._follow_sightings(partition, sighted)
-        for partition in self._partitions if since_ms is not None else ():
-            partition.judge_since(since_ms, self._watermark_ms, changes)
+        if since_ms is not None:
+            for partition in self._partitions:
+                partition.judge_since(since_ms, partition.retention(self._now_ms()), self._watermark_ms, changes)
         return changes
 
     # ------------------------------------------------------------------------------------------- from stage to stage

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Final, cast
 
 import numpy as np
@@ -182,8 +183,7 @@ class Gathering:
         """Draws all swipes of the persons, reversed ones too, and what is known of these persons."""
         draft.add_all(self._found(touched, self._swipes.of_persons))
         persons = [str(key) for key in touched.keys]
-        for versions in self._facts.versions_of(persons).values():
-            draft.builder.add(versions)
+        draft.builder.add(chain.from_iterable(self._facts.versions_of(persons).values()))
         draft.builder.add(self._facts.accounts_of(persons))
 
     def _draw_tills(self, draft: _Draft, touched: Touched) -> None:
@@ -245,16 +245,15 @@ class _Draft:
     def add_standing(self, rows: Int64s, *, items: bool = True, packs: bool = False, homes: bool = False) -> Int64s:
         """Adds those of the swipes that stand, each once, and returns them."""
         different = np.unique(rows)
-        standing = different[self._swipes.reversed_at_ms(different) == STANDS]
+        standing: Int64s = different[self._swipes.reversed_at_ms(different) == STANDS]
         self._add(standing, items=items, packs=packs, homes=homes)
         return standing
 
     def _add(self, rows: Int64s, *, items: bool, packs: bool = False, homes: bool = False) -> None:
         columns = self._swipes.columns(rows, items=items, packs=packs, homes=homes)
         self.builder.add_columns(columns)
-        for institution_id in columns.institution.names:
-            self.builder.add(self._facts.institutions.get(institution_id, ()))
-        drugs = self._facts.drugs
+        drugs, institutions = self._facts.drugs, self._facts.institutions
+        self.builder.add(chain.from_iterable(institutions.get(name, ()) for name in columns.institution.names))
         self.builder.add([drugs[code] for code in columns.items.drug.names if code in drugs])
 
     def add_observed(self, spans: Iterable[tuple[Till, int, int]]) -> None:
@@ -267,7 +266,7 @@ class _Draft:
         known = self._facts.corrections_of(self._observed).values()
         return self.builder.build(
             reversed_at_ms=self._reversed_at_ms,
-            corrections=latest_corrections(correction for of_one in known for correction in of_one),
+            corrections=latest_corrections(chain.from_iterable(known)),
             watermark_ms=watermark_ms,
         )
 

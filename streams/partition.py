@@ -16,8 +16,9 @@ from events.findings import Finding, finding_json
 from events.types import Drug, Institution
 from streams.changes import RULES, Changes
 from streams.gathering import Gathering, Stores
+from streams.retention import BY_ITEM, BY_PACK, BY_SWIPE, Retention
 from streams.stages import CausedRow, InstitutionStage, JoinStage, Meeting, PersonStage, Sighting
-from streams.store.facts import FactStore
+from streams.store.facts import FactStore, Kept
 from streams.store.files import Files
 from streams.store.meetings import MeetingStore, Pair
 from streams.store.sightings import SightingStore
@@ -47,14 +48,14 @@ class Partition:
             meetings=MeetingStore(files, swipes),
             sightings=SightingStore(files),
         )
-        self._owns = owns
+        self._owns, self.files = owns, files
         self._standing = StandingFindings(files)
         self.gathering = Gathering(self.stores)
         self.joining = JoinStage(self.stores)
         self.persons = PersonStage(self.stores, self.gathering, owns)
         self.institutions = InstitutionStage(self.stores, self.gathering)
         self._asked_for: frozenset[Scope] = frozenset()
-        self.obey(rulebook, 0)
+        self.obey(rulebook, END_OF_TIME_MS)
 
     def obey(self, rulebook: Rulebook, watermark_ms: int) -> bool:
         """From now on these rules judge, and what they wait for is waited for; what stands is as it was.
@@ -79,9 +80,36 @@ class Partition:
             names = swipes.text("institution_id", rows)
             yield [row for row, name in zip(rows.tolist(), names, strict=True) if self._owns(name)]
 
-    def begin(self) -> None:
-        """Nothing is touched yet."""
-        self.touched = untouched(self._reach, self._asked_for)
+    def begin(self, now_ms: int | None, *, judges: bool = True) -> None:
+        """Nothing is touched yet; what is frozen now will not be, and nothing where nobody judges."""
+        limits = self.retention(now_ms)
+        frozen = {scope: limits.frozen_before_ms(scope) for scope in SCOPES}
+        self.touched = untouched(self._reach, self._asked_for if judges else (), frozen)
+
+    def retention(self, now_ms: int | None) -> Retention:
+        """Returns the limits of a moment; None for ever."""
+        return Retention(self._reach, now_ms)
+
+    def keep(self, other: Partition, now_ms: int) -> list[str]:
+        """Takes over what another partition still needs; returns the settlements it leaves out. Has to be empty."""
+        limits = self.retention(now_ms)
+        place_of = self.stores.swipes.keep(
+            other.stores.swipes,
+            swipes_since_ms=limits.kept_since_ms(BY_SWIPE),
+            items_since_ms=limits.kept_since_ms(BY_ITEM),
+            packs_since_ms=limits.kept_since_ms(BY_PACK),
+        )
+        kept = Kept(
+            persons_since_ms=limits.kept_since_ms(["person"]),
+            tills_since_ms=limits.kept_since_ms(["till", "visitor"]),
+            stocks_since_ms=limits.kept_since_ms(["stock"]),
+        )
+        self.stores.facts.keep(other.stores.facts, kept, lambda names: (self.stores.swipes.find(names) >= 0).tolist())
+        self.stores.meetings.keep(other.stores.meetings, place_of)
+        self.stores.sightings.keep(other.stores.sightings, place_of)
+        self._standing.keep(other._standing, limits.frozen_before_ms)
+        self.obey(self._rulebook, now_ms)
+        return other.stores.swipes.settlement_ids(np.flatnonzero(place_of < 0))
 
     def standing(self) -> Iterator[Finding]:
         """Yields every finding that stands, in no particular order."""
@@ -143,9 +171,10 @@ class Partition:
             if touched.keys:
                 self._judge(scope, touched, watermark_ms, changes)
 
-    def judge_since(self, since_ms: int, watermark_ms: int, changes: Changes) -> None:
-        """Judges every anchor from a time on, some keys at a time."""
+    def judge_since(self, first_ms: int, limits: Retention, watermark_ms: int, changes: Changes) -> None:
+        """Judges every anchor from a time on that is not frozen, some keys at a time."""
         for scope in sorted(self._asked_for | self._asked_before, key=SCOPES.index):
+            since_ms = max(first_ms, limits.frozen_before_ms(scope))
             keys = self._keys_since(scope, since_ms)
             step = max(1, KEYS_TOGETHER if scope not in CROWDED else KEYS_TOGETHER // 100)
             for first in range(0, len(keys), step):

@@ -11,6 +11,7 @@ from starlette.responses import RedirectResponse, Response
 
 from events.metrics import ALERT_ACTIONS, FACE_VIEWS
 from storage.queries import AlertSummary, Queries
+from storage.rule_halts import RuleHalts
 from web.access import OPERATOR, VIEWER, LoggedIn, Refused, Services, still_has
 from web.dossier import (
     cause_of,
@@ -160,6 +161,14 @@ def close(
     services.measurements.count(ALERT_ACTIONS, action="close")
     services.feed.publish([LiveChange(alert_id=alert_id, institution_id=found[0].institution_id)])
     return RedirectResponse(f"/alerts/{alert_id}", 303)
+
+
+@router.post("/rules/{rule}/resume")
+def resume_rule(rule: str, who: AsOperator, services: Services, wall: OnWall) -> Response:
+    """A rule that was halted makes alerts again; what was recorded meanwhile makes none."""
+    RuleHalts(services.database).resume(rule, who.account.username, services.now_ms())
+    wall.forget()
+    return RedirectResponse("/", 303)
 
 
 @router.get("/stills/{still_id}")

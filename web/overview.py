@@ -10,6 +10,7 @@ import msgspec
 
 from events.findings import SEVERITIES
 from storage.queries import CameraState, DayNumbers, Queries
+from storage.rule_halts import Halt, RuleHalts
 from web.ports import InstitutionEntry, WebServices
 from web.wording import day_start_ms
 
@@ -37,11 +38,15 @@ class Tile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Overview(msgspec.Struct, frozen=True, kw_only=True):
-    """The numbers and the wall at one moment; `hidden` institutions did not fit and wait for nothing worse."""
+    """The numbers and the wall at one moment; `hidden` institutions did not fit and wait for nothing worse.
+
+    `halted` are the rules that make no alerts until somebody resumes them.
+    """
 
     numbers: DayNumbers
     tiles: tuple[Tile, ...]
     hidden: int
+    halted: tuple[Halt, ...]
 
 
 class Wall:
@@ -49,6 +54,7 @@ class Wall:
 
     def __init__(self, services: WebServices, queries: Queries) -> None:
         self._services, self._queries = services, queries
+        self._halts = RuleHalts(services.database)
         self._lock = threading.Lock()
         self._read_at_s = float("-inf")
         self._overview: Overview | None = None
@@ -61,6 +67,11 @@ class Wall:
                 self._read_at_s = time.monotonic()
             return self._overview
 
+    def forget(self) -> None:
+        """The next overview is read anew: somebody has changed it who will look at it at once."""
+        with self._lock:
+            self._overview = None
+
     def _read(self) -> Overview:
         since_ms = day_start_ms(self._services.now_ms(), self._services.time_zone)
         waiting = self._queries.waiting_by_institution()
@@ -72,6 +83,7 @@ class Wall:
             numbers=self._queries.numbers(since_ms),
             tiles=tuple(tiles[:MAX_TILES]),
             hidden=max(0, len(tiles) - MAX_TILES),
+            halted=tuple(self._halts.standing()),
         )
 
 

@@ -14,6 +14,7 @@ from typing import Final, Literal
 import numpy as np
 
 from detectors.filters.columns import Column, Numbers, WordLists, Words
+from detectors.filters.syntax import Scalar
 from detectors.local_time import DAY_MS, MINUTE_MS, date_numbers
 from detectors.slab import CREDENTIALS, SEXES, STATUSES, Slab
 from detectors.windows import Bools, Int32s, Int64s
@@ -91,7 +92,7 @@ class Field:
     written: str = ""
     of_person: bool = False
 
-    def can_be(self, value: bool | int | str) -> bool:
+    def can_be(self, value: Scalar) -> bool:
         """Returns whether a swipe can have this value."""
         return self.values is None or self.values.fullmatch(str(value)) is not None
 
@@ -123,9 +124,7 @@ def _items(facts: SwipeFacts) -> Column:
 
 def _drug_codes(facts: SwipeFacts) -> Column:
     items = facts.slab.items
-    return WordLists(
-        owner=items.swipe, codes=items.drug, names=facts.slab.drugs.names, size=len(facts.slab.swipes)
-    )
+    return WordLists(owner=items.swipe, codes=items.drug, names=facts.slab.drugs.names, size=len(facts.slab.swipes))
 
 
 def _credential(facts: SwipeFacts) -> Column:
@@ -240,9 +239,7 @@ FIELDS: Final[Mapping[str, Field]] = {
     "person_id": Field(kind="text", column=_person_id),
     "institution_id": Field(kind="text", column=_institution_id),
     "till_id": Field(kind="text", column=_till_id),
-    "local_hour": Field(
-        kind="number", column=_local_hour, values=re.compile("[0-9]|1[0-9]|2[0-3]"), written="0 to 23"
-    ),
+    "local_hour": Field(kind="number", column=_local_hour, values=re.compile("[0-9]|1[0-9]|2[0-3]"), written="0 to 23"),
     "local_time": Field(
         kind="text", column=_local_time, values=re.compile("([01][0-9]|2[0-3]):[0-5][0-9]"), written="00:00 to 23:59"
     ),
@@ -252,9 +249,7 @@ FIELDS: Final[Mapping[str, Field]] = {
         values=re.compile("20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"),
         written="as 2026-01-31",
     ),
-    "weekday": Field(
-        kind="number", column=_weekday, values=re.compile("[1-7]"), written="1 (Monday) to 7 (Sunday)"
-    ),
+    "weekday": Field(kind="number", column=_weekday, values=re.compile("[1-7]"), written="1 (Monday) to 7 (Sunday)"),
     "person_status": Field(
         kind="text",
         column=_person_status,

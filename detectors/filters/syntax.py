@@ -28,14 +28,19 @@ MOST_LEVELS: Final = 25
 MOST_TERMS: Final = 150
 LARGEST_NUMBER: Final = 2**63 - 1
 
+Scalar = bool | int | str
+
 SUBJECT: Final = "swipe"
 COMPARISONS: Final = ("==", "!=", "<=", ">=", "<", ">")
 TEXT_TESTS: Final = ("startsWith", "endsWith", "contains")
 QUANTIFIERS: Final = ("exists", "all")
 
 _RESERVED: Final = frozenset(
-    "as break const continue else false for function if import in let loop namespace null package return true var "
-    "void while swipe has".split()
+    re.findall(
+        "[a-z]+",
+        "as break const continue else false for function has if import in let loop namespace null package return "
+        "swipe true var void while",
+    )
 )
 _TOKEN: Final = re.compile(
     r"""[ \t\r\n\f]*(?:
@@ -65,10 +70,10 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Literal(Node):
+class Written(Node):
     """A value as it is written."""
 
-    value: bool | int | str
+    value: Scalar
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +101,7 @@ class Has(Node):
 class Choices(Node):
     """A list of literals, at least one; it may stand right of `in` only."""
 
-    items: tuple[Literal, ...]
+    items: tuple[Written, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -356,16 +361,18 @@ class _Reader:
 
     def _variable(self) -> Variable:
         name = self._take()
+        if self._is_next("("):
+            raise FilterError(name.start + 1, f"{name.text} is not offered")
         return Variable(start=name.start, end=name.end, name=name.text)
 
-    def _literal(self) -> Literal:
+    def _literal(self) -> Written:
         token = self._take()
         if token.kind == "number":
             if int(token.text) > LARGEST_NUMBER:
                 raise FilterError(token.start + 1, f"numbers are at most {LARGEST_NUMBER}")
-            return Literal(start=token.start, end=token.end, value=int(token.text))
+            return Written(start=token.start, end=token.end, value=int(token.text))
         if token.kind == "text":
-            return Literal(start=token.start, end=token.end, value=token.text[1:-1])
+            return Written(start=token.start, end=token.end, value=token.text[1:-1])
         if token.kind == "name" and token.text in {"true", "false"}:
-            return Literal(start=token.start, end=token.end, value=token.text == "true")
+            return Written(start=token.start, end=token.end, value=token.text == "true")
         raise FilterError(token.start + 1, "a field (swipe.…), a number, a text, true or false is missing here")

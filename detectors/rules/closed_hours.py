@@ -10,6 +10,8 @@ Misses: institutions that never reported their hours.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from detectors.examples import institution, swipe
@@ -53,10 +55,10 @@ def detect(slab: Slab, parameters: Parameters) -> list[Firing]:
                 row=row,
                 key={"institution_id": slab.institution_ids.names[swipes.institution[row]]},
                 severity=parameters.severity,
-                measure={"local_time": _hour_text(int(time_of_day_ms[number]))},
+                measure={"local_time": _hour_text(int(time_of_day_ms[number]) // MINUTE_MS)},
                 threshold={
-                    "opens_at": _hour_text(int(opens_ms[number])),
-                    "closes_at": _hour_text(int(closes_ms[number])),
+                    "opens_at": _hour_text(int(known.opens_minute[in_force[number]])),
+                    "closes_at": _hour_text(int(known.closes_minute[in_force[number]])),
                     "grace_ms": int(parameters.grace),
                 },
                 evidence=[swipes.settlement_id[row]],
@@ -72,8 +74,8 @@ def _is_closed(time_of_day_ms: Int64s, opens_ms: Int64s, closes_ms: Int64s, grac
     return np.asarray((open_for_ms != 0) & (length_ms < DAY_MS) & (since_open_ms > length_ms))
 
 
-def _hour_text(time_of_day_ms: int) -> str:
-    minutes = time_of_day_ms // MINUTE_MS
+@lru_cache(maxsize=24 * 60)
+def _hour_text(minutes: int) -> str:
     return f"{minutes // 60:02d}:{minutes % 60:02d}"
 
 

@@ -22,7 +22,7 @@ from detectors.exact import MICRO, Units, fraction_of, in_micro_units, quantity_
 from detectors.examples import item, movement, swipe
 from detectors.rule import Example, Firing, NotNegative, Ratio, Reach, RuleParameters, Window
 from detectors.slab import MOVEMENT_KINDS, MovementTable, Slab
-from detectors.windows import Bools, Groups, Int64s, Spans, between
+from detectors.windows import Bools, Groups, Int64s, Spans, between, different, search
 from events.findings import Severity
 
 SCOPE = "stock"
@@ -97,16 +97,16 @@ class _Book:
         swipes, items, movements, drugs = slab.swipes, slab.items, slab.movements, len(slab.drugs.names)
         moved_key = movements.institution.astype(np.int64) * drugs + movements.drug
         item_key = swipes.institution[items.swipe].astype(np.int64) * drugs + items.drug
-        keys = np.unique(moved_key[_is_proof(movements)])
+        keys = different(moved_key[_is_proof(movements)])
         item_rows, moved = np.flatnonzero(np.isin(item_key, keys)), np.flatnonzero(np.isin(moved_key, keys))
         return cls(
             slab=slab,
             keys=keys,
             items=item_rows,
-            item_key=np.searchsorted(keys, item_key[item_rows]),
+            item_key=search(keys, item_key[item_rows], "left"),
             item_ms=swipes.time_ms[items.swipe[item_rows]],
             moved=moved,
-            moved_key=np.searchsorted(keys, moved_key[moved]),
+            moved_key=search(keys, moved_key[moved], "left"),
             moved_ms=movements.time_ms[moved],
         )
 
@@ -136,7 +136,7 @@ class _Anchors:
 def _anchors(book: _Book, window_ms: int) -> _Anchors:
     """Returns every swipe and drug with a count or a purchase in the window, each pair once."""
     swipe, key = np.divmod(
-        np.unique(book.slab.items.swipe[book.items] * len(book.keys) + book.item_key), len(book.keys)
+        different(book.slab.items.swipe[book.items] * len(book.keys) + book.item_key), len(book.keys)
     )
     at_ms = book.slab.swipes.time_ms[swipe]
     is_count = book.slab.movements.kind[book.moved] == _COUNT

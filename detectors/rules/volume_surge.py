@@ -26,7 +26,7 @@ from detectors.examples import institution, swipe
 from detectors.local_time import DAY_MS
 from detectors.rule import AtLeastOne, Example, Firing, NotNegative, Reach, RuleParameters
 from detectors.slab import Slab
-from detectors.windows import Int64s
+from detectors.windows import Floats, Groups, Int64s
 from events.findings import Severity
 
 SCOPE = "weekday"
@@ -105,8 +105,8 @@ def _busy_days(slab: Slab, parameters: Parameters) -> Iterator[tuple[Int64s, lis
     known = slab.day_counts
     width = int(max(day.max(initial=0), known.day.max(initial=0))) + 1
     key = slab.swipes.institution[rows].astype(np.int64) * width + day
-    order = np.argsort(key, kind="stable")
-    days, starts, counts = np.unique(key[order], return_index=True, return_counts=True)
+    by_day = Groups.of(key).rows
+    days, starts, counts = np.unique(key[by_day], return_index=True, return_counts=True)
     past = _past_counts(
         days,
         np.concatenate([days, known.institution.astype(np.int64) * width + known.day]),
@@ -115,10 +115,9 @@ def _busy_days(slab: Slab, parameters: Parameters) -> Iterator[tuple[Int64s, lis
         parameters.weeks,
     )
     has_enough = (past > 0).sum(axis=1) >= parameters.min_days
-    least = np.where(past > 0, past, np.iinfo(np.int64).max).min(axis=1, initial=np.iinfo(np.int64).max)
-    may_surge = has_enough & (counts - parameters.factor >= least)
+    may_surge = has_enough & (counts - parameters.factor >= _medians(past))
     for number in np.flatnonzero(may_surge).tolist():
-        of_day = rows[order[starts[number] : starts[number] + counts[number]]]
+        of_day = rows[by_day[starts[number] : starts[number] + counts[number]]]
         yield of_day, past[number][past[number] > 0].tolist()
 
 
@@ -144,6 +143,20 @@ def _past_counts(days: Int64s, known: Int64s, counts: Int64s, width: int, weeks:
         found[found] = known[place[found]] == wanted[found]
         past[found, week - 1] = counts[place[found]]
     return past
+
+
+def _medians(past: Int64s) -> Floats:
+    """Returns the median of each row's counts, days without a swipe aside; it is a half at most, so nothing is rounded.
+
+    A row of such days alone gives 0.
+    """
+    ascending = np.sort(past, axis=1)
+    empty = (past == 0).sum(axis=1)
+    present = past.shape[1] - empty
+    lower, upper = empty + (present - 1) // 2, empty + present // 2
+    last = past.shape[1] - 1
+    rows = np.arange(len(past))
+    return (ascending[rows, np.minimum(lower, last)] + ascending[rows, np.minimum(upper, last)]) / 2
 
 
 def _day(name: str, start: int, count: int) -> list[dict[str, object]]:

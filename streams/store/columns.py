@@ -21,6 +21,7 @@ from detectors.windows import Int64s
 FIRST_CAPACITY = 1024
 GROWTH = 1.5
 CRC_BYTES = 1 << 24
+COPIED_TOGETHER = 1 << 18
 
 _WIDER = {"i1": "i2", "i2": "i4", "i4": "i8", "f4": "f8"}
 
@@ -147,6 +148,16 @@ class Blobs:
         ends = np.cumsum([len(value) for value in values], dtype=np.int64) + len(self._heap)
         self._heap.extend(np.frombuffer(b"".join(values), dtype=np.uint8))
         self._ends.extend(ends)
+
+    def extend_from(self, other: Blobs, rows: Int64s) -> None:
+        """Afterwards these rows of another column stand at the end."""
+        ends = other._ends.values.astype(np.int64)
+        starts = np.where(rows > 0, ends[rows - 1], 0) if len(rows) else np.zeros(0, dtype=np.int64)
+        sizes = ends[rows] - starts
+        self._ends.extend(np.cumsum(sizes) + len(self._heap))
+        for first in range(0, len(rows), COPIED_TOGETHER):
+            some = slice(first, first + COPIED_TOGETHER)
+            self._heap.extend(other._heap.values[ranges(starts[some], sizes[some])[1]])
 
     def at(self, rows: npt.ArrayLike) -> list[bytes]:
         """Returns the values of these rows."""

@@ -77,6 +77,14 @@ class FactTable(Generic[Fact]):
         return (self._decoder.decode(packed) for packed in self._packed.at(np.arange(len(self._packed))))
 
 
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """Since when facts are kept (UTC ms): those of persons, of tills and of stocks."""
+
+    persons_since_ms: int
+    tills_since_ms: int
+    stocks_since_ms: int
+
+
 class FactStore:
     """What is known beside the swipes. Adding an event again, or in another order, changes nothing of what is found."""
 
@@ -115,6 +123,34 @@ class FactStore:
             self.institutions.setdefault(version.institution_id, []).append(version)
         for drug in self._drugs.all():
             keep_latest_drug(self.drugs, drug)
+
+    def keep(self, other: FactStore, kept: Kept, is_known: Callable[[Sequence[str]], Sequence[bool]]) -> None:
+        """Takes over what may still be asked for; versions, filings, places and drugs stay for ever.
+
+        Args: `is_known` says of settlements whether their swipes are kept; a reversal goes with its swipe.
+        """
+        for name in ("_versions", "_filings"):
+            getattr(self, name).add(list(getattr(other, name).all()))
+        for version in other._institutions.all():
+            self.add_institution(version)
+        for drug in other._drugs.all():
+            self.add_drug(drug)
+        self._injections.add([one for one in other._injections.all() if one.occurred_at_ms >= kept.persons_since_ms])
+        for name in ("_agents", "_observations", "_corrections"):
+            facts = getattr(other, name).all()
+            getattr(self, name).add([fact for fact in facts if fact.occurred_at_ms >= kept.tills_since_ms])
+        for name in ("_movements", "_deletions"):
+            facts = getattr(other, name).all()
+            getattr(self, name).add([fact for fact in facts if fact.occurred_at_ms >= kept.stocks_since_ms])
+        reversals = list(other._reversals.all())
+        known = is_known([reversal.settlement_id for reversal in reversals])
+        self._reversals.add(
+            [
+                reversal
+                for reversal, has_swipe in zip(reversals, known, strict=True)
+                if has_swipe or reversal.occurred_at_ms >= kept.persons_since_ms
+            ]
+        )
 
     # ---------------------------------------------------------------------------------------------------- persons
 

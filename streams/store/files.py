@@ -64,10 +64,15 @@ class Files:
             {name: tuple(index.freeze()) for name, index in self._indexes.items()},
         )
 
-    def files_of(self, state: FilesState) -> set[str]:
-        """Returns the names of the files that a state needs."""
-        columns = {f"{name}.{column.dtype}" for name, column in state.columns.items()}
-        return columns | {run.file for runs in state.indexes.values() for run in runs}
+    def sweep(self, state: FilesState) -> None:
+        """Afterwards there are no files but those that a state needs, and those in use."""
+        if self._directory is None:
+            return
+        needed = {f"{name}.{column.dtype}" for name, column in state.columns.items()}
+        needed |= {run.file for runs in state.indexes.values() for run in runs}
+        for file in self._directory.iterdir():
+            if file.name not in needed:
+                file.unlink()
 
     def _path(self, name: str) -> Path | None:
         return None if self._directory is None else self._directory / name

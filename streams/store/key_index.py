@@ -96,6 +96,15 @@ class KeyIndex:
         if self._newest_rows >= NEWEST_ROWS:
             self._flush()
 
+    def extend_from(self, other: KeyIndex, place_of: Int64s) -> None:
+        """Adds the entries of another index, row by row at their new places; a place of −1 leaves an entry out."""
+        other._flush()
+        for run in other._runs:
+            places = place_of[run.rows]
+            kept = places >= 0
+            if kept.any():
+                self._runs.append(_Run(run.hashes[kept], places[kept].astype(np.uint32)))
+
     def find(self, hashes: Sequence[int] | Hashes) -> tuple[Int64s, Int64s]:
         """Returns (number, row) of every row whose hash is the one of that number, in no order."""
         wanted = np.asarray(hashes, dtype=np.uint32)

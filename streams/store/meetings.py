@@ -36,6 +36,16 @@ class MeetingStore:
                 self._one.extend([first])
                 self._other.extend([second])
 
+    def keep(self, other: MeetingStore, place_of: Int64s) -> None:
+        """Takes over the meetings of swipes that both have new places."""
+        one, other_one = place_of[other._one.values.astype(np.int64)], place_of[other._other.values.astype(np.int64)]
+        entries = np.flatnonzero((one >= 0) & (other_one >= 0)).astype(np.int64)
+        entry_of = np.full(len(one), -1, dtype=np.int64)
+        entry_of[entries] = np.arange(len(entries), dtype=np.int64)
+        self._one.extend(one[entries])
+        self._other.extend(other_one[entries])
+        self._index.extend_from(other._index, entry_of)
+
     def pairs(self) -> list[Pair]:
         """Returns every pair that ever met."""
         ones = self._swipes.text("person_id", self._one.values.astype(np.int64))

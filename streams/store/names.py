@@ -42,6 +42,17 @@ class Names:
         """Returns the names of codes (≥ 0)."""
         return texts_of(self._texts, codes)
 
+    def extend_from(self, other: Names, codes: Int64s) -> Int64s:
+        """Takes these names (codes ascending, each once) of another dictionary over; returns each new code.
+
+        Shape (names of the other + 1,): what was left out has −1, and so has −1 itself: it is the last.
+        """
+        place_of = np.full(len(other) + 1, -1, dtype=np.int64)
+        place_of[codes] = np.arange(len(codes), dtype=np.int64)
+        self._texts.extend_from(other._texts, codes)
+        self._index.extend_from(other._index, place_of)
+        return place_of
+
     def _forget(self) -> None:
         if len(self._remembered) > REMEMBERED:
             self._remembered.clear()

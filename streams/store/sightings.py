@@ -29,6 +29,17 @@ class SightingStore:
         self._visitor.extend(self._visitors.codes([visitor for visitor, _ in new]))
         self._swipe.extend([row for _, row in new])
 
+    def keep(self, other: SightingStore, place_of: Int64s) -> None:
+        """Takes over the sightings around swipes that have new places."""
+        swipes = place_of[other._swipe.values.astype(np.int64)]
+        entries = np.flatnonzero(swipes >= 0).astype(np.int64)
+        entry_of = np.full(len(swipes), -1, dtype=np.int64)
+        entry_of[entries] = np.arange(len(entries), dtype=np.int64)
+        visitors = other._visitor.values[entries].astype(np.int64)
+        self._visitor.extend(self._visitors.extend_from(other._visitors, np.unique(visitors))[visitors])
+        self._swipe.extend(swipes[entries])
+        self._index.extend_from(other._index, entry_of)
+
     def visitors(self) -> list[str]:
         """Returns every visitor that was ever seen."""
         return self._visitors.of(np.arange(len(self._visitors), dtype=np.int64))

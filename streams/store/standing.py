@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import cast
 
 import msgspec
 import numpy as np
@@ -56,11 +57,22 @@ class StandingFindings:
 
     def all(self) -> Iterator[Finding]:
         """Yields every finding that stands, in no particular order."""
-        standing: dict[tuple[str, str], bytes] = {}
-        for packed in self._said.at(np.arange(len(self._said))):
-            text, finding_id, line = _ENTRY.decode(packed)
-            standing[text, finding_id] = line
-        return (_DECODER.decode(line) for line in standing.values() if line)
+        return (_DECODER.decode(line) for _, line in self._latest().values() if line)
+
+    def keep(self, other: StandingFindings, frozen_before_ms: Callable[[Scope], int]) -> None:
+        """Takes over the findings that stand and whose anchors may still change."""
+        for (text, finding_id), (anchor_ms, line) in other._latest().items():
+            if line and anchor_ms >= frozen_before_ms(cast("Scope", text.partition("\x00")[0])):
+                self._say(text, [(finding_id, anchor_ms, line)])
+
+    def _latest(self) -> dict[tuple[str, str], tuple[int, bytes]]:
+        """Returns the time and the line last said of each finding under each key."""
+        latest: dict[tuple[str, str], tuple[int, bytes]] = {}
+        packed = self._said.at(np.arange(len(self._said)))
+        for anchor_ms, one in zip(self._anchor_ms.values.tolist(), packed, strict=True):
+            text, finding_id, line = _ENTRY.decode(one)
+            latest[text, finding_id] = (anchor_ms, line)
+        return latest
 
     def _say(self, text: str, lines: Sequence[tuple[str, int, bytes]]) -> None:
         self._index.add([hash_of(text)] * len(lines), len(self._anchor_ms))

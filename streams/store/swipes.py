@@ -112,6 +112,43 @@ class SwipeStore:
             if len(row.homes) > 1:
                 self._moved.say(at, row.versions, row.homes)
 
+    def keep(self, other: SwipeStore, *, swipes_since_ms: int, items_since_ms: int, packs_since_ms: int) -> Int64s:
+        """Takes from another store what is not older: swipes with all they have, else their items, or their packs.
+
+        Returns the new place of each of its rows, −1 for those that are left out. This store has to be empty.
+        """
+        time_ms = other._time_ms.values
+        with_items, with_packs = time_ms >= items_since_ms, time_ms >= packs_since_ms
+        has_items, has_packs = other._items.counts() > 0, other._packs.counts() > 0
+        is_whole = time_ms >= swipes_since_ms
+        rows = np.flatnonzero(is_whole | (with_items & has_items) | (with_packs & has_packs)).astype(np.int64)
+        place_of = np.full(len(other), -1, dtype=np.int64)
+        place_of[rows] = np.arange(len(rows), dtype=np.int64)
+        drugs = self._keep_columns(other, rows)
+        self._items.keep(other._items, rows[(is_whole | with_items)[rows]], place_of, drugs)
+        self._packs.keep(other._packs, rows[(is_whole | with_packs)[rows]], place_of)
+        for name in ("_by_settlement", "_by_person", "_by_day", "_by_stock", "_by_code"):
+            getattr(self, name).extend_from(getattr(other, name), place_of)
+        self._undone.keep(other._undone, place_of)
+        self._moved.keep(other._moved, place_of)
+        return place_of
+
+    def _keep_columns(self, other: SwipeStore, rows: Int64s) -> Int64s:
+        """Takes the columns of these rows over; returns the new codes of drugs."""
+        self._settlement.extend_from(other._settlement, rows)
+        self._time_ms.extend(other._time_ms.values[rows])
+        for name in _NUMBERS:
+            self._number[name].extend(other._number[name].values[rows])
+        new_codes: dict[int, Int64s] = {}
+        for name, (column, names) in self._coded.items():
+            if id(names) not in new_codes:
+                used = [c.values[rows] for c, of in other._coded.values() if of is other._coded[name][1]]
+                new_codes[id(names)] = names.extend_from(other._coded[name][1], _used(np.concatenate(used)))
+            column.extend(new_codes[id(names)][other._coded[name][0].values[rows]])
+        households = other._household.values[rows]
+        self._household.extend(self._households.extend_from(other._households, _used(households))[households])
+        return self._drugs.extend_from(other._drugs, np.arange(len(other._drugs), dtype=np.int64))
+
     # ------------------------------------------------------------------------------------------------------- found
 
     def find(self, settlement_ids: Sequence[str]) -> Int64s:
@@ -325,6 +362,19 @@ class _Items:
         self._days.extend([np.nan if item.days_supply is None else item.days_supply for _, item in items])
         self._end.extend(ends)
 
+    def counts(self) -> Int64s:
+        """Returns how many items each swipe has."""
+        return _sizes(self._end)
+
+    def keep(self, other: _Items, rows: Int64s, place_of: Int64s, drugs: Int64s) -> None:
+        """Takes the items of these swipes over, which have new places; all others that have one are left without."""
+        owner, at = _of_rows(other._end, rows)
+        self._swipe.extend(place_of[rows[owner]])
+        self._drug.extend(drugs[other._drug.values[at]])
+        self._quantity.extend(other._quantity.values[at])
+        self._days.extend(other._days.values[at])
+        self._end.extend(_ends(place_of[rows[owner]], place_of))
+
     def of(self, row: int) -> tuple[ItemRow, ...]:
         """Returns the items of one swipe."""
         _, at = _of_rows(self._end, np.array([row]))
@@ -375,6 +425,16 @@ class _Packs:
         extend_texts(self._code, [code for row in new for code in row.codes])
         self._end.extend(ends)
 
+    def counts(self) -> Int64s:
+        """Returns how many codes each swipe has."""
+        return _sizes(self._end)
+
+    def keep(self, other: _Packs, rows: Int64s, place_of: Int64s) -> None:
+        """Takes the codes of these swipes over, which have new places; all others that have one are left without."""
+        owner, at = _of_rows(other._end, rows)
+        self._code.extend_from(other._code, at)
+        self._end.extend(_ends(place_of[rows[owner]], place_of))
+
     def of(self, row: int) -> tuple[str, ...]:
         """Returns the codes of one swipe."""
         return tuple(texts_of(self._code, _of_rows(self._end, np.array([row]))[1]))
@@ -402,6 +462,15 @@ class _Later:
         self._rank.extend([rank])
         self._said.extend([msgspec.msgpack.encode(what)])
 
+    def keep(self, other: _Later, place_of: Int64s) -> None:
+        """Takes over what was said of rows that have new places."""
+        said_of = place_of[other._row.values] if len(other._row) else np.zeros(0, dtype=np.int64)
+        entries = np.flatnonzero(said_of >= 0).astype(np.int64)
+        self._index.add(said_of[entries].tolist(), 0)
+        self._row.extend(said_of[entries])
+        self._rank.extend(other._rank.values[entries])
+        self._said.extend_from(other._said, entries)
+
     def latest(self, rows: Int64s) -> dict[int, tuple[int, Any]]:
         """Returns (rank, what holds) of those of the rows of which anything was said."""
         if len(self._row) == 0:
@@ -410,6 +479,24 @@ class _Later:
         at = at[np.argsort(self._rank.values[at], kind="stable")]
         said = zip(self._row.values[at].tolist(), self._rank.values[at].tolist(), self._said.at(at), strict=True)
         return {row: (rank, msgspec.msgpack.decode(what)) for row, rank, what in said}
+
+
+def _used(codes: npt.NDArray[Any]) -> Int64s:
+    """Returns the codes in use, ascending, without null."""
+    different = np.unique(codes).astype(np.int64)
+    return different[different >= 0]
+
+
+def _ends(owners: Int64s, place_of: Int64s) -> Int64s:
+    """Returns for each new place the end of its entries, whose owners' places ascend."""
+    return np.cumsum(np.bincount(owners, minlength=int(np.count_nonzero(place_of >= 0))), dtype=np.int64)
+
+
+def _sizes(ends: Column) -> Int64s:
+    """Returns how many entries each row has."""
+    after: Int64s = ends.values.astype(np.int64)
+    after[1:] -= after[:-1].copy()
+    return after
 
 
 def _of_rows(ends: Column, rows: Int64s) -> Owned:

@@ -7,10 +7,12 @@ import random
 import re
 import signal
 import time
+from pathlib import Path
 
 import httpx
 import pytest
 
+from config.settings import packaged
 from tests.app.running import run, serving
 from tests.worlds import encode, world
 
@@ -59,6 +61,42 @@ def test_published_killed_and_started_again_the_findings_equal_a_replay_of_the_e
     assert found.stdout
     assert found.stdout == run("replay", str(exported)).stdout
     assert run("findings", "--data", str(data)).stdout == found.stdout
+
+
+def test_rules_changed_and_rolled_back_while_it_runs_judge_as_a_replay_with_the_exported_versions(tmp_path):
+    data, events, rules = tmp_path / "data", tmp_path / "events.jsonl", tmp_path / "new.yaml"
+    lines = recent_lines(12)
+    rules.write_text(packaged("rules.yaml").read_text().replace("window: 10m", "window: 25m"))
+    since = str(int(time.time() * 1000) - 2 * DAY_MS)
+    with serving(data) as product:
+        token = product.sender_token()
+        for number, part in enumerate((lines[::3], lines[1::3], lines[2::3])):
+            if number == 1:
+                done = run("rules", "activate", str(rules), "--from", since, "--data", str(data))
+                assert done.returncode == 0, done.stderr
+            if number == 2:
+                assert run("rules", "mode", "frequent_purchase", "shadow", "--data", str(data)).returncode == 0
+                assert run("rules", "rollback", "--data", str(data)).returncode == 0
+            events.write_bytes(b"\n".join(part))
+            assert run("publish", str(events), "--to", product.address, "--token", token).returncode == 0
+        assert run("findings", "--data", str(data), "--wait", timeout=150).returncode == 0
+        expected = replayed(data, tmp_path)
+        assert len({json.loads(line)["rules_version"] for line in expected.splitlines()}) >= 2
+        deadline = time.monotonic() + 20
+        while run("findings", "--data", str(data)).stdout != expected:
+            assert time.monotonic() < deadline, "what stands is not what a replay finds"
+    with serving(data):
+        assert run("findings", "--data", str(data), "--wait", timeout=150).stdout == expected
+
+
+def replayed(data: Path, tmp_path: Path) -> str:
+    """Returns what a replay of the exported log by the exported versions finds."""
+    exported, versions = tmp_path / "export.jsonl", tmp_path / "versions"
+    assert run("export", "--data", str(data), "--out", str(exported)).returncode == 0
+    assert run("rules", "export", str(versions), "--data", str(data)).returncode == 0
+    found = run("replay", str(exported), "--rules", str(versions))
+    assert found.returncode == 0, found.stderr
+    return found.stdout
 
 
 def test_the_200_is_sent_after_the_data_is_on_the_disk(tmp_path):

@@ -414,6 +414,17 @@ def test_volume_surge_counts_local_days():
     assert anchors("volume_surge", *told, swipe("x", 12 * HOUR)) == {}
 
 
+def test_volume_surge_reaches_from_the_first_place_of_a_date_to_the_last():
+    # A store that moves across the date line: NOON is 18:00 on 18 June in Kiritimati, 16:00 on 17 June in GMT+12.
+    first, last = -7 * DAY - 18 * HOUR, 32 * HOUR - 1  # 11 June 00:00 there; 18 June, its last millisecond here
+    told = [store("A", time_zone="Pacific/Kiritimati"), store("A", since=0, time_zone="Etc/GMT+12"), swipe("w", first)]
+    busy = [swipe(f"s{number}", last) for number in range(1, 5)]
+    assert anchors("volume_surge", *told, *busy, weeks=1, min_days=1) == {"s4": "medium"}
+    assert anchors("volume_surge", *told[:2], swipe("w", first - 1), *busy, weeks=1, min_days=1) == {}
+    late = [swipe(f"s{number}", last + 1) for number in range(1, 5)]
+    assert anchors("volume_surge", *told, *late, weeks=1, min_days=1) == {}
+
+
 def test_volume_surge_needs_a_known_institution():
     assert anchors("volume_surge", *days(1, 1, 1, 1, today=9)[1:]) == {}
 

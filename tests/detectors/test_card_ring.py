@@ -87,3 +87,8 @@ def test_a_late_swipe_raises_and_a_reversal_withdraws():
 
 def test_the_store_is_not_told():
     assert CONFIGURED["card_ring"]["route"] == "centre"
+
+
+def test_it_shows_its_settings():
+    (finding,) = found_by("card_ring", *TWICE, *met(3, DAY))
+    assert finding.threshold == {"institutions": 3, "meeting_ms": 10 * MINUTE, "window_ms": 30 * DAY}

@@ -53,3 +53,15 @@ def test_an_injection_that_comes_late_is_judged_too():
 def test_sums_beyond_64_bits_are_exact():
     story = [swipe(name, 1, account_fen=2**63 - 1) for name in "abc"]
     assert fired("injection_drawdown", injected(2**63 - 1), *story, ratio=1) == {"a": "medium"}
+
+
+def test_the_least_injection_is_judged_and_its_settings_are_shown():
+    (finding,) = found_by("injection_drawdown", injected(1), swipe("a", 1, account_fen=1))
+    assert finding.threshold == {"amount_fen": 1, "ratio": 0.6, "window_ms": 72 * HOUR}
+
+
+def test_the_account_of_somebody_who_never_swipes_is_nobody_elses():
+    assert (
+        fired("injection_drawdown", swipe("a", 1, person="p0"), swipe("b", 1, account_fen=9), injected(9, who="x"))
+        == {}
+    )

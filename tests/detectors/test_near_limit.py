@@ -45,3 +45,9 @@ def test_the_window_is_open_at_its_start():
 def test_a_reversal_withdraws_what_counted_the_swipe():
     story = [swipe(name, at, total_fen=20_000) for at, name in enumerate("abc")]
     assert changes_by("near_limit", *story, reversal("a", DAY)) == ["", "", "+c", "-c"]
+
+
+def test_the_window_ends_with_the_anchors_moment():
+    story = [swipe("a", total_fen=20_000), swipe("b", 1, total_fen=20_000)]
+    assert fired("near_limit", *story, swipe("c", 1, total_fen=20_000)) == {"b": "medium", "c": "medium"}
+    assert fired("near_limit", *story, swipe("c", 2, total_fen=20_000)) == {"c": "medium"}

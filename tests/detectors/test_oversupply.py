@@ -81,3 +81,30 @@ def test_a_late_purchase_and_its_reversal():
 def test_absurd_supplies_are_judged_all_the_same():
     items = [item(1.7e308, line_no=1), item(1.7e308, line_no=2)]
     assert fired("oversupply", swipe("a", items=items)) == {"a": "medium"}
+
+
+@pytest.mark.parametrize(("category", "days"), [("41", 45), ("14", 84)])
+def test_a_millisecond_decides(category, days):
+    first = supplied("a", 0, 1, category=category)
+    assert fired("oversupply", first, supplied("b", DAY, days, category=category)) == {}
+    assert fired("oversupply", first, supplied("b", DAY - 1, days, category=category)) == {"b": "medium"}
+    (finding,) = found_by("oversupply", supplied("a", 0, days + 1, category=category))
+    assert finding.threshold == {"limit_ms": days * DAY, "window_ms": 365 * DAY}
+
+
+def test_the_lesser_limit_holds_where_the_chronic_one_is_lesser():
+    chronic = supplied("a", 0, 30, category="14")
+    assert fired("oversupply", chronic, chronic_limit="29d") == {"a": "medium"}
+    assert fired("oversupply", chronic, chronic_limit="30d") == {}
+
+
+def test_a_fraction_of_a_day_is_counted_to_the_millisecond():
+    assert fired("oversupply", supplied("a", 0, 0.5), supplied("b", DAY // 2, 45)) == {}
+    assert fired("oversupply", supplied("a", 0, 0.5), supplied("b", DAY // 2 - 1, 45)) == {"b": "medium"}
+    (finding,) = found_by("oversupply", supplied("a", 0, 45.5))
+    assert finding.measure == {"days_ahead": 45.5, "purchases": 1}
+
+
+def test_supply_of_nothing_covers_nothing():
+    assert fired("oversupply", supplied("a", 0, 0), limit="0s") == {}
+    assert fired("oversupply", supplied("a", 0, 0), supplied("b", 1, 1), limit="0s") == {"b": "medium"}

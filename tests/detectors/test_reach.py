@@ -77,9 +77,7 @@ def stories_about(rule: str) -> list[Story]:
     examples = [(encode(example.events), CONFIGURED[rule]) for example in rule_modules()[rule].EXAMPLES]
     questions = [question for case in golden_cases() for question in case.questions if rule in question[1]]
     golden = [(lines, CONFIGURED[rule] | as_configured(rules[rule])) for lines, rules in questions]
-    return [
-        (lines, rulebook_of(read_ruleset({rule: settings}, "story"))) for lines, settings in [*examples, *golden]
-    ]
+    return [(lines, rulebook_of(read_ruleset({rule: settings}, "story"))) for lines, settings in [*examples, *golden]]
 
 
 @pytest.mark.parametrize("rule", RULES)

@@ -54,3 +54,15 @@ def test_an_earlier_reversal_that_comes_late_moves_or_withdraws_the_finding():
 def test_a_reversal_that_names_another_person_undoes_nothing():
     ruled = [*refunded("a", 0, MINUTE), swipe("b", HOUR), reversal("b", HOUR, person="p2", event_id="r9")]
     assert changes_by("settle_refund", *ruled) == ["", "", "", ""]
+
+
+def test_the_window_ends_with_the_reversals_moment():
+    assert fired("settle_refund", *refunded("a", 0, 5), *refunded("b", 5, 1)) == {"b": "medium"}
+    assert fired("settle_refund", *refunded("a", 0, 5), *refunded("b", 6, -1)) == {}
+
+
+def test_swipes_of_one_moment_are_cited_by_their_ids():
+    story = [*refunded("b", 0, 5), *refunded("a", 0, 5)]
+    findings = found_by("settle_refund", *story)
+    assert [finding.evidence for finding in findings] == [["a", "b"], ["a", "b"]]
+    assert findings[0].threshold == {"count": 2, "window_ms": DAY, "within_ms": SOON}

@@ -81,3 +81,28 @@ def test_the_latest_drug_holds_for_all_time():
     assert changes_by("sex_age_conflict", *told, drug(name="g2", at=1), drug(name="g1", at=1, sex="F")) == [
         "", "", "+s", "-s", "",
     ]  # fmt: skip
+
+
+def test_it_counts_the_items_of_each_kind_of_the_swipe_alone():
+    told = [store("A"), drug(sex="F"), drug("e", name="h", min_age_years=18)]
+    told += [person("p1", sex="M", birth_date="2020-01-01"), bought("before", -1), bought("after", 1)]
+    items = [item(), item("e", line_no=2), item(line_no=3), item("f", line_no=4)]
+    finding = next(f for f in found_by("sex_age_conflict", *told, bought(items=items)) if f.settlement_id == "s")
+    assert finding.measure == {"items": 3, "sex_items": 2, "age_items": 1, "fund_fen": 0}
+    assert finding.threshold == {"items": 0}
+
+
+def test_a_drug_for_men_is_one_for_the_other_sex_too():
+    assert fired("sex_age_conflict", drug(sex="M"), person("p1", sex="F"), bought()) == {"s": "medium"}
+
+
+def test_the_zone_is_the_one_of_the_swipes_own_millisecond():
+    told = [store("A"), drug(min_age_years=18), person("p1", birth_date="2006-06-19")]
+    there = store("A", since=14 * HOUR, time_zone="Europe/London")  # 02:00 on the 19th in Shanghai, 19:00 on the 18th
+    swipes = [bought("a", 14 * HOUR - 1), bought("b", 14 * HOUR)]
+    assert fired("sex_age_conflict", *told, there, *swipes) == {"b": "medium"}
+
+
+def test_an_institution_is_known_from_its_own_millisecond():
+    told = [store("A", since=5), drug(min_age_years=18), person("p1", birth_date="2020-01-01")]
+    assert fired("sex_age_conflict", *told, bought("a", 4), bought("b", 5)) == {"b": "medium"}

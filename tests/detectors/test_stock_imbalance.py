@@ -120,3 +120,51 @@ def test_a_late_count_and_a_reversal_withdraw():
 
 def test_the_store_is_not_told():
     assert CONFIGURED["stock_imbalance"]["route"] == "centre"
+
+
+def test_a_count_at_the_windows_start_is_outside_it():
+    told = [moved("count", 100, at=-400 * DAY), moved("purchase", 1, name="m2"), sold(5)]
+    assert fired("stock_imbalance", *told) == {"s": "high"}
+    assert fired("stock_imbalance", moved("count", 100, at=-400 * DAY + 1), *told[1:]) == {}
+
+
+def test_a_count_of_the_anchors_own_moment_is_the_latest():
+    told = [moved("count", 0, name="m0"), sold(9, at=0)]
+    assert fired("stock_imbalance", *told) == {"s": "high"}
+    assert fired("stock_imbalance", *told, moved("count", 0, at=0)) == {}
+    assert fired("stock_imbalance", *told, moved("count", 0, at=1)) == {"s": "high"}
+
+
+def test_what_is_moved_or_sold_a_millisecond_later_does_not_count():
+    told = [moved("count", 0), sold(4)]
+    assert fired("stock_imbalance", *told, moved("purchase", 9, at=1, name="m2")) == {"s": "high"}
+    assert fired("stock_imbalance", moved("count", 0), sold(3), sold(1, "later", 1)) == {"later": "high"}
+    assert fired("stock_imbalance", *told[1:], moved("purchase", 0.5, at=1, name="m2")) == {}
+
+
+def test_of_counts_the_latest_holds_whatever_their_ids():
+    told = [moved("count", 50, at=-2 * HOUR, name="m9"), moved("count", 0, name="m1"), sold(4)]
+    assert fired("stock_imbalance", *told) == {"s": "high"}
+
+
+def test_movements_that_move_nothing_are_not_cited():
+    told = [moved("count", 0), moved("adjust", 0, at=-3, name="m2"), moved("sale", 9, at=-2, name="m3"), sold(4)]
+    (finding,) = found_by("stock_imbalance", *told)
+    assert finding.evidence == ["m1", "s"]
+    assert finding.threshold == {"min_units": 3.0, "ratio": 0.05, "window_ms": 400 * DAY}
+    assert finding.measure == {"sold": 4, "supply": 0, "missing": 4}
+
+
+def test_what_is_not_known_to_be_sold_is_nobodys_stock():
+    told = [moved("count", 0), swipe("x", -1, store="B", items=[item(9, "e")]), sold(1)]
+    others = [
+        moved("purchase", 9, name="m2", institution_id="Z"),
+        moved("sale", 9, name="m3", drug_code="z", setl_kind="self_pay"),
+    ]
+    assert fired("stock_imbalance", *told, *others, sold(3, "t", 1)) == {"t": "high"}
+
+
+def test_the_least_share_that_is_missing_is_missing():
+    told = [moved("count", 200), sold(210)]
+    assert fired("stock_imbalance", *told) == {}
+    assert fired("stock_imbalance", moved("count", 199.9), sold(210)) == {"s": "high"}

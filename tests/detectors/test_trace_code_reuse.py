@@ -82,3 +82,8 @@ def test_a_late_use_moves_the_anchor_and_a_reversal_withdraws():
 
 def test_the_store_is_not_told():
     assert CONFIGURED["trace_code_reuse"]["route"] == "centre"
+
+
+def test_it_shows_its_settings():
+    (finding,) = found_by("trace_code_reuse", sold("a"), sold("b", 1))
+    assert finding.threshold == {"uses": 1, "window_ms": 730 * DAY, "reflow_after_ms": 3 * DAY}

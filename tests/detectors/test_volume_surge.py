@@ -80,3 +80,37 @@ def test_a_late_swipe_moves_the_anchor_and_a_reversal_moves_it_back():
 def test_another_stores_swipes_do_not_count():
     elsewhere = [swipe(f"x{number}", number, store="B") for number in range(9)]
     assert fired("volume_surge", store("A"), store("B"), *weeks(1, 1, 1, 1), *elsewhere, *today(3)) == {}
+
+
+@pytest.mark.parametrize(("factor", "reached"), [(3.37234, "s07"), (3.37257, "s08")])
+def test_the_deviation_counts_1_4826_times(factor, reached):
+    # days 1, 1, 3, 3: median 2, MAD 1: 2 + 3.37234 · 1.4826 = 6.9998, 2 + 3.37257 · 1.4826 = 7.0002
+    told = [store("A"), *weeks(1, 1, 3, 3), *today(9)]
+    assert fired("volume_surge", *told, factor=factor) == {reached: "medium"}
+
+
+def test_a_zone_holds_from_its_own_millisecond():
+    at = 11 * HOUR + 30 * 60_000  # 23:30 in Shanghai, 00:30 in Tokyo
+    told = [store("A"), *weeks(1, 1, 1, 1), *today(3), swipe("s04", at, person="q4")]
+    assert fired("volume_surge", *told, store("A", since=at, time_zone="Asia/Tokyo")) == {}
+    assert fired("volume_surge", *told, store("A", since=at + 1, time_zone="Asia/Tokyo")) == {"s04": "medium"}
+
+
+def test_it_says_how_many_there_were_and_what_is_usual():
+    (finding,) = found_by("volume_surge", store("A"), *weeks(1, 2, 1, 2, 0, 1), *today(9))
+    assert finding.key == {"institution_id": "A"}
+    assert finding.measure == {"swipes": 4, "median": 1, "days": 5}
+    assert finding.threshold == {"factor": 3.0, "weeks": 8, "days": 4}
+    assert found_by("volume_surge", store("A"), *weeks(1, 2, 1, 2), *today(9))[0].measure["median"] == 1.5
+
+
+def test_factors_of_nothing_and_of_one_half_are_counted_exactly():
+    told = [store("A"), *weeks(1, 1, 1, 1), *today(9)]
+    assert fired("volume_surge", *told, factor=0) == {"s01": "medium"}
+    assert fired("volume_surge", *told, factor=0.5) == {"s02": "medium"}
+    assert fired("volume_surge", *told, min_days=5) == {}
+
+
+def test_a_busy_weekday_does_not_make_another_ones_history():
+    told = [store("A"), *weeks(1, 1, 1, 1), *[swipe(f"t{n}", -DAY + n, person=f"t{n}") for n in range(9)]]
+    assert fired("volume_surge", *told, *today(3)) == {}

@@ -1,3 +1,9 @@
+"""`python -m tests.mutants`, which `make mutants` runs."""
+
+from __future__ import annotations
+
+import sys
+
 from tests.mutants.run import main
 
-main()
+sys.exit(main())

@@ -219,11 +219,11 @@ def boundary(place: Place) -> Found:
     """An open end for a closed one: < for ≤, > for ≥, the other side of a sorted search."""
     node = place[-1]
     yield from _compared(node, _OTHER_BOUND)
-    if isinstance(node, ast.Call) and _name_of(node) == "searchsorted":
+    if isinstance(node, ast.Constant) and node.value in _OTHER_SIDE:
+        yield node, repr(_OTHER_SIDE[node.value])
+    if isinstance(node, ast.Call) and _name_of(node) == "searchsorted" and not node.keywords:
         other = copy.deepcopy(node)
-        side = next((str(ast.literal_eval(word.value)) for word in node.keywords if word.arg == "side"), "left")
-        other.keywords = [word for word in other.keywords if word.arg != "side"]
-        other.keywords.append(ast.keyword("side", ast.Constant(_OTHER_SIDE[side])))
+        other.keywords.append(ast.keyword("side", ast.Constant("right")))
         yield node, ast.unparse(other)
     if isinstance(node, ast.Name) and node.id in {"bisect_left", "bisect_right"}:
         yield node, f"__import__('bisect').{'bisect_right' if node.id == 'bisect_left' else 'bisect_left'}"
@@ -252,6 +252,7 @@ _MOVED_BY = {
     "maximum",
     "min",
     "minimum",
+    "search",
     "searchsorted",
     "unique",
 }

@@ -11,6 +11,7 @@ import importlib
 import inspect
 import sys
 from collections.abc import Iterator
+from functools import cached_property
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
@@ -45,8 +46,11 @@ def _function_of(module: ModuleType, path: list[str]) -> FunctionType:
     holder: Any = module
     for name in path:
         holder = inspect.getattr_static(holder, name)
-    holder = holder.fget if isinstance(holder, property) else getattr(holder, "__func__", holder)
-    function = inspect.unwrap(holder)
+    if isinstance(holder, property):
+        holder = holder.fget
+    if isinstance(holder, cached_property):
+        holder = holder.func
+    function = inspect.unwrap(getattr(holder, "__func__", holder))
     assert isinstance(function, FunctionType)
     return function
 

@@ -1,69 +1,107 @@
-"""Plants every fault in turn and tries it: the command behind `make mutants`."""
+"""Plants every fault in turn, each in a process of its own, and tells which no test has noticed: `make mutants`."""
 
 from __future__ import annotations
 
+import argparse
 import os
 import resource
-import signal
 import sys
 import time
 import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
 from detectors.catalogue import rule_modules
-from tests.mutants.faults import Fault, faults_of
+from tests.mutants.equivalent import EQUIVALENT, Equivalent
+from tests.mutants.faults import CHECKOUT, KINDS, Fault, faults_of
 from tests.mutants.planting import plant
 from tests.mutants.trials import file_of, first_red, functions_called_by, make_ready, worlds
 
-TRIAL_SECONDS = 60
+LONGEST_TRIAL_SECONDS = 90
 MEMORY_BYTES = 6 * 2**30
-KERNELS = tuple(
+SHARED = tuple(f"detectors/{name}.py" for name in ("windows", "ties", "meetings", "slab"))
+"""Kernels whose edges every rule that leans on them has to hold for itself."""
+BENEATH = tuple(
     f"detectors/{name}.py"
-    for name in ("windows", "ties", "meetings", "local_time", "geodesy", "exact", "slab", "slab_builder")
+    for name in ("local_time", "exact", "geodesy", "slab_builder", "slab_tables", "columns", "extraction")
 )
+BOUNDS = {"boundary", "edge", "order"}
+SETTLING_TIES = {"order_by_time_and_id", "settle_ties"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Mutant:
-    """A fault and the rules of which one has to notice it."""
+    """A fault, the rules of which one has to notice it, and the row of the table that it belongs to."""
 
     fault: Fault
     rules: tuple[str, ...]
     row: str
 
+    @property
+    def equivalent(self) -> Equivalent | None:
+        """Returns the entry of the list that says that the fault is none."""
+        return next((entry for entry in EQUIVALENT if entry.fits(self.fault, self.rules)), None)
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
+    """Which trial went red, or None; and how long it took until then."""
+
     mutant: Mutant
     red: str | None
     seconds: float
 
 
+# ----------------------------------------------------------------------------------------------------- what is planted
+
+
 def all_mutants() -> list[Mutant]:
+    """Returns every fault of every rule and kernel; bounds of a kernel once for each rule that leans on it."""
     rules = tuple(rule_modules())
-    mutants = [Mutant(fault, (rule,), rule) for rule in rules for fault in faults_of(file_of(rule))]
-    called = {rule: functions_called_by(rule) for rule in rules}
-    ordered = {rule for rule in rules if any(world.cites_several(rule) for world in worlds())}
-    for file in KERNELS:
-        for fault in faults_of(file):
-            mutants.append(Mutant(fault, rules, file))
-            if fault.kind in ("boundary", "edge", "order", "reversal"):
-                for rule in rules:
-                    leans = (file, fault.function) in called[rule]
-                    if fault.kind == "order" and fault.function == "order_by_time_and_id":
-                        leans = rule in ordered
-                    if fault.kind == "reversal":
-                        leans = fault.function == "SlabBuilder.build"
-                    if leans:
-                        mutants.append(Mutant(fault, (rule,), rule))
+    mutants = [Mutant(fault=fault, rules=(rule,), row=rule) for rule in rules for fault in faults_of(file_of(rule))]
+    leaning = _rules_leaning_on(rules)
+    for file in (*SHARED, *BENEATH):
+        for fault in _existing_faults_of(file):
+            mutants.append(Mutant(fault=fault, rules=rules, row=file))
+            mutants += [Mutant(fault=fault, rules=(rule,), row=rule) for rule in leaning(fault)]
     return mutants
 
 
-def tried(mutants: list[Mutant], jobs: int = 2) -> Iterator[Verdict]:
+def _existing_faults_of(file: str) -> list[Fault]:
+    return faults_of(file) if (CHECKOUT / file).exists() else []
+
+
+class _Leaning:
+    """Which rules have to notice a kernel's fault each for itself."""
+
+    def __init__(self, rules: Sequence[str]) -> None:
+        self._rules = rules
+        self._called = {rule: functions_called_by(rule) for rule in rules}
+        self._ordered = [rule for rule in rules if any(world.cites_several(rule) for world in worlds())]
+
+    def __call__(self, fault: Fault) -> list[str]:
+        if fault.kind == "reversal" and fault.function == "SlabBuilder.build":
+            return list(self._rules)
+        if fault.kind == "order" and fault.function in SETTLING_TIES:
+            return self._ordered
+        if fault.kind in BOUNDS and fault.file in SHARED:
+            return [rule for rule in self._rules if (fault.file, fault.function) in self._called[rule]]
+        return []
+
+
+def _rules_leaning_on(rules: Sequence[str]) -> _Leaning:
+    return _Leaning(rules)
+
+
+# ---------------------------------------------------------------------------------------------------- how it is tried
+
+
+def tried(mutants: Sequence[Mutant], jobs: int) -> Iterator[Verdict]:
+    """Yields what becomes of each mutant, as many at a time as there are jobs."""
     context = get_context("fork")
     waiting = list(reversed(mutants))
     running: dict[Connection, tuple[BaseProcess, Mutant, float]] = {}
@@ -76,53 +114,121 @@ def tried(mutants: list[Mutant], jobs: int = 2) -> Iterator[Verdict]:
             theirs.close()
             running[ours] = (process, mutant, time.monotonic())
         ready = wait(list(running), timeout=1)
-        for pipe in list(running):
-            process, mutant, began = running[pipe]
-            if pipe in ready:
-                try:
-                    red = pipe.recv()
-                except EOFError:
-                    red = "process died"
-            elif time.monotonic() - began > TRIAL_SECONDS:
-                red = "endless"
+        for pipe, (process, mutant, began) in list(running.items()):
+            seconds = time.monotonic() - began
+            if pipe in ready or seconds > LONGEST_TRIAL_SECONDS:
+                red = _answer_of(pipe) if pipe in ready else "does not end"
                 process.kill()
-            else:
-                continue
-            process.join()
-            del running[pipe]
-            yield Verdict(mutant, red, time.monotonic() - began)
+                process.join()
+                del running[pipe]
+                yield Verdict(mutant=mutant, red=red, seconds=seconds)
+
+
+def _answer_of(pipe: Connection) -> str | None:
+    try:
+        answer = pipe.recv()
+    except EOFError:
+        return "the process dies"
+    return None if answer is None else str(answer)
 
 
 def _try(mutant: Mutant, pipe: Connection) -> None:
+    """Runs in a process of its own, which the fault leaves good for nothing else."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    sys.stderr = open(os.devnull, "w")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
     warnings.simplefilter("error")
     plant(mutant.fault)
-    pipe.send(first_red(mutant.rules))
+    pipe.send(first_red(mutant.rules, mutant.fault.file))
 
 
-def main() -> None:
+# ------------------------------------------------------------------------------------------------------ what is told
+
+
+@dataclass(slots=True)
+class Tally:
+    """Verdicts so far."""
+
+    planted: Counter[tuple[str, str]] = field(default_factory=Counter)
+    listed: Counter[tuple[str, str]] = field(default_factory=Counter)
+    survivors: list[Mutant] = field(default_factory=list)
+    wrongly_listed: list[Verdict] = field(default_factory=list)
+    seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+
+    def take(self, verdict: Verdict) -> None:
+        mutant = verdict.mutant
+        cell = (mutant.row, mutant.fault.kind)
+        self.planted[cell] += 1
+        if mutant.equivalent is not None:
+            self.listed[cell] += 1
+            if verdict.red is not None:
+                self.wrongly_listed.append(verdict)
+        elif verdict.red is None:
+            self.survivors.append(mutant)
+
+    def table(self) -> str:
+        """Returns rows × kinds: how many went red, +n more that are listed as equivalent, !n that survived."""
+        alive = Counter((mutant.row, mutant.fault.kind) for mutant in self.survivors)
+        rows = list(dict.fromkeys(row for row, _ in self.planted))
+        lines = [f"{'':24}" + "".join(f"{kind:>11}" for kind in KINDS)]
+        for row in rows:
+            cells = [self._cell(row, kind, alive[row, kind]) for kind in KINDS]
+            lines.append(f"{row.removeprefix('detectors/'):24}" + "".join(f"{cell:>11}" for cell in cells))
+        return "\n".join(lines)
+
+    def _cell(self, row: str, kind: str, alive: int) -> str:
+        planted, listed = self.planted[row, kind], self.listed[row, kind]
+        if not planted:
+            return "-"
+        return f"{planted - listed - alive}" + (f" +{listed}" if listed else "") + (f" !{alive}" if alive else "")
+
+
+def main() -> int:
+    """Returns the exit code: 0 where every fault went red or is listed as none."""
+    options = _options()
     began = time.monotonic()
     make_ready()
-    only = sys.argv[1:]
-    mutants = [m for m in all_mutants() if not only or any(word in f"{m.row} {m.fault}" for word in only)]
-    print(len(mutants), f"ready in {time.monotonic() - began:.1f}s", flush=True)
-    n = 0
-    from collections import Counter
+    mutants = [mutant for mutant in all_mutants() if options.only in f"{mutant.row} {mutant.fault}"]
+    tally = Tally()
+    for number, verdict in enumerate(tried(mutants, options.jobs), start=1):
+        tally.take(verdict)
+        _show_progress(number, len(mutants), tally, time.monotonic() - began)
+        if options.verbose:
+            print(
+                f"{verdict.red or 'SURVIVED'} [{verdict.seconds:.1f}s] <- {verdict.mutant.row}: {verdict.mutant.fault}"
+            )
+    return _told(tally, mutants, options.only, time.monotonic() - began)
 
-    killers = Counter()
-    slow = []
-    with open("/tmp/survivors.txt", "w") as out:
-        for v in tried(mutants):
-            n += 1
-            slow.append((v.seconds, str(v.mutant.fault), v.red))
-            if v.red is None:
-                print(f"{v.mutant.row} | {v.mutant.fault}", file=out, flush=True)
-            else:
-                killers[v.red.split(" (")[0].split("[")[0]] += 1
-            if n % 50 == 0:
-                print(n, f"{time.monotonic() - began:.1f}s", flush=True)
-    print(killers.most_common(40))
-    slow.sort(reverse=True)
-    print(sum(s for s, _, _ in slow), slow[:20])
-    print(f"{time.monotonic() - began:.1f}s")
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("only", nargs="?", default="", help="plant only where row, file or kind hold this text")
+    parser.add_argument("--jobs", type=int, default=2, help="processes at a time")
+    parser.add_argument("--verbose", action="store_true", help="a line for each fault: what went red")
+    return parser.parse_args()
+
+
+def _show_progress(number: int, total: int, tally: Tally, seconds: float) -> None:
+    line = f"{number}/{total} planted, {len(tally.survivors)} survived, {seconds:.0f}s"
+    if sys.stdout.isatty():
+        print(f"\r{line}", end="", flush=True)
+    elif number % 200 == 0:
+        print(line, flush=True)
+
+
+def _told(tally: Tally, mutants: Sequence[Mutant], only: str, seconds: float) -> int:
+    print(f"\n{tally.table()}\n")
+    used = {mutant.equivalent for mutant in mutants}
+    stale = [] if only else [entry for entry in EQUIVALENT if entry not in used]
+    for mutant in tally.survivors:
+        print(f"survived: {mutant.row}: {mutant.fault}")
+    for verdict in tally.wrongly_listed:
+        print(f"listed as equivalent, but red in {verdict.red}: {verdict.mutant.row}: {verdict.mutant.fault}")
+    for entry in stale:
+        print(f"listed as equivalent, but never planted: {entry}")
+    failed = bool(tally.survivors or tally.wrongly_listed or stale)
+    listed = sum(tally.listed.values())
+    print(
+        f"{sum(tally.planted.values())} faults planted in {seconds:.0f}s: {listed} mean the same and are listed, "
+        f"{len(tally.survivors)} survived" + (", FAILED" if failed else ", all others went red")
+    )
+    return int(failed)

@@ -11,6 +11,7 @@ import importlib.util
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from types import FrameType
 
 from detectors.catalogue import Ruleset, read_ruleset, rule_modules
@@ -18,7 +19,6 @@ from tests.brute_force import accept, findings, stories
 from tests.brute_force.cases import Case, cases_of, golden_cases
 from tests.detectors.test_golden_by_product import product_judge
 from tests.detectors.test_laws import (
-    CONFIGURED,
     SEEDS,
     Decision,
     Row,
@@ -30,6 +30,7 @@ from tests.detectors.test_laws import (
     test_example_fires_where_it_says_and_nowhere_else,
     told,
 )
+from tests.detectors.test_reach import stories_about, test_an_anchor_depends_on_nothing_beyond_the_rules_reach
 from tests.mutants.faults import CHECKOUT
 
 Trial = tuple[str, Callable[[], None]]
@@ -67,14 +68,14 @@ def worlds() -> tuple[World, ...]:
 
 
 @functools.cache
-def own_cases(rule: str) -> tuple[Case, ...]:
-    """Returns the cases of the rule's own test."""
-    name = f"tests.detectors.test_{rule}"
-    return tuple(cases_of(importlib.import_module(name))) if importlib.util.find_spec(name) else ()
+def own_cases(name: str) -> tuple[Case, ...]:
+    """Returns the cases of the test that bears the name of a rule or of another module of detectors/."""
+    test = f"tests.detectors.test_{name}"
+    return tuple(cases_of(importlib.import_module(test))) if importlib.util.find_spec(test) else ()
 
 
-def trials_of(rules: Sequence[str]) -> Iterator[Trial]:
-    """Yields what is tried of these rules, the quickest and sharpest first."""
+def trials_of(rules: Sequence[str], file: str) -> Iterator[Trial]:
+    """Yields what is tried of these rules with a fault in this file, the quickest and sharpest first."""
     for world in worlds()[:4]:
         yield f"world {world.seed}", functools.partial(world.compare, rules, None)
     for rule, example in examples():
@@ -84,13 +85,16 @@ def trials_of(rules: Sequence[str]) -> Iterator[Trial]:
     for case in golden_cases():
         if case.rules & set(rules):
             yield f"golden: {case.name}", case.run
-    for rule in rules:
-        for case in own_cases(rule):
-            yield f"test_{rule}: {case.name}", case.run
+    for name in dict.fromkeys([Path(file).stem, *rules]):
+        for case in own_cases(name):
+            yield f"test_{name}: {case.name}", case.run
     for world in worlds()[4:]:
         yield f"world {world.seed}", functools.partial(world.compare, rules, None)
     for world in worlds()[: len(BATCHED_SEEDS)]:
         yield f"world {world.seed} in batches", functools.partial(world.compare, rules, 50)
+    for rule in rules:
+        run = functools.partial(test_an_anchor_depends_on_nothing_beyond_the_rules_reach, rule)
+        yield f"reach of {rule}", run
 
 
 def make_ready() -> None:
@@ -99,13 +103,13 @@ def make_ready() -> None:
     worlds()
     for rule in rule_modules():
         own_cases(rule)
-        read_ruleset({rule: CONFIGURED[rule]}, "rules.yaml")
+        stories_about(rule)
     stories.judge = product_judge(None, "as told")
 
 
-def first_red(rules: Sequence[str]) -> str | None:
+def first_red(rules: Sequence[str], file: str) -> str | None:
     """Returns the first trial of these rules that fails, and None where all pass."""
-    for name, run in trials_of(rules):
+    for name, run in trials_of(rules, file):
         try:
             run()
         except Exception as error:  # noqa: BLE001 - whatever a fault brings about is red

@@ -15,17 +15,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from alerts.policy import Policy
-from app.rule_files import read_rules
 from app.logs import configure_logs
+from app.rule_files import read_rules
 from config.settings import packaged
 from events.types import AnyEvent
 from storage.database import Database, default_url
 from storage.progress import Progress
 from storage.projector import AlertChange, Projector
 from streams.acceptance import Accepted
-from streams.embedded import Pipeline, Step
+from streams.embedded import Limits, Pipeline, Step
 
 REQUEST_LINES = 20
+FREEZE_EVENTS = 50
 DEADLINE_S = 30.0
 HOUR_MS = 3_600_000
 
@@ -71,6 +72,8 @@ def main() -> None:
         rulebook=rulebook,
         listener=Silent(),
         clock_ms=lambda: clock_ms[0],
+        store=Path(folder) / "store",
+        limits=Limits(freeze_events=FREEZE_EVENTS),
         on_step=kill_at(step, int(passes)),
     )
     pipeline.start()

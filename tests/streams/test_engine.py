@@ -1,22 +1,33 @@
-"""How much the live engine judges anew: what an event may concern, and not a till's whole past."""
+"""The live engine: the same findings for any number of partitions and from any snapshot, judging what is needed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
 import msgspec
 import pytest
 
+import streams.partition
 from app.rule_files import read_rules
 from config.settings import packaged
+from detectors.catalogue import Rulebook, read_ruleset, rulebook_of
 from detectors.examples import agent_registration, at, swipe
-from detectors.slab import Slab
+from detectors.slab import END_OF_TIME_MS, Slab
 from events.codec import decode_event
-from events.dead_letters import InvalidEvent
+from events.dead_letters import InvalidEvent, Place
+from events.findings import Finding, finding_json
 from events.types import AnyEvent, Swipe
+from streams.changes import Changes
 from streams.engine import Engine
+from streams.replay import replay
+from streams.snapshot import Position
+from tests.detectors.test_laws import CONFIGURED, accepted_events, rules_of, told
 
 HOLDER = "329900-1"
+COUNTS = (1, 2, 7)
+DAY_MS = 86_400_000
 
 
 def event_of(row: dict[str, object]) -> AnyEvent:
@@ -25,22 +36,196 @@ def event_of(row: dict[str, object]) -> AnyEvent:
     return event
 
 
+def batches(events: Sequence[AnyEvent], size: int) -> Iterator[Sequence[AnyEvent]]:
+    return (events[first : first + size] for first in range(0, len(events), size))
+
+
+def rulebook_of_world(seed: int) -> Rulebook:
+    return rulebook_of(read_ruleset(rules_of(seed), "world"))
+
+
+def replayed(seed: int) -> list[bytes]:
+    offers = [(line, Place(file="world", line=number)) for number, line in enumerate(told(seed), start=1)]
+    return sorted(finding_json(found) for found in replay(offers, rulebook_of_world(seed)).findings)
+
+
+def standing(engine: Engine) -> list[bytes]:
+    engine.apply([], END_OF_TIME_MS)
+    return sorted(map(finding_json, engine.standing()))
+
+
+def applied(engine: Engine, events: Sequence[AnyEvent], size: int) -> Engine:
+    """Returns the engine after the events, the number of the last said as a log would."""
+    for batch in batches(events, size):
+        engine.apply(batch, max(event.occurred_at_ms for event in batch))
+        engine.applied = Position(engine.applied.seq + len(batch), b"")
+    return engine
+
+
+def shuffled(seed: int) -> list[AnyEvent]:
+    events = accepted_events(told(seed))
+    random.Random(f"order {seed}").shuffle(events)
+    return events
+
+
+# ---------------------------------------------------------------------------------------------------------- partitions
+
+
+@pytest.mark.parametrize("count", COUNTS)
+@pytest.mark.parametrize("seed", range(4))
+def test_findings_are_the_same_for_any_number_of_partitions(seed, count):
+    for size in (7, 200):
+        engine = Engine(rulebook_of_world(seed), partitions=count)
+        assert standing(applied(engine, shuffled(seed), size)) == replayed(seed)
+
+
+@pytest.mark.parametrize("count", COUNTS)
+def test_what_is_loaded_and_judged_at_once_equals_what_was_judged_batch_by_batch(count):
+    engine = Engine(rulebook_of_world(5), partitions=count)
+    for batch in batches(shuffled(5), 100):
+        engine.load(batch, END_OF_TIME_MS)
+    assert not list(engine.standing())
+    changes = engine.judge_all()
+    assert sorted(map(finding_json, changes.raised)) == standing(engine) == replayed(5)
+
+
+# ---------------------------------------------------------------------------------------------------------- snapshots
+
+
+@pytest.mark.parametrize("count", COUNTS)
+@pytest.mark.parametrize("seed", range(3))
+def test_an_engine_that_died_goes_on_from_its_snapshot_and_the_tail(tmp_path, seed, count):
+    events, rulebook, chance = shuffled(seed), rulebook_of_world(seed), random.Random(seed)
+    for _ in range(4):
+        engine, changes = Engine.open(rulebook, tmp_path, partitions=count)
+        assert changes == Changes()
+        rest = events[engine.applied.seq :]
+        frozen = chance.randrange(len(rest) // 3)
+        applied(engine, rest[:frozen], 31)
+        engine.freeze()
+        applied(engine, rest[frozen : frozen + 60], 13)  # and then it dies
+    engine, _ = Engine.open(rulebook, tmp_path, partitions=count)
+    assert engine.applied.seq > 0
+    assert standing(applied(engine, events[engine.applied.seq :], 50)) == replayed(seed)
+
+
+def test_a_damaged_file_of_a_snapshot_costs_the_whole_log_and_no_finding(tmp_path):
+    events, rulebook = shuffled(1), rulebook_of_world(1)
+    applied(Engine(rulebook, directory=tmp_path), events, 200).freeze()
+    sizes = {file: file.stat().st_size for file in sorted(tmp_path.rglob("*")) if file.is_file()}
+    chance = random.Random(1)
+    for file in chance.sample([file for file, size in sizes.items() if size], 12):
+        whole = file.read_bytes()
+        place = chance.randrange(min(len(whole), 16))
+        file.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        copy = tmp_path.with_name("copy")
+        copied(tmp_path, copy)
+        engine, changes = Engine.open(rulebook, copy)
+        assert (engine.applied.seq, changes) == (0, Changes()), file
+        file.write_bytes(whole)
+    engine, _ = Engine.open(rulebook, tmp_path)
+    assert engine.applied.seq == len(events)
+    assert standing(engine) == replayed(1)
+
+
+@pytest.mark.parametrize("missing", ["snapshot.msgpack", "0-0/time.i8", "0-0/settlement_bytes.u1"])
+def test_a_snapshot_with_a_missing_file_is_none(tmp_path, missing):
+    applied(Engine(rulebook_of_world(1), directory=tmp_path), shuffled(1), 200).freeze()
+    (tmp_path / missing).unlink()
+    assert Engine.open(rulebook_of_world(1), tmp_path)[0].applied.seq == 0
+    assert not [file for file in tmp_path.rglob("*") if file.is_file() and file.name == "snapshot.msgpack"]
+
+
+def test_a_snapshot_of_other_rules_is_judged_anew(tmp_path):
+    events = shuffled(2)
+    applied(Engine(rulebook_of_world(9), directory=tmp_path), events, 200).freeze()
+    engine, changes = Engine.open(rulebook_of_world(2), tmp_path)
+    assert engine.applied.seq == len(events)
+    assert changes.raised
+    assert standing(engine) == replayed(2)
+
+
+# ---------------------------------------------------------------------------------------------------------- forgetting
+
+SHORT: dict[str, dict[str, object]] = {
+    "frequent_purchase": {"tiers": [{"window": "5d", "count": 2, "severity": "medium"}]},
+    "near_limit": {"window": "4d", "count": 1},
+    "oversupply": {"window": "20d", "limit": "1d", "chronic_limit": "2d"},
+    "trace_code_reuse": {"window": "60d"},
+    "stock_imbalance": {"window": "30d"},
+    "volume_surge": {"weeks": 2, "min_days": 1, "factor": 0.5},
+    "card_ring": {"window": "6d", "meeting": "2h", "institutions": 1},
+    "one_face_many_cards": {"tiers": [{"window": "3d", "buyers": 2, "severity": "medium"}]},
+}
+
+
+def short_rules() -> Rulebook:
+    """Returns all rules, none with a look-back of more than some weeks."""
+    rules = {name: entry | SHORT.get(name, {}) for name, entry in CONFIGURED.items()}
+    return rulebook_of(read_ruleset(rules, "short"))
+
+
+@pytest.mark.parametrize("count", COUNTS)
+@pytest.mark.parametrize("seed", range(3))
+def test_what_is_forgotten_is_asked_for_by_no_open_anchor(tmp_path, seed, count):
+    rulebook, chance = short_rules(), random.Random(seed)
+    events = accepted_events(told(seed))
+    events.sort(key=lambda event: event.occurred_at_ms + chance.randrange(7 * DAY_MS))
+    engine = Engine(rulebook, partitions=count, directory=tmp_path, forgets=True)
+    forgotten: set[str] = set()
+    compared: set[str] = set()
+    for number, batch in enumerate(batches(events, 60), start=1):
+        now_ms = max(event.occurred_at_ms for event in events[: 60 * number])
+        engine.apply(batch, now_ms)
+        names = engine.prune()
+        assert len(names) == len(set(names))
+        forgotten.update(names)
+        expected = [found for found in found_in(events[: 60 * number], rulebook, now_ms) if not engine.is_frozen(found)]
+        found = [found for found in engine.standing() if not engine.is_frozen(found)]
+        assert sorted(map(finding_json, found)) == sorted(map(finding_json, expected))
+        compared |= {finding.detector for finding in found}
+    assert len(forgotten) > len([event for event in events if isinstance(event, Swipe)]) // 4
+    assert len(compared) >= 15
+    again, changes = Engine.open(rulebook, tmp_path, partitions=count, forgets=True)
+    assert changes == Changes()
+    assert sorted(map(finding_json, again.standing())) == sorted(map(finding_json, engine.standing()))
+
+
+def found_in(events: Sequence[AnyEvent], rulebook: Rulebook, now_ms: int) -> Iterable[Finding]:
+    """Returns what an engine finds that was given everything at once and forgets nothing."""
+    engine = Engine(rulebook)
+    engine.load(events, now_ms)
+    engine.judge_all()
+    return engine.standing()
+
+
+def copied(source: Path, target: Path) -> None:
+    for file in source.rglob("*"):
+        if file.is_file():
+            place = target / file.relative_to(source)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(file.read_bytes())
+
+
+# --------------------------------------------------------------------------------------------------- how much is judged
+
+
 @pytest.mark.parametrize(
     ("named", "judged"), [(None, {"near"}), ("old", {"old"}), ("unknown", set())], ids=["none", "old", "unknown"]
 )
 def test_agent_registration_looks_at_the_swipe_it_names_or_those_around_it(monkeypatch, named, judged):
     engine = Engine(read_rules(packaged("rules.yaml")))
-    purchases = [event_of(swipe(name, offset, HOLDER)) for name, offset in (("old", "0d"), ("near", "90d"))]
-    engine.apply(purchases, at("91d"))
+    engine.apply(
+        [event_of(swipe(name, offset, HOLDER)) for name, offset in (("old", "0d"), ("near", "90d"))], at("91d")
+    )
     seen: set[str] = set()
-    whole = engine.history.slab
+    judge = streams.partition.judge  # type: ignore[attr-defined]
 
-    def slab(swipes: Iterable[Swipe], others: Iterable[AnyEvent], watermark_ms: int) -> Slab:
-        given = list(swipes)
-        seen.update(one.settlement_id for one in given)
-        return whole(given, others, watermark_ms)
+    def watched(slab: Slab, *rest: object) -> object:
+        seen.update(slab.swipes.settlement_id.tolist())
+        return judge(slab, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(engine.history, "slab", slab)
+    monkeypatch.setattr(streams.partition, "judge", watched)
     row = agent_registration("a", "90d", holder_person_id=HOLDER) | {"settlement_id": named}
     engine.apply([event_of(row)], at("91d"))
     assert seen == judged

@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, 
 
 from events.findings import Finding
 from storage.queries import Queries
+from tests.storage.test_rule_halts import LIMIT, breaking
 from tests.web.world import PASSWORD, World, observation_bytes, serving, swipe_event
 
 pytestmark = pytest.mark.browser
@@ -259,6 +260,27 @@ def test_a_withdrawn_reminder_is_taken_off_the_screen_with_a_word(
         till.get_by_role("button", name="收到").click()
         expect(till.get_by_text("All clear")).to_be_visible()
         expect(till.locator(".row.is-withdrawn")).to_have_count(1)
+
+
+def test_a_rule_that_is_halted_shows_on_an_open_wall_and_is_resumed_there(
+    browser: Browser, complaints: Complaints, world: World, address: str
+) -> None:
+    with window(browser, complaints) as (_, wall):
+        log_in(wall, address)
+        world.projector.change_policy(breaking())
+        for _ in range(LIMIT + 1):
+            mismatch(world)
+        banner = wall.locator(".halted")
+        expect(banner).to_contain_text("The rule “Not the card holder” is halted.", timeout=10_000)
+        mismatch(world)
+        expect(banner.locator("[data-held]")).to_have_text("2", timeout=10_000)
+        check_layout(wall, "wall with a halted rule")
+        wall.set_viewport_size({"width": 390, "height": 844})
+        check_layout(wall, "wall with a halted rule, on a phone")
+        banner.get_by_role("button", name="Resume").click()
+        expect(banner).to_have_count(0)
+        mismatch(world)
+        expect(wall.locator(".card")).to_have_count(LIMIT + 1)
 
 
 def test_an_answer_can_wait_and_is_taken_up_from_the_list(

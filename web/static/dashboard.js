@@ -86,7 +86,17 @@ function lasting(seconds) {
   return (said.length ? said : [parts[2]]).map(([value, unit]) => `${value} ${unit}`).join(" ");
 }
 
+function showHalted(halted) {
+  const shown = document.getElementById("halted").dataset.halts;
+  if (halted.map((halt) => halt.halt_id).join(" ") !== shown) location.reload();
+  for (const halt of halted) {
+    const held = document.querySelector(`[data-held="${halt.halt_id}"]`);
+    if (held) held.textContent = halt.held.toLocaleString("en");
+  }
+}
+
 function showOverview(overview) {
+  showHalted(overview.halted);
   for (const figure of document.querySelectorAll("[data-number]")) {
     const value = overview.numbers[figure.dataset.number];
     figure.textContent = figure.dataset.number === "answer_seconds" ? lasting(value) : value.toLocaleString("en");

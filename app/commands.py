@@ -14,6 +14,8 @@ import typer
 from app.configuration import Configuration, read_configuration
 from app.enrolment import enrol_photograph
 from app.first_start import first_start
+from app.importing import Imported, import_history
+from app.kept_rules import KeptRules
 from app.logs import configure_logs
 from app.options import DEFAULT_DATA, DatabaseAddress, DataDirectory, existing_database
 from app.product import Product, Vault, free_port, now_ms
@@ -21,7 +23,7 @@ from app.progress import byte_progress
 from app.publishing import Published, publish_files
 from app.rule_commands import rules as rule_commands
 from app.rule_files import read_rules
-from app.rule_words import written
+from app.rule_words import in_words, written
 from app.standing import wait_until_decided
 from config.settings import packaged
 from events.dead_letters import dead_letter_json
@@ -32,6 +34,7 @@ from storage.database import Database
 from storage.findings import standing_json
 from storage.log import AcceptedLog
 from streams.changes import Changes
+from streams.logged_engine import LoggedEngine
 from streams.replay import ReplayResult, read_lines, replay
 
 commands = typer.Typer(
@@ -53,7 +56,7 @@ RegistryFile = Annotated[
 ]
 Files = Annotated[list[Path], typer.Argument(help="JSON Lines files (.jsonl, .jsonl.gz), in order of arrival.")]
 OutFile = Annotated[Path | None, typer.Option("--out", help="Write there instead of standard output.")]
-commands.add_typer(rule_commands)
+commands.add_typer(rule_commands, name="rules")
 
 
 @commands.command()
@@ -175,6 +178,29 @@ def export(
         opened.close()
 
 
+@commands.command("import")
+def import_command(
+    files: Files,
+    data: DataDirectory = DEFAULT_DATA,
+    config: SettingsFile = None,
+    rules: RulesFile = None,
+) -> None:
+    """Loads history into a stopped product, however old: findings are recorded, and nobody is reminded of them."""
+    configure_logs()
+    configuration = read_configuration(config, rules)
+    vault = Vault(data, exclusive=True)
+    try:
+        kept = KeptRules(vault.database)
+        kept.take_in(configuration.rule_files, configuration.rules_path, given=rules is not None, now_ms=now_ms())
+        logged = LoggedEngine(vault.database, kept.rulebook(), now_ms, vault.store)
+        with byte_progress("import", sum(_size(file) for file in files)) as progress:
+            offers = (offer for file in files for offer in read_lines(file, progress))
+            imported = import_history(vault.database, logged, offers, now_ms)
+    finally:
+        vault.close()
+    typer.echo(_imported(imported), err=True)
+
+
 @commands.command()
 def enrol(
     person_id: Annotated[str, typer.Argument(help="The insured person.")],
@@ -225,11 +251,13 @@ def _configuration_lines(configuration: Configuration) -> Iterator[str]:
     tills = [till for institution in registry.institutions for till in institution.tills]
     cameras = sum(len(till.cameras) for till in tills)
     yield f"registry: {len(registry.institutions)} institutions, {len(tills)} tills, {cameras} cameras"
-    yield f"rules version {configuration.rules.versions[-1].version}    ({configuration.rules_path})"
-    for entry in configuration.rules.versions[-1].entries:
-        settings = entry.settings
-        parameters = msgspec.to_builtins(entry.parameters, enc_hook=written)
-        yield f"  {entry.name}: {settings.mode}, route {settings.route}, {parameters}"
+    for ruleset in configuration.rules.versions:
+        since = in_words(ruleset.effective_from_ms)
+        yield f"rules version {ruleset.version} from {since}    ({configuration.rules_path})"
+        for entry in ruleset.entries:
+            settings = entry.settings
+            parameters = msgspec.to_builtins(entry.parameters, enc_hook=written)
+            yield f"  {entry.name}: {settings.mode}, route {settings.route}, {parameters}"
 
 
 def _size(file: Path) -> int:
@@ -281,6 +309,13 @@ def _summary(result: ReplayResult) -> str:
     return (
         f"{result.lines} lines: {result.accepted} accepted, {result.duplicates} duplicates, "
         f"{len(result.dead_letters)} dead letters; {len(result.findings)} findings"
+    )
+
+
+def _imported(imported: Imported) -> str:
+    return (
+        f"{imported.accepted} accepted, {imported.duplicates} duplicates, {imported.dead_letters} dead letters; "
+        f"{imported.findings} findings stand"
     )
 
 

@@ -27,7 +27,6 @@ from storage.rule_versions import StoredVersion
 PREFIX_CHARACTERS = 4
 
 rules = typer.Typer(
-    name="rules",
     help="Lists, checks, activates and rolls back the rules of a product, running or stopped.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

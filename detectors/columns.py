@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
 
 import numpy as np
 
-from detectors.windows import Bools, Floats, Int32s, Int64s, Texts, different
+from detectors.windows import Bools, Floats, Int32s, Int64s, Texts, belonging, different
 
 _FEW_NAMES = 1_000
 
@@ -125,13 +126,14 @@ class ObservationColumns:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MovementColumns:
-    """Stock movements in any order, deletions aside; `kind` is a code of MOVEMENT_KINDS."""
+    """Stock movements in any order; `kind` is a code of MOVEMENT_KINDS, −1 for a deletion of what `refers_to` says."""
 
     event_id: Texts
     time_ms: Int64s
     institution: Coded
     drug: Coded
     kind: Int64s
+    refers_to: Texts
     self_pay: Bools
     quantity: Floats
 
@@ -147,3 +149,31 @@ class InjectionColumns:
 
 
 EventColumns = SwipeColumns | PersonColumns | ObservationColumns | MovementColumns | InjectionColumns
+
+
+_Columns = TypeVar("_Columns", bound=EventColumns)
+_Belonging = TypeVar("_Belonging", bound=ItemColumns | PackColumns | HomeColumns | FaceColumns)
+
+
+def rows_of(columns: _Columns, rows: Int64s) -> _Columns:
+    """Returns these rows of the columns, in their order, with what belongs to them; names are kept as they are."""
+    return type(columns)(**{column.name: _rows_of(getattr(columns, column.name), rows) for column in fields(columns)})
+
+
+def _rows_of(value: Any, rows: Int64s) -> Any:  # noqa: ANN401 - of whatever kind the column is
+    if isinstance(value, Coded):
+        return Coded(codes=value.codes[rows], names=value.names)
+    if isinstance(value, np.ndarray):
+        return value[rows]
+    if isinstance(value, ItemColumns | PackColumns | HomeColumns | FaceColumns):
+        return _belonging_to(value, rows)
+    return [value[row] for row in rows.tolist()]
+
+
+def _belonging_to(given: _Belonging, owners: Int64s) -> _Belonging:
+    """Returns what belongs to the owners at these places, the first column numbered as the owners are now."""
+    first, *others = fields(given)
+    number, rows = belonging(getattr(given, first.name), owners)
+    values: dict[str, Any] = {column.name: _rows_of(getattr(given, column.name), rows) for column in others}
+    values[first.name] = number
+    return type(given)(**values)

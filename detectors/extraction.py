@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
+from typing import Any
 
 import numpy as np
 
 from detectors.columns import (
     Coded,
+    EventColumns,
     FaceColumns,
     HomeColumns,
     InjectionColumns,
@@ -21,13 +23,14 @@ from detectors.columns import (
 )
 from detectors.slab import CREDENTIALS, MOVEMENT_KINDS, SEXES, STATUSES, VERDICTS
 from detectors.windows import Bools, Floats, Int64s, Texts
-from events.types import AccountInjection, Face, FaceObserved, Item, Person, StockMovement, Swipe
+from events.types import AccountInjection, AnyEvent, Face, FaceObserved, Item, Person, StockMovement, Swipe
 
 SEX_CODE: Mapping[str | None, int] = {None: -1, **{name: code for code, name in enumerate(SEXES)}}
 _CREDENTIAL_CODE = {name: code for code, name in enumerate(CREDENTIALS)}
 _STATUS_CODE = {name: code for code, name in enumerate(STATUSES)}
 _VERDICT_CODE: Mapping[str | None, int] = {None: -1, **{name: code for code, name in enumerate(VERDICTS)}}
-_KIND_CODE = {name: code for code, name in enumerate(MOVEMENT_KINDS)}
+DELETION = -1
+KIND_CODE = {"deletion": DELETION, **{name: code for code, name in enumerate(MOVEMENT_KINDS)}}
 _NAN = float("nan")
 
 
@@ -95,16 +98,16 @@ def _faces_of(observation: Int64s, faces: Sequence[Face]) -> FaceColumns:
 
 
 def movement_columns_of(movements: Sequence[StockMovement]) -> MovementColumns:
-    """Returns stock movements as columns, in the order given; deletions are left out."""
-    moved = [movement for movement in movements if movement.kind != "deletion"]
+    """Returns stock movements as columns, in the order given."""
     return MovementColumns(
-        event_id=texts([movement.event_id for movement in moved]),
-        time_ms=int64s([movement.occurred_at_ms for movement in moved]),
-        institution=coded([movement.institution_id for movement in moved]),
-        drug=coded([movement.drug_code for movement in moved]),
-        kind=int64s([_KIND_CODE[movement.kind] for movement in moved]),
-        self_pay=_bools([movement.setl_kind == "self_pay" for movement in moved]),
-        quantity=_floats([movement.quantity for movement in moved]),
+        event_id=texts([movement.event_id for movement in movements]),
+        time_ms=int64s([movement.occurred_at_ms for movement in movements]),
+        institution=coded([movement.institution_id for movement in movements]),
+        drug=coded([movement.drug_code for movement in movements]),
+        kind=int64s([KIND_CODE[movement.kind] for movement in movements]),
+        refers_to=texts([movement.refers_to for movement in movements]),
+        self_pay=_bools([movement.setl_kind == "self_pay" for movement in movements]),
+        quantity=_floats([movement.quantity for movement in movements]),
     )
 
 
@@ -116,6 +119,16 @@ def injection_columns_of(injections: Sequence[AccountInjection]) -> InjectionCol
         person=coded([injection.person_id for injection in injections]),
         amount_fen=int64s([injection.amount_fen for injection in injections]),
     )
+
+
+COLUMNS_OF: Mapping[type[AnyEvent], Callable[[Sequence[Any]], EventColumns]] = {
+    Swipe: swipe_columns_of,
+    FaceObserved: observation_columns_of,
+    Person: person_columns_of,
+    AccountInjection: injection_columns_of,
+    StockMovement: movement_columns_of,
+}
+"""How events of each type become columns; the types that are not here stay objects, because there are few of them."""
 
 
 def coded(names: Sequence[str]) -> Coded:

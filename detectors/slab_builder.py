@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,8 @@ from detectors.columns import (
     SwipeColumns,
 )
 from detectors.extraction import (
+    COLUMNS_OF,
+    DELETION,
     SEX_CODE,
     injection_columns_of,
     movement_columns_of,
@@ -61,16 +63,11 @@ from detectors.slab_tables import (
 )
 from detectors.windows import Bools, Floats, Int32s, Int64s, different, order_by_time_and_id
 from events.types import (
-    AccountInjection,
     AgentRegistration,
     AnyEvent,
     CrossRegionFiling,
     Drug,
-    FaceObserved,
     Institution,
-    Person,
-    StockMovement,
-    Swipe,
 )
 
 _NO_LEAST_AGE, _NO_GREATEST_AGE = -(2**63), 2**63 - 1
@@ -109,12 +106,9 @@ class SlabBuilder:
         by_type: dict[type, list[Any]] = defaultdict(list)
         for event in events:
             by_type[type(event)].append(event)
-        for kind, columns_of in _COLUMNS_OF.items():
+        for kind, columns_of in COLUMNS_OF.items():
             if kind in by_type:
                 self.add_columns(columns_of(by_type[kind]))
-        for movement in by_type[StockMovement]:
-            if movement.kind == "deletion" and movement.refers_to is not None:
-                self._deleted.add((movement.institution_id, movement.refers_to))
         self._institutions.extend(by_type[Institution])
         self._agents.extend(by_type[AgentRegistration])
         self._filings.extend(by_type[CrossRegionFiling])
@@ -133,7 +127,7 @@ class SlabBuilder:
             case InjectionColumns():
                 self._injections.append(columns)
             case MovementColumns():
-                self._movements.append(columns)
+                self._add_movements(columns)
 
     def add_day_counts(self, counts: Iterable[tuple[str, int, int]]) -> None:
         """Adds (institution_id, local day since 1970, swipes that stand): of days none of whose swipes are added."""
@@ -272,6 +266,14 @@ class SlabBuilder:
         )
         self._observation_count += len(observations.time_ms)
 
+    def _add_movements(self, movements: MovementColumns) -> None:
+        """Adds what may stand; a deletion is remembered for all time, by what it refers to at its institution."""
+        self._movements.append(movements)
+        at = movements.institution
+        for row in np.flatnonzero(movements.kind == DELETION).tolist():
+            if movements.refers_to[row] is not None:
+                self._deleted.add((at.names[at.codes[row]], movements.refers_to[row]))
+
     def _tills_of(self, institution: Coded, till: Coded) -> Int32s:
         """Returns the codes of (institution, till)."""
         width = len(till.names)
@@ -389,7 +391,7 @@ class SlabBuilder:
     def _known_movements(self, movements: MovementColumns) -> MovementTable:
         institution = movements.institution.renumbered(self._institution_ids.find)
         drug = movements.drug.renumbered(self._drugs.find)
-        wanted = (institution >= 0) & (drug >= 0)
+        wanted = (institution >= 0) & (drug >= 0) & (movements.kind != DELETION)
         if self._deleted:
             at = [movements.institution.names[code] for code in movements.institution.codes.tolist()]
             named = zip(at, movements.event_id.tolist(), strict=True)
@@ -413,15 +415,6 @@ class SlabBuilder:
             starts_ms=_ints64([filing.starts_ms for filing in known]),
             ends_ms=_ints64([_or(filing.ends_ms, END_OF_TIME_MS) for filing in known]),
         )
-
-
-_COLUMNS_OF: Mapping[type[AnyEvent], Callable[[Sequence[Any]], EventColumns]] = {
-    Swipe: swipe_columns_of,
-    FaceObserved: observation_columns_of,
-    Person: person_columns_of,
-    AccountInjection: injection_columns_of,
-    StockMovement: movement_columns_of,
-}
 
 
 def slab_of(

@@ -21,7 +21,7 @@ from detectors.slab import (
     SwipeTable,
     TraceTable,
 )
-from detectors.windows import Bools, Floats, Int32s, Int64s, Texts, order_by_time_and_id, settle_ties
+from detectors.windows import Bools, Floats, Int32s, Int64s, Texts, belonging, order_by_time_and_id, settle_ties
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +113,7 @@ def swipes_in_order(swipes: SwipeTable, undone: Collection[str]) -> tuple[SwipeT
 
 def item_table(items: ItemChunk, standing: Int64s) -> ItemTable:
     """Returns the items of the standing swipes, given by their arrivals."""
-    swipe, rows = _belonging(items.swipe, standing)
+    swipe, rows = belonging(items.swipe, standing)
     return ItemTable(
         swipe=swipe, drug=items.drug[rows], quantity=items.quantity[rows], days_supply=items.days_supply[rows]
     )
@@ -121,20 +121,8 @@ def item_table(items: ItemChunk, standing: Int64s) -> ItemTable:
 
 def trace_table(traces: TraceTable, standing: Int64s) -> TraceTable:
     """Returns the trace codes of the standing swipes, given by their arrivals."""
-    swipe, rows = _belonging(traces.swipe, standing)
+    swipe, rows = belonging(traces.swipe, standing)
     return TraceTable(swipe=swipe, code=traces.code[rows], code_hash=traces.code_hash[rows])
-
-
-def _belonging(owner: Int64s, owners: Int64s) -> tuple[Int64s, Int64s]:
-    """Returns (number of the owner, row) of all that belongs to the owners, owner by owner in the order of the rows.
-
-    Args: `owner` of each row, ascending; `owners` in any order.
-    """
-    first = np.searchsorted(owner, owners, side="left").astype(np.int64)
-    counts = np.searchsorted(owner, owners, side="right").astype(np.int64) - first
-    number = np.repeat(np.arange(len(owners), dtype=np.int64), counts)
-    offset = np.arange(len(number), dtype=np.int64) - np.repeat(np.cumsum(counts) - counts, counts)
-    return number, first[number] + offset
 
 
 def observations_in_order(observations: ObservationTable) -> tuple[ObservationTable, Int64s]:
@@ -160,7 +148,7 @@ def correct(
 
 def face_table(faces: FaceChunk, arrivals: Int64s, swipes: SwipeTable) -> FaceTable:
     """Returns the faces of the observations, given by their arrivals."""
-    observation, rows = _belonging(faces.observation, arrivals)
+    observation, rows = belonging(faces.observation, arrivals)
     named = faces.settlement_id[rows].tolist()
     row_of = _rows_of(set(named), swipes)
     settlement = [NO_SETTLEMENT if name is None else row_of.get(name, OTHER_SETTLEMENT) for name in named]

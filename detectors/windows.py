@@ -53,6 +53,20 @@ def settle_ties(order: Int64s, is_tied: Bools, ids: Texts) -> Int64s:
     return order
 
 
+def belonging(owner: Int64s, owners: Int64s) -> tuple[Int64s, Int64s]:
+    """Returns (number of the owner, row) of all rows that belong to the owners, owner by owner, in order of the rows.
+
+    Args: `owner` of each row, ascending; `owners`, each once, in any order.
+    """
+    size = max(int(owner.max(initial=-1)), int(owners.max(initial=-1))) + 1
+    count_of = np.bincount(owner, minlength=size)
+    first_of = np.cumsum(count_of) - count_of
+    counts = count_of[owners]
+    number = np.repeat(np.arange(len(owners), dtype=np.int64), counts)
+    offset = np.arange(len(number), dtype=np.int64) - np.repeat(np.cumsum(counts) - counts, counts)
+    return number, first_of[owners][number] + offset
+
+
 @dataclass(frozen=True, slots=True)
 class Groups:
     """Rows of a time-sorted table, gathered by group and kept in order within each.

@@ -18,7 +18,7 @@ from events.findings import Severity, severity_rank
 from storage.alert_desk import AlertChange
 from storage.alert_upkeep import AlertUpkeep
 from storage.findings import decode_finding
-from storage.log import chunks
+from storage.log import chunks, swipes_of_history
 from storage.models import AlertFindingRow, AlertRow, FindingRow, SnoozeRow
 from storage.rule_halts import alerted_within_hour, halt, halted_now, held_of, hold
 
@@ -73,7 +73,7 @@ class AlertProjection:
             for member, alert in self._session.execute(query.where(AlertFindingRow.finding_id.in_(some))):
                 held[member.finding_id].append((member, alert))
         placeless = [row for finding_id, row in pending.items() if self._wants_place(row, held[finding_id])]
-        placeless = self._admitted(placeless)
+        placeless = self._admitted(self._of_the_present(placeless))
         touched = {
             alert.alert_id: pending[finding_id].occurred_at_ms
             for finding_id, places in reversed(held.items())
@@ -91,6 +91,11 @@ class AlertProjection:
             and (not member.standing or severity_rank(finding.severity) > _rank_of(alert.severity))
             for member, alert in places
         )
+
+    def _of_the_present(self, rows: Sequence[FindingRow]) -> list[FindingRow]:
+        """Returns the findings about swipes that came in as they happened; of history nobody is told."""
+        past = swipes_of_history(self._session, (row.settlement_id for row in rows))
+        return [row for row in rows if row.settlement_id not in past]
 
     # -------------------------------------------------------------------------------------------- the breaker
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 import msgspec
-from sqlalchemy import func, insert, select
+from sqlalchemy import delete, func, insert, select
 from sqlalchemy.orm import Session
 
 from events.dead_letters import DeadLetter, Place
@@ -15,6 +15,9 @@ from events.types import AnyEvent
 from storage.database import Database
 from storage.models import AcceptedEvent, DeadLetterRow
 from storage.upsert import insert_new
+
+HISTORY = "(import)"
+"""The sender of events that were loaded as history: what is found about them is recorded and nobody is told."""
 
 QUERY_VALUES = 500  # bound values a query; SQLite refuses more than 32,766
 
@@ -87,6 +90,11 @@ class AcceptedLog:
         statement = insert(AcceptedEvent).returning(AcceptedEvent.seq, sort_by_parameter_order=True)
         return list(session.scalars(statement, [_row_of(record) for record in records]))
 
+    def forget(self, session: Session, identities: Sequence[str]) -> None:
+        """Afterwards these events are no longer in the log."""
+        for some in chunks(identities):
+            session.execute(delete(AcceptedEvent).where(AcceptedEvent.identity.in_(some)))
+
     def read(self, after_seq: int = 0, batch: int = 5000) -> Iterator[LoggedEvent]:
         """Yields what was accepted after `after_seq`, in order, holding `batch` events and no transaction at a time."""
         while True:
@@ -117,6 +125,17 @@ class AcceptedLog:
         """Returns how many letters were set aside."""
         with self._database.read() as session:
             return session.scalar(select(func.count()).select_from(DeadLetterRow)) or 0
+
+
+def swipes_of_history(session: Session, settlement_ids: Iterable[str]) -> set[str]:
+    """Returns those of the settlements whose swipes were loaded as history."""
+    found: set[str] = set()
+    for some in chunks(settlement_ids):
+        query = select(AcceptedEvent.settlement_id).where(
+            AcceptedEvent.settlement_id.in_(some), AcceptedEvent.type == "swipe", AcceptedEvent.sender == HISTORY
+        )
+        found.update(name for name in session.scalars(query) if name is not None)
+    return found
 
 
 _LOGGED = (AcceptedEvent.seq, AcceptedEvent.received_at_ms, AcceptedEvent.sender, AcceptedEvent.original)

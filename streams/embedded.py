@@ -9,48 +9,35 @@ the database lacks, so a kill at any point costs nothing but time.
 from __future__ import annotations
 
 import queue
-import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from itertools import islice
 from pathlib import Path
-from typing import Literal, Protocol, TypeVar
+from typing import Literal, Protocol
 
 import msgspec
 import structlog
 
 from alerts.policy import Policy
 from detectors.catalogue import Rulebook
-from events.codec import decode_event
-from events.dead_letters import DeadLetter, InvalidEvent, Place
-from events.errors import InvariantError, TransientError
+from events.dead_letters import Place
+from events.errors import TransientError
 from events.findings import Finding
-from events.identity import content_digest, identity_of
-from events.types import AnyEvent, Reversal
+from events.types import AnyEvent
 from storage.database import Database
-from storage.log import AcceptedLog, Record
 from storage.progress import Progress
 from storage.projector import AlertChange, Projector
-from streams.acceptance import Accepted, Outcome, decide, reversal_mismatch
-from streams.changes import Changes
-from streams.engine import Engine
-from streams.snapshot import Position, clear
+from streams.acceptance import Accepted, Outcome
+from streams.logged_engine import LoggedEngine, retried
 
 Step = Literal["appended", "synced", "evaluated", "findings_written", "alerts_written", "frozen"]
 """The points between which the process may die; tests end it at each."""
 
-WRITE_ATTEMPTS = 8
-LONGEST_PAUSE_S = 2.0
-RECOVERED_TOGETHER = 20_000
 FRESH_MS = 60_000
 """What happened so shortly before a start is told to the listener again: a kill may have come before it heard."""
 
 _log = structlog.get_logger()
-
-
-_Result = TypeVar("_Result")
 
 
 class PipelineBusy(TransientError):
@@ -116,14 +103,11 @@ class Pipeline:
     ) -> None:
         """Args: `store` is the folder of the live store and its snapshots; None keeps it in memory."""
         self._database, self._projector, self._listener = database, projector, listener
-        self._log = AcceptedLog(database)
-        self._rulebook, self._store = rulebook, store
-        self._engine = Engine(rulebook, forgets=True)
+        self._logged = LoggedEngine(database, rulebook, clock_ms, store)
         self._clock_ms, self._limits, self._on_step = clock_ms, limits or Limits(), on_step
         self._requests: queue.SimpleQueue[_Request | _RuleChange | None] = queue.SimpleQueue()
         self._rule_changes: list[_RuleChange] = []
         self._progress = Progress(database)
-        self._frozen_seq, self._frozen_at_s = 0, time.monotonic()
         self._waiting_events = 0
         self._lock = threading.Lock()
         self._state: Literal["starting", "running", "stopped"] = "starting"
@@ -188,79 +172,13 @@ class Pipeline:
         """Brings the engine to the end of the log, and findings and alerts to what it says."""
         started = time.monotonic()
         self._progress.put(0, None)  # until the log is judged, nothing of it is decided under these rules
-        causes, fresh = self._catch_up()
-        computed = {finding.finding_id: finding for finding in self._engine.standing()}
-        stored = {finding.finding_id: finding for finding in self._projector.standing()}
-        self._write(
-            raised=[finding for name, finding in computed.items() if stored.get(name) != finding],
-            withdrawn=[
-                _withdrawn(finding)
-                for name, finding in stored.items()
-                if name not in computed and not self._engine.is_frozen(finding)
-            ],
-            causes=causes,
-        )
-        self._listener.accepted(fresh)
-        self._freeze()
+        causes, events = self._logged.catch_up(self._clock_ms() - FRESH_MS)
+        raised, withdrawn = self._logged.differences(self._projector.standing())
+        self._write(raised=raised, withdrawn=withdrawn, causes=causes)
+        self._listener.accepted(events)
+        self._logged.freeze()
         seconds = round(time.monotonic() - started, 3)
-        _log.info("pipeline.recovered", findings=len(computed), seconds=seconds)
-
-    def _catch_up(self) -> tuple[dict[str, str], list[AnyEvent]]:
-        """Reads what the log holds after the snapshot; returns why findings changed, and what has just happened."""
-        changes = self._open_engine()
-        causes, fresh = changes.causes, []
-        is_new, since_ms = self._engine.applied.seq == 0, self._clock_ms() - FRESH_MS
-        for events, position in self._logged_events(self._engine.applied.seq):
-            if is_new:
-                self._set_aside_mismatched(self._engine.load(events, self._clock_ms()))
-            else:
-                changes = self._engine.apply(events, self._clock_ms())
-                causes |= changes.causes
-                self._set_aside_mismatched(changes.mismatched)
-            self._engine.applied = position
-            fresh += [event for event in events if event.occurred_at_ms >= since_ms]
-        if is_new:
-            causes |= self._engine.judge_all().causes
-        return causes | self._engine.apply([], self._clock_ms()).causes, fresh
-
-    def _open_engine(self) -> Changes:
-        """Opens the snapshot, if it is one of this log."""
-        if self._store is None:
-            return Changes()
-        self._engine, changes = Engine.open(self._rulebook, self._store, forgets=True)
-        known = self._log.digest_at(self._engine.applied.seq)
-        if self._engine.applied.seq and known != self._engine.applied.digest:
-            _log.warning("snapshot.foreign", seq=self._engine.applied.seq)
-            clear(self._store)
-            self._engine, changes = Engine.open(self._rulebook, self._store, forgets=True)
-        return changes
-
-    def _logged_events(self, after_seq: int) -> Iterator[tuple[list[AnyEvent], Position]]:
-        """Yields the events of the log, many at a time, with the place of the last of them."""
-        logged = self._log.read(after_seq)
-        while some := list(islice(logged, RECOVERED_TOGETHER)):
-            events = []
-            for one in some:
-                event = decode_event(one.original)
-                if isinstance(event, InvalidEvent):
-                    raise InvariantError(f"the accepted log holds a bad event at {one.seq}: {event.reason}")
-                events.append(event)
-            yield events, Position(some[-1].seq, content_digest(events[-1]))
-
-    def _freeze(self) -> None:
-        """Takes a snapshot; without one a start only takes longer."""
-        if self._store is None:
-            return
-        self._frozen_seq, self._frozen_at_s = self._engine.applied.seq, time.monotonic()
-        try:
-            self._engine.freeze()
-        except OSError as error:
-            _log.warning("snapshot.failed", reason=str(error))
-
-    def _is_time_to_freeze(self) -> bool:
-        events = self._engine.applied.seq - self._frozen_seq
-        waited_ms = (time.monotonic() - self._frozen_at_s) * 1000
-        return events >= self._limits.freeze_events or (events > 0 and waited_ms >= self._limits.freeze_ms)
+        _log.info("pipeline.recovered", raised=len(raised), withdrawn=len(withdrawn), seconds=seconds)
 
     def _turn(self) -> bool:
         """Handles what is waiting, or the passing of time; returns False when it is time to end."""
@@ -268,12 +186,13 @@ class Pipeline:
         events = self._accept(requests) if requests else []
         if events:
             self._listener.accepted(events)
-        changes = self._engine.apply(events, self._clock_ms())
+        changes = self._logged.engine.apply(events, self._clock_ms())
         self._on_step("evaluated")
-        self._set_aside_mismatched(changes.mismatched)
+        self._logged.set_aside(changes.mismatched)
         self._write(raised=changes.raised, withdrawn=changes.withdrawn, causes=changes.causes)
-        if ends or self._is_time_to_freeze():
-            self._freeze()
+        self._logged.forget()
+        if ends or self._logged.is_time_to_freeze(self._limits.freeze_events, self._limits.freeze_ms):
+            self._logged.freeze()
             self._on_step("frozen")
         while self._rule_changes:
             self._obey(self._rule_changes.pop(0))
@@ -282,7 +201,7 @@ class Pipeline:
     def _obey(self, change: _RuleChange) -> None:
         """Judges anew what the new rules judge otherwise, and tells it as they say."""
         try:
-            changes = self._engine.change_rules(change.rulebook)
+            changes = self._logged.engine.change_rules(change.rulebook)
             self._projector.change_policy(change.policy)
             self._write(raised=changes.raised, withdrawn=changes.withdrawn, causes=changes.causes)
         except BaseException:
@@ -324,8 +243,7 @@ class Pipeline:
             for index, original in enumerate(request.originals)
         ]
         try:
-            outcomes = decide(offers, self._log, now_ms)
-            self._append(outcomes, senders, now_ms)
+            outcomes = self._logged.accept(offers, senders, now_ms, lambda: self._on_step("appended"))
         except TransientError as error:
             _answer_failed(requests, error)
             return []
@@ -336,82 +254,27 @@ class Pipeline:
         _answer(requests, outcomes)
         return [outcome.event for outcome in outcomes if isinstance(outcome, Accepted)]
 
-    def _append(self, outcomes: Sequence[Outcome], senders: Sequence[str], now_ms: int) -> None:
-        """Writes accepted events and dead letters in one transaction, on disk when it returns."""
-        records = [
-            Record(
-                event=outcome.event,
-                identity=outcome.identity,
-                digest=outcome.digest,
-                received_at_ms=now_ms,
-                sender=sender,
-                original=outcome.original,
-            )
-            for outcome, sender in zip(outcomes, senders, strict=True)
-            if isinstance(outcome, Accepted)
-        ]
-        with self._database.session() as session:
-            seqs = self._log.append(session, records)
-            self._log.set_aside(session, [letter for letter in outcomes if isinstance(letter, DeadLetter)], now_ms)
-            self._on_step("appended")
-        if seqs:
-            self._engine.applied = Position(seqs[-1], records[-1].digest)
-
-    def _set_aside_mismatched(self, mismatched: Sequence[Reversal]) -> None:
-        """Lists reversals that fit no swipe of theirs among the dead letters, by their place in the accepted log."""
-        if not mismatched:
-            return
-        logged = self._log.logged(identity_of(reversal) for reversal in mismatched)
-        letters = [
-            reversal_mismatch(event.original, Place(topic="accepted", offset=event.seq)) for event in logged.values()
-        ]
-        self._retry(lambda: self._keep_letters(letters))
-
-    def _keep_letters(self, letters: Sequence[DeadLetter]) -> None:
-        with self._database.session() as session:
-            self._log.set_aside(session, letters, self._clock_ms())
-
     def _write(self, *, raised: Sequence[Finding], withdrawn: Sequence[Finding], causes: dict[str, str]) -> None:
         """Writes findings, then alerts, and tells the listener; alerts left over by a kill are made here too."""
         now_ms = self._clock_ms()
         if raised or withdrawn:
-            self._retry(lambda: self._projector.write_findings(raised, withdrawn, causes, now_ms))
+            retried(lambda: self._projector.write_findings(raised, withdrawn, causes, now_ms))
             self._on_step("findings_written")
-        changes = self._retry(lambda: self._projector.project_alerts(now_ms))
-        changes += self._retry(lambda: self._projector.escalate_overdue(now_ms))
+        changes = retried(lambda: self._projector.project_alerts(now_ms))
+        changes += retried(lambda: self._projector.escalate_overdue(now_ms))
         if changes:
             self._on_step("alerts_written")
             self._listener.alerts_changed(changes)
-        self._retry(self._say_progress)
+        retried(self._say_progress)
 
     def _say_progress(self) -> None:
-        self._progress.put(self._engine.applied.seq, self._engine.waiting_until_ms())
-
-    @staticmethod
-    def _retry(write: Callable[[], _Result]) -> _Result:
-        """Returns what a write returns, tried again with growing pauses while the database is away.
-
-        Raises: the last TransientError; the process ends then and its successor recovers from the log.
-        """
-        for attempt in range(WRITE_ATTEMPTS):
-            try:
-                return write()
-            except TransientError as error:
-                if attempt == WRITE_ATTEMPTS - 1:
-                    raise
-                _log.warning("database.unavailable", attempt=attempt, error=str(error))
-                time.sleep(min(LONGEST_PAUSE_S, 0.05 * 2**attempt) * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
-        raise InvariantError("a write was neither made nor refused")
+        self._progress.put(self._logged.engine.applied.seq, self._logged.engine.waiting_until_ms())
 
     def _refuse_waiting(self) -> None:
         while not self._requests.empty():
             request = self._requests.get()
             if request is not None and request.answer.set_running_or_notify_cancel():
                 request.answer.set_exception(PipelineStopped("the pipeline has stopped"))
-
-
-def _withdrawn(finding: Finding) -> Finding:
-    return msgspec.structs.replace(finding, status="withdrawn")
 
 
 def _answer(requests: Sequence[_Request], outcomes: Sequence[Outcome]) -> None:

@@ -61,7 +61,7 @@ class Engine:
         self._rulebook, self._directory, self._forgets = rulebook, directory, forgets
         self._generation = 0
         self._partitions = [self._partition(number, partitions, None) for number in range(partitions)]
-        self._watermark_ms = 0
+        self._watermark_ms = self.pruned_at_ms = 0
         self.applied = Position(0, b"")
         """The last event of the log that was applied; whoever applies says so."""
 
@@ -99,6 +99,7 @@ class Engine:
         ]
         for partition in engine._partitions:
             partition.institutions.tie, partition.institutions.meeting = snapshot.tie, snapshot.meeting
+        engine.pruned_at_ms = snapshot.pruned_at_ms
         engine._watermark_ms, engine.applied = snapshot.watermark_ms, snapshot.applied
         return engine, engine.change_rules(rulebook, judges_all=snapshot.code != code_hash())
 
@@ -112,6 +113,7 @@ class Engine:
             rules=rules_of(self._rulebook),
             generation=self._generation,
             applied=self.applied,
+            pruned_at_ms=self.pruned_at_ms,
             watermark_ms=self._watermark_ms,
             tie=tie_reach(self._rulebook),
             meeting=meeting_reach(self._rulebook),
@@ -125,20 +127,16 @@ class Engine:
                 shutil.rmtree(folder)
 
     def prune(self) -> list[str]:
-        """Forgets what no open anchor looks back to; returns the settlements of the swipes that it has forgotten."""
-        before, self._generation = self._partitions, self._generation + 1
+        """Forgets what no open anchor looks back to; returns the identities of the events that it has forgotten."""
+        before, self._generation, self.pruned_at_ms = self._partitions, self._generation + 1, self._watermark_ms
         forgotten: dict[str, None] = {}
-        after = []
+        self._partitions = []
         for number, partition in enumerate(before):
-            after.append(self._partition(number, len(before), None))
-            forgotten |= dict.fromkeys(after[-1].keep(partition, self._watermark_ms))
-        self._partitions = after
-        kept = [partition.stores.swipes for partition in after]
-        names = list(forgotten)
-        known = np.any([swipes.find(names) >= 0 for swipes in kept], axis=0) if names else []
+            self._partitions.append(self._partition(number, len(before), None))
+            forgotten |= dict.fromkeys(self._partitions[-1].keep(partition, self._watermark_ms))
         if self._directory is not None:
             self.freeze()
-        return [name for name, is_known in zip(names, known, strict=True) if not is_known]
+        return list(forgotten)
 
     def is_frozen(self, finding: Finding) -> bool:
         """Returns whether a finding's anchor is so old that it is not judged any more, and stands as it is."""

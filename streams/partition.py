@@ -13,6 +13,7 @@ from detectors.catalogue import Rulebook, judge, meeting_reach, reach_of, scopes
 from detectors.rule import SCOPES, Reach, Scope
 from detectors.slab import END_OF_TIME_MS
 from events.findings import Finding, finding_json
+from events.identity import identity_text
 from events.types import Drug, Institution
 from streams.changes import RULES, Changes
 from streams.gathering import Gathering, Stores
@@ -91,7 +92,7 @@ class Partition:
         return Retention(self._reach, now_ms)
 
     def keep(self, other: Partition, now_ms: int) -> list[str]:
-        """Takes over what another partition still needs; returns the settlements it leaves out. Has to be empty."""
+        """Takes over what another partition still needs; returns the identities that it leaves out. Has to be empty."""
         limits = self.retention(now_ms)
         place_of = self.stores.swipes.keep(
             other.stores.swipes,
@@ -104,12 +105,15 @@ class Partition:
             tills_since_ms=limits.kept_since_ms(["till", "visitor"]),
             stocks_since_ms=limits.kept_since_ms(["stock"]),
         )
-        self.stores.facts.keep(other.stores.facts, kept, lambda names: (self.stores.swipes.find(names) >= 0).tolist())
+        forgotten = self.stores.facts.keep(
+            other.stores.facts, kept, lambda names: (self.stores.swipes.find(names) >= 0).tolist()
+        )
         self.stores.meetings.keep(other.stores.meetings, place_of)
         self.stores.sightings.keep(other.stores.sightings, place_of)
         self._standing.keep(other._standing, limits.frozen_before_ms)
         self.obey(self._rulebook, now_ms)
-        return other.stores.swipes.settlement_ids(np.flatnonzero(place_of < 0))
+        swipes = other.stores.swipes.settlement_ids(np.flatnonzero(place_of < 0))
+        return [*forgotten, *(identity_text("swipe", name) for name in swipes)]
 
     def standing(self) -> Iterator[Finding]:
         """Yields every finding that stands, in no particular order."""

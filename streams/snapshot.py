@@ -47,6 +47,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     rules: tuple[tuple[int, str], ...]
     generation: int
     applied: Position
+    pruned_at_ms: int
     watermark_ms: int
     tie: Reach | None
     meeting: MeetingReach | None

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from app.commands import commands
+from app.rule_commands import rules
 from config.settings import Registry, convert, load_settings, read_yaml
 from detectors.catalogue import RuleSettings, read_ruleset, rule_modules, rulebook_of
 from detectors.rule import convert_parameters
@@ -234,6 +235,13 @@ def leaves(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, object
 def test_the_commands_are_the_ones_in_the_table() -> None:
     listed = [re.match(r"`swipewatch ([\w-]+)", row[0]) for row in table(section(OPERATIONS, "Commands"))]
     known = {one.name or getattr(one.callback, "__name__", "") for one in commands.registered_commands}
+    groups = {one.name for one in commands.registered_groups}
+    assert {one[1] for one in listed if one} == known | groups
+
+
+def test_the_commands_for_rules_are_the_ones_in_their_table() -> None:
+    listed = [re.match(r"`swipewatch rules ([\w-]+)", row[0]) for row in table(section(RULES, "Operating the rules"))]
+    known = {one.name or getattr(one.callback, "__name__", "") for one in rules.registered_commands}
     assert {one[1] for one in listed if one} == known
 
 

@@ -156,7 +156,8 @@ def _medians(past: Int64s) -> Floats:
     lower, upper = empty + (present - 1) // 2, empty + present // 2
     last = past.shape[1] - 1
     rows = np.arange(len(past))
-    return (ascending[rows, np.minimum(lower, last)] + ascending[rows, np.minimum(upper, last)]) / 2
+    medians: Floats = (ascending[rows, np.minimum(lower, last)] + ascending[rows, np.minimum(upper, last)]) / 2
+    return medians
 
 
 def _day(name: str, start: int, count: int) -> list[dict[str, object]]:

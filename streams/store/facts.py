@@ -10,6 +10,7 @@ import numpy as np
 
 from detectors.slab import Till
 from detectors.slab_builder import keep_latest_drug
+from events.identity import identity_of
 from events.types import (
     AccountInjection,
     AgentRegistration,
@@ -124,10 +125,11 @@ class FactStore:
         for drug in self._drugs.all():
             keep_latest_drug(self.drugs, drug)
 
-    def keep(self, other: FactStore, kept: Kept, is_known: Callable[[Sequence[str]], Sequence[bool]]) -> None:
-        """Takes over what may still be asked for; versions, filings, places and drugs stay for ever.
+    def keep(self, other: FactStore, kept: Kept, is_known: Callable[[Sequence[str]], Sequence[bool]]) -> list[str]:
+        """Takes over what may still be asked for, and returns the identities of the events that are left out.
 
-        Args: `is_known` says of settlements whether their swipes are kept; a reversal goes with its swipe.
+        Versions, filings, places and drugs stay for ever. `is_known` says of settlements whether their swipes are
+        kept: a reversal goes with its swipe.
         """
         for name in ("_versions", "_filings"):
             getattr(self, name).add(list(getattr(other, name).all()))
@@ -135,22 +137,25 @@ class FactStore:
             self.add_institution(version)
         for drug in other._drugs.all():
             self.add_drug(drug)
-        self._injections.add([one for one in other._injections.all() if one.occurred_at_ms >= kept.persons_since_ms])
-        for name in ("_agents", "_observations", "_corrections"):
-            facts = getattr(other, name).all()
-            getattr(self, name).add([fact for fact in facts if fact.occurred_at_ms >= kept.tills_since_ms])
-        for name in ("_movements", "_deletions"):
-            facts = getattr(other, name).all()
-            getattr(self, name).add([fact for fact in facts if fact.occurred_at_ms >= kept.stocks_since_ms])
+        forgotten = self._keep_since(other, ("_injections",), kept.persons_since_ms)
+        forgotten += self._keep_since(other, ("_agents", "_observations", "_corrections"), kept.tills_since_ms)
+        forgotten += self._keep_since(other, ("_movements", "_deletions"), kept.stocks_since_ms)
         reversals = list(other._reversals.all())
         known = is_known([reversal.settlement_id for reversal in reversals])
-        self._reversals.add(
-            [
-                reversal
-                for reversal, has_swipe in zip(reversals, known, strict=True)
-                if has_swipe or reversal.occurred_at_ms >= kept.persons_since_ms
-            ]
-        )
+        for reversal, has_swipe in zip(reversals, known, strict=True):
+            if has_swipe or reversal.occurred_at_ms >= kept.persons_since_ms:
+                self._reversals.add([reversal])
+            else:
+                forgotten.append(identity_of(reversal))
+        return forgotten
+
+    def _keep_since(self, other: FactStore, tables: Iterable[str], since_ms: int) -> list[str]:
+        forgotten = []
+        for name in tables:
+            facts = list(getattr(other, name).all())
+            getattr(self, name).add([fact for fact in facts if fact.occurred_at_ms >= since_ms])
+            forgotten += [identity_of(fact) for fact in facts if fact.occurred_at_ms < since_ms]
+        return forgotten
 
     # ---------------------------------------------------------------------------------------------------- persons
 

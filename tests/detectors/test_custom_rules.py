@@ -36,7 +36,7 @@ from tests.worlds import encode, world
 Row = dict[str, Any]
 Decision = tuple[Any, ...]
 
-SEEDS = range(24)
+SEEDS = range(18)
 KEYS = (["person_id"], ["person_id", "institution_id"], ["institution_id"], ["till_id", "institution_id"])
 WINDOWS = ("10m", "15m", "30m", "24h", "72h", "7d", "30d", "60d")
 LIMITS = {"total_fen": 20_000, "fund_fen": 100, "account_fen": 5_000, "items": 2, "quantity": 2.1}
@@ -61,8 +61,8 @@ def random_rules(seed: int) -> dict[str, Row]:
 
 
 def random_rule(chance: random.Random, key: list[str], turn: int) -> Row:
-    aggregate = chance.choice(list(ALLOWED))
-    of = chance.choice([name for name in ALLOWED[aggregate] if name not in key] or [None])
+    allowed = [(aggregate, of) for aggregate, of in SHOWN if of not in key]
+    aggregate, of = allowed[7 * turn % len(allowed)]
     filters = [None, None, *(source for source in FILTERS if "person_id" in key or source not in PERSON_FILTERS)]
     said = rule(key=key, aggregate=aggregate, of=of, filter=filters[turn % len(filters)])
     least = LIMITS[of] if of in LIMITS else chance.choice([1, 2, 2])
@@ -144,7 +144,8 @@ def test_random_rules_try_every_aggregate_filter_and_key_on_both_sides():
 # --------------------------------------------------------------------- order, repetition and batches don't matter
 
 
-@pytest.mark.parametrize("seed", SEEDS[:4])
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", SEEDS[:3])
 def test_findings_are_the_same_bytes_under_any_order_repetition_and_batching(seed):
     lines, rules = told(seed, size=8), random_rules(seed)
     expected = [finding_json(found) for found in judged(lines, rules)]

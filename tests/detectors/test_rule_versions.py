@@ -178,6 +178,11 @@ def test_a_version_judges_from_its_very_first_millisecond_and_counts_what_was_be
     assert found_at(rulebook, *told[:1], swipe("d", 999, person="p")) == [("a", 2), ("d", 2)]
 
 
+def test_a_version_judges_up_to_the_last_millisecond_before_the_next():
+    rulebook = book(version(LOOSE), version(SPLIT, NOON + 1000))
+    assert found_at(rulebook, swipe("a", 999, "p"), swipe("b", 1000, "q")) == [("a", 1)]
+
+
 def test_before_the_first_version_nobody_is_judged():
     rulebook = book(version(LOOSE, NOON))
     assert found_at(rulebook, swipe("a", -1, person="p"), swipe("b", 0, person="q")) == [("b", 1)]

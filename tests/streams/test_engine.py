@@ -18,6 +18,7 @@ from detectors.slab import END_OF_TIME_MS, Slab
 from events.codec import decode_event
 from events.dead_letters import InvalidEvent, Place
 from events.findings import Finding, finding_json
+from events.identity import identity_of
 from events.types import AnyEvent, Swipe
 from streams.changes import Changes
 from streams.engine import Engine
@@ -71,10 +72,11 @@ def shuffled(seed: int) -> list[AnyEvent]:
 # ---------------------------------------------------------------------------------------------------------- partitions
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", COUNTS)
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 def test_findings_are_the_same_for_any_number_of_partitions(seed, count):
-    for size in (7, 200):
+    for size in (11, 200):
         engine = Engine(rulebook_of_world(seed), partitions=count)
         assert standing(applied(engine, shuffled(seed), size)) == replayed(seed)
 
@@ -92,8 +94,8 @@ def test_what_is_loaded_and_judged_at_once_equals_what_was_judged_batch_by_batch
 # ---------------------------------------------------------------------------------------------------------- snapshots
 
 
-@pytest.mark.parametrize("count", COUNTS)
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.slow
+@pytest.mark.parametrize(("seed", "count"), [(0, 1), (1, 2), (2, 7), (3, 1)])
 def test_an_engine_that_died_goes_on_from_its_snapshot_and_the_tail(tmp_path, seed, count):
     events, rulebook, chance = shuffled(seed), rulebook_of_world(seed), random.Random(seed)
     for _ in range(4):
@@ -165,26 +167,30 @@ def short_rules() -> Rulebook:
     return rulebook_of(read_ruleset(rules, "short"))
 
 
-@pytest.mark.parametrize("count", COUNTS)
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.slow
+@pytest.mark.parametrize(("seed", "count"), [(0, 1), (1, 2), (2, 1)])
 def test_what_is_forgotten_is_asked_for_by_no_open_anchor(tmp_path, seed, count):
     rulebook, chance = short_rules(), random.Random(seed)
     events = accepted_events(told(seed))
     events.sort(key=lambda event: event.occurred_at_ms + chance.randrange(7 * DAY_MS))
     engine = Engine(rulebook, partitions=count, directory=tmp_path, forgets=True)
+    swipes = [event for event in events if isinstance(event, Swipe)]
     forgotten: set[str] = set()
     compared: set[str] = set()
-    for number, batch in enumerate(batches(events, 60), start=1):
-        now_ms = max(event.occurred_at_ms for event in events[: 60 * number])
+    for number, batch in enumerate(batches(events, 120), start=1):
+        now_ms = max(event.occurred_at_ms for event in events[: 120 * number])
         engine.apply(batch, now_ms)
         names = engine.prune()
         assert len(names) == len(set(names))
         forgotten.update(names)
-        expected = [found for found in found_in(events[: 60 * number], rulebook, now_ms) if not engine.is_frozen(found)]
+        expected = [
+            found for found in found_in(events[: 120 * number], rulebook, now_ms) if not engine.is_frozen(found)
+        ]
         found = [found for found in engine.standing() if not engine.is_frozen(found)]
         assert sorted(map(finding_json, found)) == sorted(map(finding_json, expected))
         compared |= {finding.detector for finding in found}
-    assert len(forgotten) > len([event for event in events if isinstance(event, Swipe)]) // 4
+    assert forgotten <= {identity_of(event) for event in events}
+    assert len([name for name in forgotten if name.startswith("swipe:")]) > len(swipes) // 4
     assert len(compared) >= 15
     again, changes = Engine.open(rulebook, tmp_path, partitions=count, forgets=True)
     assert changes == Changes()

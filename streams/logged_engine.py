@@ -1,0 +1,209 @@
+"""The engine with the log that it follows: what is accepted goes to disk, then to the engine; a start catches up."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+import structlog
+
+from detectors.catalogue import Rulebook
+from events.codec import decode_event
+from events.dead_letters import DeadLetter, InvalidEvent, Place
+from events.errors import InvariantError, TransientError
+from events.findings import Finding
+from events.identity import content_digest, identity_of
+from events.types import AnyEvent, Reversal
+from storage.database import Database
+from storage.log import AcceptedLog, Record
+from streams.acceptance import Accepted, Outcome, decide, reversal_mismatch
+from streams.changes import Changes
+from streams.engine import Engine
+from streams.snapshot import Position, clear
+
+WRITE_ATTEMPTS = 8
+LONGEST_PAUSE_S = 2.0
+READ_TOGETHER = 20_000
+FORGOTTEN_EVERY_MS = 86_400_000
+DELETED_TOGETHER = 1_000
+
+_Result = TypeVar("_Result")
+
+_log = structlog.get_logger()
+
+
+class LoggedEngine:
+    """An engine whose events are those of an accepted log, in its order.
+
+    Args:
+        store: the folder of the live store and its snapshots; None keeps it in memory, and reads the whole log.
+    """
+
+    def __init__(self, database: Database, rulebook: Rulebook, clock_ms: Callable[[], int], store: Path | None) -> None:
+        self._database, self._log = database, AcceptedLog(database)
+        self._rulebook, self._clock_ms, self._store = rulebook, clock_ms, store
+        self.engine = Engine(rulebook, forgets=True)
+        self._frozen_seq, self._frozen_at_s = 0, time.monotonic()
+        self._forgotten: list[str] = []
+
+    # ----------------------------------------------------------------------------------------------------- at a start
+
+    def catch_up(self, since_ms: int) -> tuple[dict[str, str], list[AnyEvent]]:
+        """Brings the engine from its snapshot to the end of the log.
+
+        Returns why findings changed on the way, and the events that happened since a time.
+        """
+        causes, late = self._open().causes, []
+        is_new = self.engine.applied.seq == 0
+        for events, position in self._after(self.engine.applied.seq):
+            if is_new:
+                self.set_aside(self.engine.load(events, self._clock_ms()))
+            else:
+                changes = self.engine.apply(events, self._clock_ms())
+                causes |= changes.causes
+                self.set_aside(changes.mismatched)
+            self.engine.applied = position
+            late += [event for event in events if event.occurred_at_ms >= since_ms]
+        if is_new:
+            causes |= self.engine.judge_all().causes
+        return causes | self.engine.apply([], self._clock_ms()).causes, late
+
+    def _open(self) -> Changes:
+        """Opens the snapshot, if it is one of this log."""
+        if self._store is None:
+            return Changes()
+        self.engine, changes = Engine.open(self._rulebook, self._store, forgets=True)
+        applied = self.engine.applied
+        if applied.seq and self._log.digest_at(applied.seq) != applied.digest:
+            _log.warning("snapshot.foreign", seq=applied.seq)
+            clear(self._store)
+            self.engine, changes = Engine.open(self._rulebook, self._store, forgets=True)
+        return changes
+
+    def _after(self, seq: int) -> Iterator[tuple[list[AnyEvent], Position]]:
+        """Yields the events of the log after a number, many at a time, with the place of the last of them."""
+        logged = self._log.read(seq)
+        while some := list(islice(logged, READ_TOGETHER)):
+            events = []
+            for one in some:
+                event = decode_event(one.original)
+                if isinstance(event, InvalidEvent):
+                    raise InvariantError(f"the accepted log holds a bad event at {one.seq}: {event.reason}")
+                events.append(event)
+            yield events, Position(some[-1].seq, content_digest(events[-1]))
+
+    def differences(self, stored: Iterable[Finding]) -> tuple[list[Finding], list[Finding]]:
+        """Returns the findings that stand but are not stored so, and those stored that stand no longer, as withdrawn.
+
+        What is stored about a frozen anchor stays as it is.
+        """
+        standing = {finding.finding_id: finding for finding in self.engine.standing()}
+        known = {finding.finding_id: finding for finding in stored}
+        raised = [finding for name, finding in standing.items() if known.get(name) != finding]
+        gone = [f for name, f in known.items() if name not in standing and not self.engine.is_frozen(f)]
+        return raised, [msgspec.structs.replace(finding, status="withdrawn") for finding in gone]
+
+    # -------------------------------------------------------------------------------------------------- while it runs
+
+    def accept(
+        self,
+        offers: Sequence[tuple[bytes, Place]],
+        senders: Sequence[str],
+        received_at_ms: int | None,
+        on_appended: Callable[[], None] = lambda: None,
+    ) -> list[Outcome]:
+        """Returns one outcome an offer; accepted events and dead letters are on disk then, and not yet applied.
+
+        Args:
+            offers: original bytes and where they came from.
+            senders: who sent each offer.
+            received_at_ms: our clock at reception; None for history, which is never too late.
+            on_appended: is called before the transaction ends.
+        Raises: TransientError; nothing was taken then.
+        """
+        outcomes = decide(offers, self._log, received_at_ms)
+        now_ms = self._clock_ms()
+        records = [
+            Record(
+                event=outcome.event,
+                identity=outcome.identity,
+                digest=outcome.digest,
+                received_at_ms=now_ms,
+                sender=sender,
+                original=outcome.original,
+            )
+            for outcome, sender in zip(outcomes, senders, strict=True)
+            if isinstance(outcome, Accepted)
+        ]
+        with self._database.session() as session:
+            seqs = self._log.append(session, records)
+            self._log.set_aside(session, [letter for letter in outcomes if isinstance(letter, DeadLetter)], now_ms)
+            on_appended()
+        if seqs:
+            self.engine.applied = Position(seqs[-1], records[-1].digest)
+        return outcomes
+
+    def set_aside(self, mismatched: Sequence[Reversal]) -> None:
+        """Lists reversals that fit no swipe of theirs among the dead letters, by their place in the accepted log."""
+        if not mismatched:
+            return
+        logged = self._log.logged(identity_of(reversal) for reversal in mismatched)
+        letters = [
+            reversal_mismatch(event.original, Place(topic="accepted", offset=event.seq)) for event in logged.values()
+        ]
+        retried(lambda: self._keep_letters(letters))
+
+    def _keep_letters(self, letters: Sequence[DeadLetter]) -> None:
+        with self._database.session() as session:
+            self._log.set_aside(session, letters, self._clock_ms())
+
+    def is_time_to_freeze(self, events: int, ms: int) -> bool:
+        """Returns whether so many events were applied since the last snapshot, or any of them so long ago."""
+        applied = self.engine.applied.seq - self._frozen_seq
+        return applied >= events or (applied > 0 and (time.monotonic() - self._frozen_at_s) * 1000 >= ms)
+
+    def freeze(self) -> None:
+        """Takes a snapshot; without one a start only takes longer."""
+        self._frozen_seq, self._frozen_at_s = self.engine.applied.seq, time.monotonic()
+        if self._store is None:
+            return
+        try:
+            self.engine.freeze()
+        except OSError as error:
+            _log.warning("snapshot.failed", reason=str(error))
+
+    def forget(self) -> None:
+        """Once a day forgets what no rule asks for any more, and deletes it from the log, some of it a call."""
+        if self._clock_ms() - self.engine.pruned_at_ms >= FORGOTTEN_EVERY_MS:
+            started = time.monotonic()
+            self._forgotten += self.engine.prune()
+            seconds = round(time.monotonic() - started, 3)
+            _log.info("store.pruned", events=len(self._forgotten), seconds=seconds)
+        if self._forgotten:
+            some, self._forgotten = self._forgotten[:DELETED_TOGETHER], self._forgotten[DELETED_TOGETHER:]
+            retried(lambda: self._delete(some))
+
+    def _delete(self, identities: Sequence[str]) -> None:
+        with self._database.session() as session:
+            self._log.forget(session, identities)
+
+
+def retried(write: Callable[[], _Result]) -> _Result:
+    """Returns what a write returns, tried again with growing pauses while the database is away.
+
+    Raises: the last TransientError; the process ends then and its successor recovers from the log.
+    """
+    for attempt in range(WRITE_ATTEMPTS):
+        try:
+            return write()
+        except TransientError as error:
+            if attempt == WRITE_ATTEMPTS - 1:
+                raise
+            _log.warning("database.unavailable", attempt=attempt, error=str(error))
+            time.sleep(min(LONGEST_PAUSE_S, 0.05 * 2**attempt) * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
+    raise InvariantError("a write was neither made nor refused")

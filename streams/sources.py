@@ -1,0 +1,174 @@
+"""Where offers come from: files and lists, read in chunks, and single originals read again."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from itertools import groupby
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from events.dead_letters import Place
+from events.errors import ConfigError, InvariantError
+from streams.arrivals import Chunk, chunk_of
+
+CHUNK_BYTES = 8 * 2**20
+CHUNK_LINES = 20_000
+
+Offer = tuple[bytes, Place]
+Progress = Callable[[int], None]
+"""Is told how many bytes of the input have been read since the last call."""
+
+
+class Source(Protocol):
+    """Offers in order of arrival, which count from 0."""
+
+    def chunks(self, first: int, progress: Progress) -> Iterator[Chunk]:
+        """Yields all offers; the first gets the number `first`."""
+
+    def offers(self) -> Iterator[Offer]:
+        """Yields all offers."""
+
+    def originals(self, numbers: Sequence[int]) -> Iterator[bytes]:
+        """Yields the originals of these offers, whose numbers ascend."""
+
+    def place(self, number: int) -> Place:
+        """Returns where an offer stands."""
+
+
+class Offered:
+    """Offers that are at hand."""
+
+    def __init__(self, offers: Sequence[Offer]) -> None:
+        self._offers = offers
+
+    def chunks(self, first: int, progress: Progress) -> Iterator[Chunk]:
+        """Yields all offers; nobody is told of progress."""
+        del progress
+        for start in range(0, len(self._offers), CHUNK_LINES):
+            yield chunk_of([original for original, _ in self._offers[start : start + CHUNK_LINES]], first + start)
+
+    def offers(self) -> Iterator[Offer]:
+        """Yields all offers."""
+        return iter(self._offers)
+
+    def originals(self, numbers: Sequence[int]) -> Iterator[bytes]:
+        """Yields the originals of these offers."""
+        return (self._offers[number][0] for number in numbers)
+
+    def place(self, number: int) -> Place:
+        """Returns the place that came with an offer."""
+        return self._offers[number][1]
+
+
+class JsonLinesFile:
+    """A .jsonl or .jsonl.gz file; all its lines count, also the blank ones, which offer nothing."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def chunks(self, first: int, progress: Progress) -> Iterator[Chunk]:
+        """Yields all lines that are not blank. Raises: ConfigError when the file cannot be read."""
+        for start, lines in self._blocks(progress):
+            yield _without_blanks(chunk_of(lines, first + start), lines)
+
+    def offers(self) -> Iterator[Offer]:
+        """Yields all lines that are not blank. Raises: ConfigError when the file cannot be read."""
+        for start, lines in self._blocks(_nobody):
+            for number, line in enumerate(lines, start):
+                if line.strip():
+                    yield line, self.place(number)
+
+    def originals(self, numbers: Sequence[int]) -> Iterator[bytes]:
+        """Yields the originals of these lines; reads the file up to the last of them."""
+        wanted = deque(numbers)
+        for start, lines in self._blocks(_nobody):
+            while wanted and wanted[0] - start < len(lines):
+                yield lines[wanted.popleft() - start]
+            if not wanted:
+                return
+
+    def place(self, number: int) -> Place:
+        """Returns file and line, which counts from 1."""
+        return Place(file=str(self._path), line=number + 1)
+
+    def _blocks(self, progress: Progress) -> Iterator[tuple[int, list[bytes]]]:
+        """Yields lines without their ends, with the number of the first of them."""
+        told, number = 0, 0
+        try:
+            with self._path.open("rb") as file, _unpacked(file, self._path) as unpacked:
+                while block := unpacked.read(CHUNK_BYTES):
+                    block += unpacked.readline()
+                    lines = block.removesuffix(b"\n").split(b"\n")
+                    yield number, [line.removesuffix(b"\r") for line in lines] if b"\r" in block else lines
+                    number += len(lines)
+                    progress(file.tell() - told)
+                    told = file.tell()
+        except (OSError, EOFError, zlib.error) as error:
+            raise ConfigError(str(self._path), "FILE", str(self._path), f"cannot be read: {error}") from error
+
+
+def _without_blanks(chunk: Chunk, lines: Sequence[bytes]) -> Chunk:
+    """Returns the chunk without what is no event because its line is blank."""
+    spoken = [(number, why) for number, why in chunk.invalid if lines[number - chunk.first].strip()]
+    return replace(chunk, offered=chunk.offered - len(chunk.invalid) + len(spoken), invalid=spoken)
+
+
+def _unpacked(file: BinaryIO, path: Path) -> AbstractContextManager[BinaryIO | gzip.GzipFile]:
+    return gzip.GzipFile(fileobj=file) if path.suffix == ".gz" else nullcontext(file)
+
+
+def _nobody(_read_bytes: int) -> None:
+    """Is told of progress that nobody asks for."""
+
+
+def source_of(path: Path) -> Source:
+    """Returns the reader of an event file."""
+    if path.suffix == ".parquet":
+        raise ConfigError(str(path), "FILE", str(path), "Parquet is not read yet: .jsonl or .jsonl.gz")
+    return JsonLinesFile(path)
+
+
+def read_offers(path: Path) -> Iterator[Offer]:
+    """Yields every offer of an event file with its place. Raises: ConfigError when the file cannot be read."""
+    return source_of(path).offers()
+
+
+class Input:
+    """Sources one after another; their offers are numbered through."""
+
+    def __init__(self, sources: Sequence[Source], progress: Progress = _nobody) -> None:
+        self._sources, self._progress = sources, progress
+        self._starts: list[int] = []
+
+    def chunks(self) -> Iterator[Chunk]:
+        """Yields everything."""
+        number = 0
+        for source in self._sources:
+            self._starts.append(number)
+            for chunk in source.chunks(number, self._progress):
+                yield chunk
+                number = chunk.first + chunk.size
+
+    def originals(self, numbers: Sequence[int]) -> Iterator[tuple[int, bytes]]:
+        """Yields these numbers, which ascend, with the originals of their offers; what was read is read again."""
+        for at, of_source in groupby(numbers, key=self._source_at):
+            wanted = list(of_source)
+            start = self._starts[at]
+            found = self._sources[at].originals([number - start for number in wanted])
+            yield from zip(wanted, found, strict=True)
+
+    def dead_letters(self, set_aside: Iterable[Numbered]) -> Iterator[DeadLetter]:
+        """Yields dead letters in order of the input."""
+        in_order = sorted(set_aside, key=itemgetter(0))
+        originals = self.originals([number for number, _ in in_order])
+        for (number, why), (_, original) in zip(in_order, originals, strict=True):
+            at = self._source_at(number)
+            place = self._sources[at].place(number - self._starts[at])
+            yield set_aside(original, place, why)
+
+    def _source_at(self, number: int) -> int:
+        return bisect_right(self._starts, number) - 1

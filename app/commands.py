@@ -35,7 +35,8 @@ from storage.findings import standing_json
 from storage.log import AcceptedLog
 from streams.changes import Changes
 from streams.logged_engine import LoggedEngine
-from streams.replay import ReplayResult, read_lines, replay
+from streams.replay import ReplayResult, replay_files
+from streams.sources import read_offers
 
 commands = typer.Typer(
     name="swipewatch",
@@ -120,8 +121,8 @@ def replay_command(
     rulebook = read_rules(rules or packaged("rules.yaml"))
     changes: list[Changes] = []
     with byte_progress("replay", sum(_size(file) for file in files)) as progress:
-        offers = (offer for file in files for offer in read_lines(file, progress))
-        result = replay(offers, rulebook, batch=batch, on_changes=changes.append if emissions else None)
+        on_changes = changes.append if emissions else None
+        result = replay_files(files, rulebook, batch=batch, on_changes=on_changes, progress=progress)
     _write(out, (finding_json(finding) for finding in result.findings))
     if dead_letters is not None:
         _write(dead_letters, (dead_letter_json(letter) for letter in result.dead_letters), "--dead-letters")
@@ -194,7 +195,7 @@ def import_command(
         kept.take_in(configuration.rule_files, configuration.rules_path, given=rules is not None, now_ms=now_ms())
         logged = LoggedEngine(vault.database, kept.rulebook(), now_ms, vault.store)
         with byte_progress("import", sum(_size(file) for file in files)) as progress:
-            offers = (offer for file in files for offer in read_lines(file, progress))
+            offers = (offer for file in files for offer in read_offers(file, progress))
             imported = import_history(vault.database, logged, offers, now_ms)
     finally:
         vault.close()

@@ -12,7 +12,7 @@ import httpx
 import msgspec
 
 from events.errors import ConfigError, TransientError
-from streams.replay import read_lines
+from streams.sources import read_offers
 
 BATCH_EVENTS = 500
 TIMEOUT_S = 60.0
@@ -73,7 +73,7 @@ def publish_files(
 
 
 def _batches(files: Sequence[Path], size: int) -> Iterator[list[bytes]]:
-    lines = chain.from_iterable((line for line, _ in read_lines(file)) for file in files)
+    lines = chain.from_iterable((line for line, _ in read_offers(file)) for file in files)
     while batch := list(islice(lines, size)):
         yield batch
 

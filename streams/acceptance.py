@@ -14,6 +14,13 @@ from events.types import AnyEvent, FaceObserved, Reversal, StockMovement, Swipe
 
 TOO_LATE_MS = 7 * 86_400_000
 
+CONFLICTING = InvalidEvent(
+    "conflicting_duplicate", "an event of this identity with other content was accepted before", "identity"
+)
+MISMATCHED = InvalidEvent(
+    "reversal_mismatch", "the swipe of this settlement is another institution's or person's", "reversal"
+)
+
 Perishable = Swipe | Reversal | StockMovement | FaceObserved
 
 
@@ -53,7 +60,7 @@ def decide(offers: Iterable[tuple[bytes, Place]], known: KnownDigests, received_
     decoded = [(original, place, decode_event(original)) for original, place in offers]
     digests = dict(known.digests_of([identity_of(e) for _, _, e in decoded if not isinstance(e, InvalidEvent)]))
     return [
-        _set_aside(original, place, event)
+        set_aside(original, place, event)
         if isinstance(event, InvalidEvent)
         else _decide_one(original, place, event, digests, received_at_ms)
         for original, place, event in decoded
@@ -88,11 +95,10 @@ def _decide_one(
     if known == digest:
         return Duplicate(event.event_id)
     if known is not None:
-        detail = "an event of this identity with other content was accepted before"
-        return _set_aside(original, place, InvalidEvent("conflicting_duplicate", detail, "identity"))
+        return set_aside(original, place, CONFLICTING)
     problem = None if received_at_ms is None else _check_reception(event, received_at_ms)
     if problem is not None:
-        return _set_aside(original, place, problem)
+        return set_aside(original, place, problem)
     digests[identity] = digest
     return Accepted(event, identity, digest, original)
 
@@ -105,11 +111,11 @@ def _check_reception(event: AnyEvent, received_at_ms: int) -> InvalidEvent | Non
     return future
 
 
-def _set_aside(original: bytes, place: Place, why: InvalidEvent) -> DeadLetter:
+def set_aside(original: bytes, place: Place, why: InvalidEvent) -> DeadLetter:
+    """Returns the dead letter of these bytes."""
     return DeadLetter(original=original, place=place, stage=why.stage, reason=why.reason, detail=why.detail)
 
 
 def reversal_mismatch(original: bytes, place: Place) -> DeadLetter:
     """Returns the dead letter of an accepted reversal that names another institution or person than its swipe."""
-    detail = "the swipe of this settlement is another institution's or person's"
-    return _set_aside(original, place, InvalidEvent("reversal_mismatch", detail, "reversal"))
+    return set_aside(original, place, MISMATCHED)

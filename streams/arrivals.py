@@ -22,7 +22,6 @@ from events.identity import content_digest, identity_of
 from events.types import AnyEvent, Reversal, Swipe
 
 Kind = type[AnyEvent]
-Numbered = tuple[int, InvalidEvent]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,18 +55,32 @@ class Arrivals:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Chunk:
-    """So many offers that follow one another, by type, and those that are no events.
+class Invalid:
+    """An offer that is no event."""
 
-    `marks`, one an offer from the number `first` on, are equal where the original bytes are: a keyed hash of 64 bits.
-    Without them nothing is known of that.
+    number: int
+    original: bytes
+    why: InvalidEvent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """Offers that follow one another, `size` numbers from `first` on, by type, and those that are no events.
+
+    Some numbers may stand for nothing. `marks`, one a number, are equal where the original bytes are: a keyed hash of
+    64 bits. Without them nothing is known of that.
     """
 
     first: int
-    offered: int
+    size: int
     arrivals: Sequence[Arrivals]
-    invalid: Sequence[Numbered]
+    invalid: Sequence[Invalid]
     marks: Int64s | None = None
+
+    @property
+    def offered(self) -> int:
+        """How many offers there are."""
+        return len(self.invalid) + sum(len(arrivals.numbers) for arrivals in self.arrivals)
 
 
 def chunk_of(originals: Sequence[bytes], first: int) -> Chunk:
@@ -77,13 +90,13 @@ def chunk_of(originals: Sequence[bytes], first: int) -> Chunk:
     invalid = []
     for number, event in enumerate(decode_events(originals), start=first):
         if isinstance(event, InvalidEvent):
-            invalid.append((number, event))
+            invalid.append(Invalid(number=number, original=originals[number - first], why=event))
         else:
             events[type(event)].append(event)
             numbers[type(event)].append(number)
     return Chunk(
         first=first,
-        offered=len(originals),
+        size=len(originals),
         arrivals=[arrivals_of(kind, of_kind, numbers[kind]) for kind, of_kind in events.items()],
         invalid=invalid,
         marks=np.fromiter(map(hash, originals), dtype=np.int64, count=len(originals)),
@@ -118,7 +131,7 @@ class FirstComers:
         self._marks: list[Int64s | None] = []
 
     def among(self, chunk: Chunk) -> Iterator[Arrivals]:
-        """Yields the arrivals of a chunk that are the first of their identity; chunks come in order of their numbers."""
+        """Yields a chunk's arrivals that are the first of their identity; chunks come in order of their numbers."""
         self._starts.append(chunk.first)
         self._marks.append(chunk.marks)
         for arrivals in chunk.arrivals:

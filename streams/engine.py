@@ -67,7 +67,9 @@ class Engine:
 
     def _partition(self, number: int, count: int, state: FilesState | None) -> Partition:
         directory = None if self._directory is None else self._directory / f"{self._generation}-{number}"
-        return Partition(self._rulebook, lambda key: hash_of(key) % count == number, Files(directory, state))
+        return Partition(
+            self._rulebook, lambda key: count == 1 or hash_of(key) % count == number, Files(directory, state)
+        )
 
     @classmethod
     def open(

@@ -2,33 +2,38 @@
 
 from __future__ import annotations
 
-import gzip
-import zlib
+import gc
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from operator import itemgetter
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import TypeVar
 
 from detectors.catalogue import Rulebook, judge
 from detectors.slab import END_OF_TIME_MS, Slab
 from detectors.slab_builder import SlabBuilder
 from events.dead_letters import DeadLetter, Place
-from events.errors import ConfigError
 from events.findings import Finding, replay_order
 from events.identity import identity_of
 from events.types import AnyEvent, Reversal, VisitorCorrection
-from streams.acceptance import Accepted, RememberedDigests, decide, reversal_mismatch
+from streams.acceptance import (
+    CONFLICTING,
+    MISMATCHED,
+    Accepted,
+    RememberedDigests,
+    decide,
+    reversal_mismatch,
+    set_aside,
+)
+from streams.arrivals import Arrivals, Chunk, FirstComers, conflicts_among
 from streams.changes import Changes
 from streams.engine import Engine
 from streams.gathering import latest_corrections
+from streams.sources import Input, Offer, Offered, Progress, source_of, unnoticed
 
-CHUNK_LINES = 20_000
-
-Offer = tuple[bytes, Place]
 _Item = TypeVar("_Item")
 
 
@@ -41,32 +46,6 @@ class ReplayResult:
     lines: int = 0
     accepted: int = 0
     duplicates: int = 0
-
-
-def read_lines(path: Path, progress: Callable[[int], None] | None = None) -> Iterator[Offer]:
-    """Yields every line of a .jsonl or .jsonl.gz file that is not blank, with its place.
-
-    Args: `progress` is told how many bytes of the file have been read since the last call.
-    Raises: ConfigError when the file cannot be read.
-    """
-    if path.suffix == ".parquet":  # its bytes, read as lines, would be thousands of dead letters and a good exit code
-        raise ConfigError(str(path), "FILE", str(path), "Parquet is not read yet: .jsonl or .jsonl.gz")
-    told = 0
-    try:
-        with path.open("rb") as file, _unpacked(file, path) as lines:
-            for number, line in enumerate(lines, start=1):
-                if progress is not None and number % CHUNK_LINES == 0:
-                    progress(file.tell() - told)
-                    told = file.tell()
-                original = line.removesuffix(b"\n").removesuffix(b"\r")
-                if original.strip():
-                    yield original, Place(file=str(path), line=number)
-    except (OSError, EOFError, zlib.error) as error:
-        raise ConfigError(str(path), "FILE", str(path), f"cannot be read: {error}") from error
-
-
-def _unpacked(file: BinaryIO, path: Path) -> AbstractContextManager[Iterable[bytes]]:
-    return gzip.GzipFile(fileobj=file) if path.suffix == ".gz" else nullcontext(file)
 
 
 def replay(
@@ -84,7 +63,118 @@ def replay(
         batch: accept and judge this many offers at a time, as the live product does; None judges once at the end.
         on_changes: is told what each batch changed (only with `batch`).
     """
-    return _replay_whole(offers, rulebook) if batch is None else _replay_batches(offers, rulebook, batch, on_changes)
+    if batch is None:
+        return _replay_whole(Input([Offered(list(offers))]), rulebook)
+    return _replay_batches(offers, rulebook, batch, on_changes)
+
+
+def replay_files(
+    files: Sequence[Path],
+    rulebook: Rulebook,
+    *,
+    batch: int | None = None,
+    on_changes: Callable[[Changes], None] | None = None,
+    progress: Progress = unnoticed,
+) -> ReplayResult:
+    """Returns what `replay` does of the offers of event files, one file after another.
+
+    Args: `progress` is told how many bytes have been read since the last call.
+    Raises: ConfigError when a file cannot be read.
+    """
+    given = Input([source_of(file) for file in files], progress)
+    if batch is None:
+        return _replay_whole(given, rulebook)
+    return _replay_batches(given.offers(), rulebook, batch, on_changes)
+
+
+def _replay_whole(given: Input, rulebook: Rulebook) -> ReplayResult:
+    """Returns the findings that stand after all of the input, judged once: all swipes are one slab."""
+    intake = _WholeIntake(given)
+    with _without_cycle_collection():
+        for chunk in given.chunks():
+            intake.take(chunk)
+        slab = intake.slab()
+        findings = judge(slab, rulebook)
+    findings.sort(key=replay_order)
+    return intake.result(findings)
+
+
+class _WholeIntake:
+    """Stage 0 of all the input: first comers into one slab; repeats, conflicts and mismatches aside."""
+
+    def __init__(self, given: Input) -> None:
+        self._given = given
+        self._builder, self._first_comers = SlabBuilder(), FirstComers()
+        self._reversals: dict[str, list[tuple[int, Reversal]]] = defaultdict(list)
+        self._corrections: list[VisitorCorrection] = []
+        self._letters: list[tuple[int, DeadLetter]] = []
+        self._mismatched: list[int] = []
+        self._lines, self._accepted = 0, 0
+
+    def take(self, chunk: Chunk) -> None:
+        """Takes a chunk in; chunks come in order."""
+        self._lines += chunk.offered
+        self._letters += [
+            (invalid.number, set_aside(invalid.original, self._given.place(invalid.number), invalid.why))
+            for invalid in chunk.invalid
+        ]
+        for arrivals in self._first_comers.among(chunk):
+            self._accepted += len(arrivals.numbers)
+            columns = arrivals.as_columns()
+            if columns is None:
+                self._take_events(arrivals)
+            else:
+                self._builder.add_columns(columns)
+
+    def _take_events(self, arrivals: Arrivals) -> None:
+        self._builder.add(arrivals.events)
+        for number, event in zip(arrivals.numbers, arrivals.events, strict=True):
+            if isinstance(event, Reversal):
+                self._reversals[event.settlement_id].append((number, event))
+            elif isinstance(event, VisitorCorrection):
+                self._corrections.append(event)
+
+    def slab(self) -> Slab:
+        """Returns the slab of all swipes; reversals that fit no swipe of theirs are mismatched from then on."""
+        reversed_at_ms: dict[str, int] = {}
+        for settlement_id, owner in self._builder.owners_of(self._reversals).items():
+            for number, reversal in self._reversals[settlement_id]:
+                if (reversal.institution_id, reversal.person_id) == owner:
+                    earliest_ms = reversed_at_ms.get(settlement_id, reversal.occurred_at_ms)
+                    reversed_at_ms[settlement_id] = min(earliest_ms, reversal.occurred_at_ms)
+                else:
+                    self._mismatched.append(number)
+        corrections = latest_corrections(self._corrections)
+        return self._builder.build(reversed_at_ms=reversed_at_ms, corrections=corrections, watermark_ms=END_OF_TIME_MS)
+
+    def result(self, findings: list[Finding]) -> ReplayResult:
+        """Returns the result; what is in doubt is read again."""
+        doubts = self._first_comers.doubts
+        conflicting = conflicts_among(doubts, self._given.originals)
+        why = dict.fromkeys(conflicting, CONFLICTING) | dict.fromkeys(self._mismatched, MISMATCHED)
+        self._letters += [
+            (number, set_aside(original, self._given.place(number), why[number]))
+            for number, original in self._given.originals(sorted(why))
+        ]
+        return ReplayResult(
+            findings=findings,
+            dead_letters=[letter for _, letter in sorted(self._letters, key=itemgetter(0))],
+            lines=self._lines,
+            accepted=self._accepted,
+            duplicates=self._first_comers.duplicates + len(doubts) - len(conflicting),
+        )
+
+
+@contextmanager
+def _without_cycle_collection() -> Iterator[None]:
+    """Spares Python the search for cycles among millions of objects that can have none."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 class _Intake:
@@ -152,51 +242,6 @@ def _apply(
     intake.set_aside(changes.mismatched)
     if on_changes is not None:
         on_changes(changes)
-
-
-def _replay_whole(offers: Iterable[Offer], rulebook: Rulebook) -> ReplayResult:
-    result = ReplayResult()
-    intake, events = _Intake(result), _WholeInput()
-    for chunk in _chunks(offers, CHUNK_LINES):
-        events.add(intake.accept(chunk))
-    slab, mismatched = events.slab()
-    intake.set_aside(mismatched)
-    intake.finish()
-    result.findings = sorted(judge(slab, rulebook), key=replay_order)
-    return result
-
-
-class _WholeInput:
-    """Gathers all accepted events into one slab; swipes, observations and movements are columns at once."""
-
-    def __init__(self) -> None:
-        self._builder = SlabBuilder()
-        self._reversals: dict[str, list[Reversal]] = defaultdict(list)
-        self._corrections: list[VisitorCorrection] = []
-
-    def add(self, events: Sequence[AnyEvent]) -> None:
-        """Adds accepted events."""
-        self._builder.add(events)
-        for event in events:
-            if isinstance(event, Reversal):
-                self._reversals[event.settlement_id].append(event)
-            elif isinstance(event, VisitorCorrection):
-                self._corrections.append(event)
-
-    def slab(self) -> tuple[Slab, list[Reversal]]:
-        """Returns the slab of all swipes, and the reversals that fit no swipe of theirs."""
-        reversed_at_ms: dict[str, int] = {}
-        mismatched = []
-        for settlement_id, owner in self._builder.owners_of(self._reversals).items():
-            for reversal in self._reversals[settlement_id]:
-                if (reversal.institution_id, reversal.person_id) == owner:
-                    earliest_ms = reversed_at_ms.get(settlement_id, reversal.occurred_at_ms)
-                    reversed_at_ms[settlement_id] = min(earliest_ms, reversal.occurred_at_ms)
-                else:
-                    mismatched.append(reversal)
-        corrections = latest_corrections(self._corrections)
-        slab = self._builder.build(reversed_at_ms=reversed_at_ms, corrections=corrections, watermark_ms=END_OF_TIME_MS)
-        return slab, mismatched
 
 
 def _chunks(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:

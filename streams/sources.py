@@ -5,14 +5,16 @@ from __future__ import annotations
 import gzip
 import zlib
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from itertools import groupby
+from dataclasses import replace
+from itertools import chain, groupby
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from events.dead_letters import Place
-from events.errors import ConfigError, InvariantError
+from events.errors import ConfigError
 from streams.arrivals import Chunk, chunk_of
 
 CHUNK_BYTES = 8 * 2**20
@@ -29,7 +31,7 @@ class Source(Protocol):
     def chunks(self, first: int, progress: Progress) -> Iterator[Chunk]:
         """Yields all offers; the first gets the number `first`."""
 
-    def offers(self) -> Iterator[Offer]:
+    def offers(self, progress: Progress) -> Iterator[Offer]:
         """Yields all offers."""
 
     def originals(self, numbers: Sequence[int]) -> Iterator[bytes]:
@@ -51,8 +53,9 @@ class Offered:
         for start in range(0, len(self._offers), CHUNK_LINES):
             yield chunk_of([original for original, _ in self._offers[start : start + CHUNK_LINES]], first + start)
 
-    def offers(self) -> Iterator[Offer]:
-        """Yields all offers."""
+    def offers(self, progress: Progress) -> Iterator[Offer]:
+        """Yields all offers; nobody is told of progress."""
+        del progress
         return iter(self._offers)
 
     def originals(self, numbers: Sequence[int]) -> Iterator[bytes]:
@@ -73,11 +76,11 @@ class JsonLinesFile:
     def chunks(self, first: int, progress: Progress) -> Iterator[Chunk]:
         """Yields all lines that are not blank. Raises: ConfigError when the file cannot be read."""
         for start, lines in self._blocks(progress):
-            yield _without_blanks(chunk_of(lines, first + start), lines)
+            yield _without_blanks(chunk_of(lines, first + start))
 
-    def offers(self) -> Iterator[Offer]:
+    def offers(self, progress: Progress) -> Iterator[Offer]:
         """Yields all lines that are not blank. Raises: ConfigError when the file cannot be read."""
-        for start, lines in self._blocks(_nobody):
+        for start, lines in self._blocks(progress):
             for number, line in enumerate(lines, start):
                 if line.strip():
                     yield line, self.place(number)
@@ -85,11 +88,12 @@ class JsonLinesFile:
     def originals(self, numbers: Sequence[int]) -> Iterator[bytes]:
         """Yields the originals of these lines; reads the file up to the last of them."""
         wanted = deque(numbers)
-        for start, lines in self._blocks(_nobody):
+        for start, lines in self._blocks(unnoticed):
             while wanted and wanted[0] - start < len(lines):
                 yield lines[wanted.popleft() - start]
             if not wanted:
                 return
+        raise ConfigError(str(self._path), "FILE", str(self._path), "has changed, or cannot be read a second time")
 
     def place(self, number: int) -> Place:
         """Returns file and line, which counts from 1."""
@@ -111,18 +115,17 @@ class JsonLinesFile:
             raise ConfigError(str(self._path), "FILE", str(self._path), f"cannot be read: {error}") from error
 
 
-def _without_blanks(chunk: Chunk, lines: Sequence[bytes]) -> Chunk:
+def _without_blanks(chunk: Chunk) -> Chunk:
     """Returns the chunk without what is no event because its line is blank."""
-    spoken = [(number, why) for number, why in chunk.invalid if lines[number - chunk.first].strip()]
-    return replace(chunk, offered=chunk.offered - len(chunk.invalid) + len(spoken), invalid=spoken)
+    return replace(chunk, invalid=[invalid for invalid in chunk.invalid if invalid.original.strip()])
 
 
 def _unpacked(file: BinaryIO, path: Path) -> AbstractContextManager[BinaryIO | gzip.GzipFile]:
     return gzip.GzipFile(fileobj=file) if path.suffix == ".gz" else nullcontext(file)
 
 
-def _nobody(_read_bytes: int) -> None:
-    """Is told of progress that nobody asks for."""
+def unnoticed(_read_bytes: int) -> None:
+    """Hears of progress that nobody wants to know of."""
 
 
 def source_of(path: Path) -> Source:
@@ -132,15 +135,15 @@ def source_of(path: Path) -> Source:
     return JsonLinesFile(path)
 
 
-def read_offers(path: Path) -> Iterator[Offer]:
+def read_offers(path: Path, progress: Progress = unnoticed) -> Iterator[Offer]:
     """Yields every offer of an event file with its place. Raises: ConfigError when the file cannot be read."""
-    return source_of(path).offers()
+    return source_of(path).offers(progress)
 
 
 class Input:
     """Sources one after another; their offers are numbered through."""
 
-    def __init__(self, sources: Sequence[Source], progress: Progress = _nobody) -> None:
+    def __init__(self, sources: Sequence[Source], progress: Progress = unnoticed) -> None:
         self._sources, self._progress = sources, progress
         self._starts: list[int] = []
 
@@ -153,6 +156,10 @@ class Input:
                 yield chunk
                 number = chunk.first + chunk.size
 
+    def offers(self) -> Iterator[Offer]:
+        """Yields every offer with its place."""
+        return chain.from_iterable(source.offers(self._progress) for source in self._sources)
+
     def originals(self, numbers: Sequence[int]) -> Iterator[tuple[int, bytes]]:
         """Yields these numbers, which ascend, with the originals of their offers; what was read is read again."""
         for at, of_source in groupby(numbers, key=self._source_at):
@@ -161,14 +168,10 @@ class Input:
             found = self._sources[at].originals([number - start for number in wanted])
             yield from zip(wanted, found, strict=True)
 
-    def dead_letters(self, set_aside: Iterable[Numbered]) -> Iterator[DeadLetter]:
-        """Yields dead letters in order of the input."""
-        in_order = sorted(set_aside, key=itemgetter(0))
-        originals = self.originals([number for number, _ in in_order])
-        for (number, why), (_, original) in zip(in_order, originals, strict=True):
-            at = self._source_at(number)
-            place = self._sources[at].place(number - self._starts[at])
-            yield set_aside(original, place, why)
+    def place(self, number: int) -> Place:
+        """Returns where an offer stands."""
+        at = self._source_at(number)
+        return self._sources[at].place(number - self._starts[at])
 
     def _source_at(self, number: int) -> int:
         return bisect_right(self._starts, number) - 1

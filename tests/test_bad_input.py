@@ -13,7 +13,7 @@ import pytest
 
 from detectors.catalogue import Ruleset, rulebook_of
 from events.dead_letters import Place
-from streams.replay import ReplayResult, read_lines, replay
+from streams.replay import ReplayResult, replay, replay_files
 from tests.brute_force import accept
 from tests.worlds import encode, world
 
@@ -103,7 +103,7 @@ def offered(lines: list[bytes]) -> ReplayResult:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "input.jsonl")
         path.write_bytes(b"\n".join(lines))
-        return replay(read_lines(path), rulebook_of(Ruleset(version="no rules", entries=())))
+        return replay_files([path], rulebook_of(Ruleset(version="no rules", entries=())))
 
 
 def reasons(lines: list[bytes]) -> list[tuple[int | None, str]]:

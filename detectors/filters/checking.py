@@ -38,21 +38,16 @@ def check(node: Node, fields: Mapping[str, Field]) -> None:
     _Checker(fields).expect(node, "flag", "a filter")
 
 
-def fields_in(node: Node) -> Iterator[str]:
-    """Yields the name of every field in a tree, some more than once."""
-    match node:
-        case FieldOf():
-            yield node.name
-        case Has():
-            yield node.field.name
-        case Joined():
-            yield from (name for term in node.terms for name in fields_in(term))
-        case _:
-            yield from (name for part in parts_of(node) for name in fields_in(part))
+def fields_in(node: Node) -> Iterator[FieldOf | Has]:
+    """Yields every field in a tree and every `has`, in order."""
+    if isinstance(node, FieldOf | Has):
+        yield node
+    else:
+        yield from (field for part in parts_of(node) for field in fields_in(part))
 
 
 def parts_of(node: Node) -> tuple[Node, ...]:
-    """Returns the nodes right below one."""
+    """Returns the nodes right below one, fields and literals aside."""
     match node:
         case Unary():
             return (node.operand,)
@@ -66,8 +61,6 @@ def parts_of(node: Node) -> tuple[Node, ...]:
             return (node.text, node.part)
         case Quantified():
             return (node.of, node.condition)
-        case Has():
-            return (node.field,)
         case _:
             return ()
 
@@ -158,6 +151,8 @@ class _Checker:
 
     def _kind_of_binary(self, node: Binary) -> Kind:
         if node.sign not in (*_ORDER, *_EQUALITY):
+            if self._variable is not None:
+                raise _error(node, "nothing is calculated within exists and all")
             self.expect(node.left, "number", f"what stands left of {node.sign}")
             self.expect(node.right, "number", f"what stands right of {node.sign}")
             return "number"

@@ -9,7 +9,7 @@ import numpy as np
 
 from detectors.windows import Bools, Int32s, Int64s
 
-Value = bool | int | str | list[str]
+Value = bool | int | str | tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,11 +82,12 @@ class WordLists:
     names: Sequence[str]
     size: int
 
-    def holding(self, wanted: str) -> Truth:
-        """Returns which lists hold a text."""
-        has = Words(codes=self.codes, names=self.names).where(lambda name: name == wanted)
+    def some(self, passing: Callable[[Sequence[str]], Sequence[bool]]) -> Truth:
+        """Returns which lists hold a text that passes; each different text is asked about once."""
+        used = np.unique(self.codes)
+        passed = np.array(passing([self.names[code] for code in used.tolist()]), dtype=np.bool_)
         holds = np.zeros(self.size, dtype=np.bool_)
-        holds[self.owner[has.holds]] = True
+        holds[self.owner[passed[np.searchsorted(used, self.codes)]]] = True
         return Truth(holds=holds, fails=~holds)
 
     @property
@@ -94,11 +95,11 @@ class WordLists:
         """Every list is known."""
         return np.ones(self.size, dtype=np.bool_)
 
-    def at(self, rows: Int64s) -> list[list[str]]:
+    def at(self, rows: Int64s) -> list[tuple[str, ...]]:
         """Returns the lists of these rows."""
         start, end = np.searchsorted(self.owner, rows, "left"), np.searchsorted(self.owner, rows, "right")
         spans = zip(start.tolist(), end.tolist(), strict=True)
-        return [[self.names[code] for code in self.codes[first:after].tolist()] for first, after in spans]
+        return [tuple(self.names[code] for code in self.codes[first:after].tolist()) for first, after in spans]
 
 
 Column = Numbers | Words | WordLists

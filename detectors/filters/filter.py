@@ -12,7 +12,7 @@ import numpy as np
 
 from detectors.filters.checking import check, fields_in
 from detectors.filters.columns import Numbers, Truth, Value, WordLists, Words
-from detectors.filters.expressions import KnownFields, compiled, evaluated
+from detectors.filters.expressions import compiled, evaluated
 from detectors.filters.fields import SwipeFacts, fields_for
 from detectors.filters.syntax import (
     Binary,
@@ -22,6 +22,7 @@ from detectors.filters.syntax import (
     Has,
     Joined,
     Node,
+    Quantified,
     Scalar,
     TextTest,
     Unary,
@@ -83,6 +84,8 @@ def is_simple(node: Node) -> bool:
             return all(map(is_simple, node.terms))
         case TextTest():
             return isinstance(node.text, FieldOf) and isinstance(node.part, Written)
+        case Quantified():
+            return isinstance(node.of, FieldOf)
         case Binary(sign="in"):
             return (isinstance(node.left, FieldOf) and isinstance(node.right, Choices)) or (
                 isinstance(node.left, Written) and isinstance(node.right, FieldOf)
@@ -134,14 +137,20 @@ class _Columns:
 
     def _by_row(self, node: Node, rows: Int64s) -> Truth:
         """Returns what CEL says of each row."""
-        names = sorted(set(fields_in(node)))
-        columns = [self._facts.column(name).at(rows) for name in names]
-        swipes = [_known_fields(names, values) for values in zip(*columns, strict=True)] if names else [{}] * len(rows)
-        found = evaluated(self._source[node.start : node.end], swipes)
+        source, asked = _with_variables(self._source, node)
+        columns = [self._values(field, rows) for field in asked.values()]
+        values = zip(*columns, strict=True) if columns else [()] * len(rows)
+        found = evaluated(source, list(asked), values)
         return Truth(
             holds=np.fromiter((one is True for one in found), np.bool_, len(rows)),
             fails=np.fromiter((one is False for one in found), np.bool_, len(rows)),
         )
+
+    def _values(self, field: FieldOf | Has, rows: Int64s) -> Sequence[Value | None]:
+        if isinstance(field, FieldOf):
+            return self._facts.column(field.name).at(rows)
+        known: list[bool] = self._facts.column(field.field.name).known[rows].tolist()
+        return known
 
     # ---------------------------------------------------------------------------------------------- simple conditions
 
@@ -159,7 +168,9 @@ class _Columns:
             case Binary(sign="in", left=FieldOf() as field, right=Choices() as choices):
                 return self._among(field, choices)
             case Binary(sign="in", left=Written(value=str() as wanted), right=FieldOf() as field):
-                return self._lists(field).holding(wanted)
+                return self._lists(field).some(lambda texts: [text == wanted for text in texts])
+            case Quantified(of=FieldOf() as field):
+                return self._quantified(node, self._lists(field))
             case Binary(left=FieldOf() as field, right=Written() as literal):
                 return self._compared(field, node.sign, value=literal.value)
             case Binary(left=Written() as literal, right=FieldOf() as field):
@@ -180,6 +191,18 @@ class _Columns:
             return self._words(field).where(wanted.__contains__)
         numbers = self._numbers(field)
         return Truth.of(np.isin(numbers.values, np.array(list(wanted))), numbers.known)
+
+    def _quantified(self, node: Quantified, lists: WordLists) -> Truth:
+        """Returns where some, or all, of a list meet a condition, which is about each text and nothing else."""
+        source = self._source[node.condition.start : node.condition.end]
+        is_all = node.kind == "all"
+
+        def meets_or_not(texts: Sequence[str]) -> list[bool]:
+            found = evaluated(source, [node.variable], [(text,) for text in texts])
+            return [(one is True) is not is_all for one in found]
+
+        some = lists.some(meets_or_not)
+        return ~some if is_all else some
 
     def _numbers(self, field: FieldOf) -> Numbers:
         column = self._facts.column(field.name)
@@ -202,5 +225,16 @@ def _everywhere(count: int, *, value: bool) -> Truth:
     return Truth(holds=np.full(count, value), fails=np.full(count, not value))
 
 
-def _known_fields(names: Sequence[str], values: Sequence[Value | None]) -> KnownFields:
-    return {name: value for name, value in zip(names, values, strict=True) if value is not None}
+def _with_variables(source: str, node: Node) -> tuple[str, dict[str, FieldOf | Has]]:
+    """Returns a part of a filter with a variable for each field and each has(…), and what the variables stand for.
+
+    The library takes plain variables ten times as fast as the fields of a map.
+    """
+    asked: dict[str, FieldOf | Has] = {}
+    parts, place = [], node.start
+    for field in fields_in(node):
+        variable = f"has_{field.field.name}" if isinstance(field, Has) else f"swipe_{field.name}"
+        asked[variable] = field
+        parts += [source[place : field.start], variable]
+        place = field.end
+    return "".join([*parts, source[place : node.end]]), asked

@@ -172,7 +172,10 @@ class Blobs:
 
 def encode_text(text: str) -> bytes:
     """Returns the bytes under which a text is kept and hashed."""
-    return text.encode("utf-8", "surrogatepass")
+    try:
+        return text.encode()
+    except UnicodeEncodeError:  # a surrogate without its other half
+        return text.encode("utf-8", "surrogatepass")
 
 
 def texts_of(blobs: Blobs, rows: npt.ArrayLike) -> list[str]:

@@ -52,7 +52,7 @@ class FactTable(Generic[Fact]):
     def add(self, facts: Sequence[Fact]) -> None:
         """Adds events."""
         for index, key_of in self._indexes.values():
-            index.add((hash_of(*key_of(fact)) for fact in facts), len(self._packed))
+            index.add([hash_of(*key_of(fact)) for fact in facts], len(self._packed))
         self._packed.extend([msgspec.msgpack.encode(fact) for fact in facts])
 
     def find(self, by: str, keys: Sequence[FactKey]) -> dict[FactKey, list[Fact]]:

@@ -9,7 +9,6 @@ import os
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 
 import msgspec
@@ -31,7 +30,14 @@ Rows = npt.NDArray[np.uint32]
 
 def hash_of(*parts: str) -> int:
     """Returns the 32-bit hash of a key of one or more texts; the same in every process."""
-    return zlib.crc32(encode_text("\x00".join(parts)))
+    text = parts[0] if len(parts) == 1 else "\x00".join(parts)
+    return zlib.crc32(encode_text(text))
+
+
+def hashes_of(texts: Iterable[str]) -> Hashes:
+    """Returns the hashes of keys of one text each."""
+    crc32 = zlib.crc32
+    return np.array([crc32(encode_text(text)) for text in texts], dtype=np.uint32)
 
 
 class RunState(msgspec.Struct, frozen=True):
@@ -78,21 +84,26 @@ class KeyIndex:
         """Returns how many bytes the runs take."""
         return sum(int(run.hashes.nbytes + run.rows.nbytes) for run in self._runs)
 
-    def add(self, hashes: Iterable[int], first_row: int) -> None:
+    def add(self, hashes: npt.ArrayLike, first_row: int) -> None:
         """Adds one row after another, `first_row` and on, under these hashes."""
-        self.add_pairs(hashes, count(first_row))
+        given = np.asarray(hashes, dtype=np.uint32)
+        self.add_pairs(given, np.arange(first_row, first_row + len(given), dtype=np.uint32))
 
-    def add_pairs(self, hashes: Iterable[int], rows: Iterable[int]) -> None:
-        """Adds rows under hashes, one each; ends with the shorter."""
-        newest, added = self._newest, 0
-        for key_hash, row in zip(hashes, rows, strict=False):
+    def add_pairs(self, hashes: npt.ArrayLike, rows: npt.ArrayLike) -> None:
+        """Adds rows under hashes, one each."""
+        given, places = np.asarray(hashes, dtype=np.uint32), np.asarray(rows, dtype=np.uint32)
+        if len(given) >= NEWEST_ROWS:
+            self._flush()
+            self._merge(_sorted_run(given, places))
+            return
+        newest = self._newest
+        for key_hash, row in zip(given.tolist(), places.tolist(), strict=True):
             known = newest.get(key_hash)
             if known is None:
                 newest[key_hash] = [row]
             else:
                 known.append(row)
-            added += 1
-        self._newest_rows += added
+        self._newest_rows += len(given)
         if self._newest_rows >= NEWEST_ROWS:
             self._flush()
 
@@ -121,14 +132,18 @@ class KeyIndex:
         return [run.state for run in self._runs if run.state is not None]
 
     def _flush(self) -> None:
-        """Turns the newest rows into a run and merges runs of like size; earlier rows stay before later ones."""
+        """Turns the newest rows into a run."""
         if not self._newest:
             return
         counts = np.fromiter((len(rows) for rows in self._newest.values()), np.int64, len(self._newest))
         hashes = np.repeat(np.fromiter(self._newest, np.uint32, len(self._newest)), counts)
         rows = np.fromiter((row for rows in self._newest.values() for row in rows), np.uint32, len(hashes))
-        self._runs.append(_sorted_run(hashes, rows))
         self._newest, self._newest_rows = {}, 0
+        self._merge(_sorted_run(hashes, rows))
+
+    def _merge(self, run: _Run) -> None:
+        """Adds a run and merges runs of like size; of one hash, earlier rows stay before later ones."""
+        self._runs.append(run)
         while len(self._runs) > 1 and len(self._runs[-2]) < MERGE_RATIO * len(self._runs[-1]):
             last, before = self._runs.pop(), self._runs.pop()
             self._runs.append(

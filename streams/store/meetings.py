@@ -29,12 +29,14 @@ class MeetingStore:
         hashes = [hash_of(*pair) for pair in pairs]
         _, at = self._index.find(np.unique(np.array(hashes, dtype=np.uint32)))
         known = set(zip(self._one.values[at].tolist(), self._other.values[at].tolist(), strict=True))
-        for key, first, second in zip(hashes, low.tolist(), high.tolist(), strict=True):
-            if (first, second) not in known:
-                known.add((first, second))
-                self._index.add([key], len(self._one))
-                self._one.extend([first])
-                self._other.extend([second])
+        new = {
+            (first, second): key
+            for key, first, second in zip(hashes, low.tolist(), high.tolist(), strict=True)
+            if (first, second) not in known
+        }
+        self._index.add(list(new.values()), len(self._one))
+        self._one.extend([first for first, _ in new])
+        self._other.extend([second for _, second in new])
 
     def keep(self, other: MeetingStore, place_of: Int64s) -> None:
         """Takes over the meetings of swipes that both have new places."""

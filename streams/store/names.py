@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from detectors.windows import Int64s
 from streams.store.columns import Blobs, encode_text, extend_texts, texts_of
-from streams.store.key_index import KeyIndex, hash_of
+from streams.store.key_index import KeyIndex, hashes_of
 
 REMEMBERED = 65_536
 
@@ -64,7 +64,7 @@ class Names:
         if new:
             first = len(self._texts)
             extend_texts(self._texts, new)
-            self._index.add((hash_of(name) for name in new), first)
+            self._index.add(hashes_of(new), first)
             self._remembered.update(zip(new, range(first, first + len(new)), strict=True))
 
     def _look_up(self, names: Iterable[str]) -> None:
@@ -72,7 +72,7 @@ class Names:
         asked = list(names)
         if not asked or len(self._texts) == 0:
             return
-        owner, code = self._index.find([hash_of(name) for name in asked])
+        owner, code = self._index.find(hashes_of(asked))
         wanted = [encode_text(name) for name in asked]
         for number, one, text in zip(owner.tolist(), code.tolist(), self._texts.at(code), strict=True):
             if wanted[number] == text:

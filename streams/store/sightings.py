@@ -8,7 +8,7 @@ import numpy as np
 
 from detectors.windows import Int64s
 from streams.store.files import Files
-from streams.store.key_index import hash_of
+from streams.store.key_index import hashes_of
 from streams.store.swipes import Owned
 
 
@@ -25,7 +25,7 @@ class SightingStore:
         names = list(dict.fromkeys(visitors))
         known = {(names[number], row) for number, row in zip(owner.tolist(), known_rows.tolist(), strict=True)}
         new = [pair for pair in dict.fromkeys(zip(visitors, rows, strict=True)) if pair not in known]
-        self._index.add((hash_of(visitor) for visitor, _ in new), len(self._swipe))
+        self._index.add(hashes_of(visitor for visitor, _ in new), len(self._swipe))
         self._visitor.extend(self._visitors.codes([visitor for visitor, _ in new]))
         self._swipe.extend([row for _, row in new])
 
@@ -46,7 +46,7 @@ class SightingStore:
 
     def of_visitors(self, visitors: Sequence[str]) -> Owned:
         """Returns the swipes around which each visitor was seen."""
-        owner, at = self._index.find([hash_of(name) for name in visitors])
+        owner, at = self._index.find(hashes_of(visitors))
         same = self._visitor.values[at] == self._visitors.find(visitors)[owner]
         rows: Int64s = self._swipe.values[at[same]].astype(np.int64)
         return owner[same], rows

@@ -16,7 +16,7 @@ from detectors.windows import Bools, Int64s, Texts
 from streams.rows import Home, ItemRow, SwipeRow
 from streams.store.columns import Column, extend_texts, ranges, texts_of
 from streams.store.files import Files
-from streams.store.key_index import hash_of
+from streams.store.key_index import hash_of, hashes_of
 from streams.store.names import Names
 
 Stock = tuple[str, str]
@@ -100,13 +100,14 @@ class SwipeStore:
         self._household.extend(self._households.codes([row.homes[0][1] if row.homes else None for row in new]))
         self._items.extend(first, new)
         self._packs.extend(new)
-        self._by_settlement.add((hash_of(row.settlement_id) for row in new), first)
-        self._by_person.add((hash_of(row.person_id) for row in new), first)
-        self._by_day.add((_day_hash(row.institution_id, row.occurred_at_ms // DAY_MS) for row in new), first)
+        self._by_settlement.add(hashes_of(row.settlement_id for row in new), first)
+        self._by_person.add(hashes_of(row.person_id for row in new), first)
+        self._by_day.add([_day_hash(row.institution_id, row.occurred_at_ms // DAY_MS) for row in new], first)
+        stocks = [(at, (row.institution_id, code)) for at, row in enumerate(new, first) for code in _drugs_of(row)]
+        self._by_stock.add_pairs([hash_of(*stock) for _, stock in stocks], [at for at, _ in stocks])
+        codes = [(at, code) for at, row in enumerate(new, first) for code in row.codes]
+        self._by_code.add_pairs(hashes_of(code for _, code in codes), [at for at, _ in codes])
         for at, row in enumerate(new, start=first):
-            drugs = dict.fromkeys(item.drug_code for item in row.items)
-            self._by_stock.add_pairs((hash_of(row.institution_id, drug) for drug in drugs), [at] * len(drugs))
-            self._by_code.add_pairs((hash_of(code) for code in row.codes), [at] * len(row.codes))
             if row.reversed_at_ms is not None:
                 self._undone.say(at, row.reversals, row.reversed_at_ms)
             if len(row.homes) > 1:
@@ -154,7 +155,7 @@ class SwipeStore:
     def find(self, settlement_ids: Sequence[str]) -> Int64s:
         """Returns the row of each settlement, or −1."""
         found = np.full(len(settlement_ids), -1, dtype=np.int64)
-        owner, rows = self._by_settlement.find([hash_of(name) for name in settlement_ids])
+        owner, rows = self._by_settlement.find(hashes_of(settlement_ids))
         for number, row, name in zip(owner.tolist(), rows.tolist(), texts_of(self._settlement, rows), strict=True):
             if name == settlement_ids[number]:
                 found[number] = row
@@ -162,7 +163,7 @@ class SwipeStore:
 
     def of_persons(self, person_ids: Sequence[str]) -> Owned:
         """Returns the swipes of each person."""
-        found = self._by_person.find([hash_of(name) for name in person_ids])
+        found = self._by_person.find(hashes_of(person_ids))
         return self._kept(found, "person_id", person_ids)
 
     def of_days(self, days: Sequence[Day]) -> Owned:
@@ -181,7 +182,7 @@ class SwipeStore:
 
     def of_codes(self, codes: Sequence[str]) -> Owned:
         """Returns the swipes that may hold each trace code (by its hash)."""
-        return self._by_code.find([hash_of(code) for code in codes])
+        return self._by_code.find(hashes_of(codes))
 
     def of_drugs(self, drug_codes: Sequence[str]) -> Int64s:
         """Returns the swipes with an item of any of these drugs; looks at every item there is."""
@@ -479,6 +480,10 @@ class _Later:
         at = at[np.argsort(self._rank.values[at], kind="stable")]
         said = zip(self._row.values[at].tolist(), self._rank.values[at].tolist(), self._said.at(at), strict=True)
         return {row: (rank, msgspec.msgpack.decode(what)) for row, rank, what in said}
+
+
+def _drugs_of(row: SwipeRow) -> set[str]:
+    return {item.drug_code for item in row.items}
 
 
 def _used(codes: npt.NDArray[Any]) -> Int64s:

@@ -88,10 +88,10 @@ class Product:
         self.pipeline.stop()
         self.database.close()
 
-    def sells(self, minute: int, name: str, person: str) -> None:
-        """A swipe is made now, and it is that minute; afterwards it is judged."""
+    def sells(self, minute: int, name: str, person: str, late_ms: int = 0) -> None:
+        """It is that minute, and a swipe comes that was made then or so much before; afterwards it is judged."""
         self.now_ms = NOON + minute * MINUTE_MS
-        lines = encode([swipe(name, minute * MINUTE_MS, person)])
+        lines = encode([swipe(name, minute * MINUTE_MS - late_ms, person)])
         self.lines += lines
         self.pipeline.submit("his", lines).result(DEADLINE_S)
         self.pipeline.change_rules(self.kept.rulebook(), self.policy(self.kept.rulebook())).result(DEADLINE_S)
@@ -210,5 +210,7 @@ def test_an_alert_is_told_in_the_words_of_its_own_version(product):
     assert ["settlements within" in frame for frame in told] == [True, False]
     assert ["slips in" in frame for frame in told] == [False, True]
     product.obeys("{}", 6)
-    product.sells(7, "e", "p")
-    assert "settlements within" in str(alerts(product.database)[0].body)
+    product.sells(7, "e", "p", late_ms=6 * MINUTE_MS - 1)  # it was swiped before b, which counts it now
+    first = alerts(product.database)[0]
+    assert "3 settlements within" in str(first.body)
+    assert first.route == "both"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from detectors.catalogue import Route, RuleTexts
+from detectors.catalogue import Route, RuleTexts, RuleTitle
 from events.findings import Finding
 
 DEFAULT_EPISODE_MS = 30 * 60_000
@@ -22,6 +22,7 @@ class RulePolicy(msgspec.Struct, frozen=True, kw_only=True):
 
     route: Route
     texts: RuleTexts
+    title: RuleTitle | None = None
     escalate_after_ms: int | None = None
     breaker: int | None = None
 
@@ -60,6 +61,11 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         """Returns the route of the finding's rule; `centre` for a rule that is not configured (any longer)."""
         rule = self.rule(finding)
         return "centre" if rule is None else rule.route
+
+    def titles(self) -> dict[str, RuleTitle]:
+        """Returns how screens call the rules that say it, each as the newest version that says so."""
+        told = [*self.versions.values(), self.rules]
+        return {name: rule.title for rules in told for name, rule in rules.items() if rule.title is not None}
 
     def store(self, institution_id: str) -> StoreInfo:
         """Returns the institution's names and time zone; its id where it is not registered."""

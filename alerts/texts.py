@@ -14,7 +14,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from detectors.catalogue import RuleTexts, TextPair
+from detectors.catalogue import RuleTexts, RuleTitle, TextPair
 from events.errors import ConfigError
 from events.findings import Finding
 
@@ -58,6 +58,12 @@ def validate_texts(source: str, detector: str, texts: RuleTexts, names: Collecti
         _check_words(source, key, text)
         for placeholder in _placeholders_of(source, key, text):
             _check_placeholder(source, key, placeholder, known)
+
+
+def validate_title(source: str, detector: str, title: RuleTitle) -> None:
+    """Returns if a rule's title can be shown. Raises: ConfigError."""
+    for language in LANGUAGES:
+        _check_words(source, f"{detector}.title.{language}", title.zh if language == "zh" else title.en)
 
 
 def texts_in(texts: RuleTexts, language: Language) -> TextPair:

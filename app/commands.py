@@ -192,7 +192,7 @@ def import_command(
     vault = Vault(data, exclusive=True)
     try:
         kept = KeptRules(vault.database)
-        kept.take_in(configuration.rule_files, configuration.rules_path, given=rules is not None, now_ms=now_ms())
+        kept.take_in(configuration.rule_files, configuration.rules_path, given=configuration.rules_given, now_ms=now_ms())
         logged = LoggedEngine(vault.database, kept.rulebook(), now_ms, vault.store)
         with byte_progress("import", sum(_size(file) for file in files)) as progress:
             offers = (offer for file in files for offer in read_offers(file, progress))

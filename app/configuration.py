@@ -72,6 +72,7 @@ def _rule_policies(ruleset: Ruleset, breaker: int) -> dict[str, RulePolicy]:
         entry.name: RulePolicy(
             route=entry.settings.route,
             texts=entry.settings.texts,
+            title=entry.settings.title,
             escalate_after_ms=int(entry.settings.escalate_after),
             breaker=breaker if entry.settings.breaker is None else entry.settings.breaker,
         )

@@ -180,6 +180,7 @@ class Product:
             now_ms=clock_ms,
             measurements=measurements,
             time_zone=settings.centre.time_zone,
+            rule_titles=projector.rule_titles,
             limits=web_limits(configuration),
         )
         self.server = WebServer(create_app(services), self.feed, host=settings.web.host, port=settings.web.port)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from alerts.texts import validate_texts, value_names
+from alerts.texts import validate_texts, validate_title, value_names
 from config.settings import parse_yaml, read_text
 from detectors.catalogue import EFFECTIVE_FROM, Entry, Rulebook, Ruleset, read_ruleset, rulebook_of
 from detectors.rule import SaysMeasures
@@ -72,6 +72,8 @@ def parse_rules(content: str, source: str) -> Ruleset:
     ruleset = read_ruleset(parse_yaml(content, source), source)
     for entry in ruleset.entries:
         validate_texts(source, entry.name, entry.settings.texts, names_in_texts(entry))
+        if entry.settings.title is not None:
+            validate_title(source, entry.name, entry.settings.title)
     return ruleset
 
 

@@ -1,7 +1,7 @@
 """What the rows of sliding ranges add up to, exactly: one value for each position, without looking at any row twice.
 
-A range is a half-open span [start, end) of positions; both rise from one range to the next, as those of sliding windows
-do. Values may be int64 or object (int, Fraction) where 64 bits would not do.
+A range is a half-open span [start, end) of positions; the ranges of sliding windows: the k-th holds position k, and
+both ends rise from one to the next. Values may be int64 or object (int, Fraction) where 64 bits would not do.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def range_distinct(position: Int64s, value: Int64s, start: Int64s, end: Int64s) 
     Args:
         position: where each entry lies; any number of entries may share a position.
         value: what it holds.
-        start: of each range, ascending.
+        start: of each range, ascending; the k-th range holds position k.
         end: of each range, ascending.
     """
     order = np.lexsort((position, value))
@@ -59,7 +59,6 @@ def range_distinct(position: Int64s, value: Int64s, start: Int64s, end: Int64s) 
     following[:-1][same] = position[1:][same]
     first = np.searchsorted(end, position, side="right")
     after = np.minimum(np.searchsorted(end, following, side="right"), np.searchsorted(start, position, side="right"))
-    after = np.maximum(after, first)
     size = len(start) + 1
     change = np.bincount(first, minlength=size) - np.bincount(after, minlength=size)
     return np.cumsum(change)[:-1].astype(np.int64)

@@ -62,9 +62,17 @@ class RuleTexts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     en: TextPair
 
 
+class RuleTitle(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How screens call a rule, in both languages."""
+
+    zh: Annotated[str, Meta(min_length=1, max_length=60)]
+    en: Annotated[str, Meta(min_length=1, max_length=60)]
+
+
 class RuleSettings(Struct, frozen=True, kw_only=True):
     """What every rule's entry in rules.yaml holds beside its parameters.
 
+    `title` None leaves the name to the screens: a built-in rule has one there, any other is called by its key.
     `breaker` is how many findings an hour may become alerts before the rule is halted; None leaves it to the settings.
     """
 
@@ -73,6 +81,7 @@ class RuleSettings(Struct, frozen=True, kw_only=True):
     texts: RuleTexts
     basis_code: Annotated[str, Meta(pattern=r"^[0-9A-Za-z._-]{1,64}\Z")] | None = None
     escalate_after: Duration = Duration(600_000)
+    title: RuleTitle | None = None
     breaker: AtLeastOne | None = None
 
 

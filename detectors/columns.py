@@ -20,13 +20,13 @@ class Coded:
     codes: Int64s
     names: Sequence[str]
 
-    def renumbered(self, code_of: Callable[[str], int]) -> Int32s:
-        """Returns the codes that `code_of` gives to the texts; null stays −1. Names that no row has are not asked for.
+    def renumbered(self, codes_of: Callable[[list[str]], Sequence[int]]) -> Int32s:
+        """Returns the codes that `codes_of` gives to texts; null stays −1. Names that no row has are not asked for.
 
         Cost: a table as long as `names`, or where these are many more than the rows a search for each row.
         """
         used = different(self.codes[self.codes >= 0])
-        new = np.array([*(code_of(self.names[code]) for code in used.tolist()), -1], dtype=np.int32)
+        new = np.array([*codes_of([self.names[code] for code in used.tolist()]), -1], dtype=np.int32)
         if len(self.names) <= max(len(self.codes), _FEW_NAMES):
             place = np.full(len(self.names) + 1, -1, dtype=np.int64)
             place[used] = np.arange(len(used), dtype=np.int64)

@@ -209,6 +209,7 @@ class _Detection:
         reached_by = np.full(len(self._groups.rows), -1, dtype=np.int64)
         for number in reversed(highest_first([step.tier.severity for step in steps])):
             reached_by[steps[number].is_reached] = number
+        reached_by[self._slab.swipes.time_ms[self._groups.rows] < self._slab.asked_from_ms] = -1
         return [
             self._firing(position, steps[reached_by[position]]) for position in np.flatnonzero(reached_by >= 0).tolist()
         ]

@@ -26,9 +26,9 @@ from detectors.windows import Bools, Floats, Int64s, Texts
 from events.types import AccountInjection, AnyEvent, Face, FaceObserved, Item, Person, StockMovement, Swipe
 
 SEX_CODE: Mapping[str | None, int] = {None: -1, **{name: code for code, name in enumerate(SEXES)}}
-_CREDENTIAL_CODE = {name: code for code, name in enumerate(CREDENTIALS)}
-_STATUS_CODE = {name: code for code, name in enumerate(STATUSES)}
-_VERDICT_CODE: Mapping[str | None, int] = {None: -1, **{name: code for code, name in enumerate(VERDICTS)}}
+CREDENTIAL_CODE = {name: code for code, name in enumerate(CREDENTIALS)}
+STATUS_CODE = {name: code for code, name in enumerate(STATUSES)}
+VERDICT_CODE: Mapping[str | None, int] = {None: -1, **{name: code for code, name in enumerate(VERDICTS)}}
 DELETION = -1
 KIND_CODE = {"deletion": DELETION, **{name: code for code, name in enumerate(MOVEMENT_KINDS)}}
 _NAN = float("nan")
@@ -44,7 +44,7 @@ def swipe_columns_of(swipes: Sequence[Swipe]) -> SwipeColumns:
         person=coded([swipe.person_id for swipe in swipes]),
         institution=coded([swipe.institution_id for swipe in swipes]),
         till=coded([swipe.till_id for swipe in swipes]),
-        credential=int64s([_CREDENTIAL_CODE[swipe.credential] for swipe in swipes]),
+        credential=int64s([CREDENTIAL_CODE[swipe.credential] for swipe in swipes]),
         agent=coded_or_null([swipe.agent_person_id for swipe in swipes]),
         category=coded([swipe.category for swipe in swipes]),
         insured_region=coded_or_null([swipe.insured_region for swipe in swipes]),
@@ -65,9 +65,9 @@ def person_columns_of(versions: Sequence[Person]) -> PersonColumns:
         person=coded([version.person_id for version in versions]),
         from_ms=int64s([version.effective_from_ms for version in versions]),
         household=coded_or_null([version.household_id for version in versions]),
-        status=int64s([_STATUS_CODE[version.status] for version in versions]),
+        status=int64s([STATUS_CODE[version.status] for version in versions]),
         sex=int64s([SEX_CODE[version.sex] for version in versions]),
-        born=int64s([_date_number(version.birth_date) for version in versions]),
+        born=int64s([date_number(version.birth_date) for version in versions]),
     )
 
 
@@ -93,7 +93,7 @@ def _faces_of(observation: Int64s, faces: Sequence[Face]) -> FaceColumns:
         visitor=coded_or_null([face.visitor_id for face in faces]),
         staff=_bools([face.staff is True for face in faces]),
         settlement_id=texts([face.settlement_id for face in faces]),
-        verdict=int64s([_VERDICT_CODE[face.verdict] for face in faces]),
+        verdict=int64s([VERDICT_CODE[face.verdict] for face in faces]),
     )
 
 
@@ -165,7 +165,7 @@ def _bools(values: Sequence[bool]) -> Bools:
     return np.array(values, dtype=np.bool_)
 
 
-def _date_number(date: str | None) -> int:
+def date_number(date: str | None) -> int:
     """Returns YYYY-MM-DD as the number yyyymmdd, or 0."""
     return 0 if date is None else int(date.replace("-", ""))
 
@@ -177,7 +177,7 @@ def _items_of(swipes: Sequence[Swipe], items: Sequence[Item]) -> ItemColumns:
     """Returns the items by line number; those of one number in the order given."""
     swipe = np.repeat(np.arange(len(swipes), dtype=np.int64), int64s([len(swipe.items) for swipe in swipes]))
     line_no = int64s([item.line_no for item in items])
-    order = slice(None) if _is_in_line_order(swipe, line_no) else np.lexsort((line_no, swipe))
+    order = by_line(swipe, line_no)
     drug = coded([item.drug_code for item in items])
     days_supply = [_NAN if item.days_supply is None else item.days_supply for item in items]
     return ItemColumns(
@@ -188,8 +188,10 @@ def _items_of(swipes: Sequence[Swipe], items: Sequence[Item]) -> ItemColumns:
     )
 
 
-def _is_in_line_order(swipe: Int64s, line_no: Int64s) -> bool:
-    return bool(np.all((swipe[1:] > swipe[:-1]) | (line_no[1:] >= line_no[:-1])))
+def by_line(swipe: Int64s, line_no: Int64s) -> Int64s | slice:
+    """Returns the order by swipe, which ascends, and line number; items of one number stay in the order given."""
+    is_in_order = bool(np.all((swipe[1:] > swipe[:-1]) | (line_no[1:] >= line_no[:-1])))
+    return slice(None) if is_in_order else np.lexsort((line_no, swipe)).astype(np.int64)
 
 
 def _packs_of(swipe_of: Int64s, items: Sequence[Item]) -> PackColumns:

@@ -6,7 +6,7 @@ Ids are numbered per slab (`Numbering`); a code of −1 means null. Every table 
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Generic, TypeVar
@@ -48,6 +48,14 @@ class Numbering(Generic[Name]):
             self.names.append(name)
         return code
 
+    def codes(self, names: Sequence[Name]) -> list[int]:
+        """Returns the codes of names, new ones at first sight."""
+        known = self._codes
+        new = [name for name in dict.fromkeys(names) if name not in known]
+        known.update(zip(new, range(len(known), len(known) + len(new)), strict=True))
+        self.names += new
+        return list(map(known.__getitem__, names))
+
     def code_or_null(self, name: Name | None) -> int:
         """Returns the name's code, or −1 for None."""
         return -1 if name is None else self.code(name)
@@ -58,6 +66,10 @@ class Numbering(Generic[Name]):
     def find(self, name: Name) -> int:
         """Returns the code of a name seen before, or −1."""
         return self._codes.get(name, -1)
+
+    def find_all(self, names: Sequence[Name]) -> list[int]:
+        """Returns the codes of names seen before, −1 for the others."""
+        return [self._codes.get(name, -1) for name in names]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -248,6 +260,7 @@ class FaceTable:
 class Slab:
     """All that rules may look at. `watermark_ms`: everything that happened before it has been seen.
 
+    `asked_from_ms`: nobody asks about anchors before it; a rule that fires often is spared them, any other need not be.
     `swipes` are those that stand; `reversed_swipes` those that were reversed, `reversed_at_ms` when, a value each.
     """
 
@@ -277,6 +290,7 @@ class Slab:
     regions: Numbering[str]
     categories: Numbering[str]
     watermark_ms: int = END_OF_TIME_MS
+    asked_from_ms: int = 0
 
     def person_versions_at(self, person: Int32s, time_ms: Int64s) -> Int64s:
         """Returns the row of `people` in force for each (person, time), or −1."""

@@ -200,8 +200,8 @@ class SlabBuilder:
     # ------------------------------------------------------------------------------------------- columns to chunks
 
     def _add_swipes(self, swipes: SwipeColumns) -> None:
-        institution = swipes.institution.renumbered(self._institution_ids.code)
-        person = swipes.person.renumbered(self._persons.code)
+        institution = swipes.institution.renumbered(self._institution_ids.codes)
+        person = swipes.person.renumbered(self._persons.codes)
         self._swipes.append(
             SwipeTable(
                 settlement_id=swipes.settlement_id,
@@ -210,9 +210,9 @@ class SlabBuilder:
                 institution=institution,
                 till=self._tills_of(swipes.institution, swipes.till),
                 credential=swipes.credential.astype(np.int32),
-                agent=swipes.agent.renumbered(self._persons.code),
-                category=swipes.category.renumbered(self._categories.code),
-                insured_region=swipes.insured_region.renumbered(self._region),
+                agent=swipes.agent.renumbered(self._persons.codes),
+                category=swipes.category.renumbered(self._categories.codes),
+                insured_region=swipes.insured_region.renumbered(self._regions_of),
                 total_fen=swipes.total_fen,
                 fund_fen=swipes.fund_fen,
                 account_fen=swipes.account_fen,
@@ -227,7 +227,7 @@ class SlabBuilder:
         self._items.append(
             ItemChunk(
                 swipe=self._swipe_count + items.swipe,
-                drug=items.drug.renumbered(self._drugs.code),
+                drug=items.drug.renumbered(self._drugs.codes),
                 quantity=items.quantity,
                 days_supply=items.days_supply,
             )
@@ -240,7 +240,7 @@ class SlabBuilder:
             )
         )
         if len(homes.swipe):
-            household = homes.household.renumbered(self._households.code)
+            household = homes.household.renumbered(self._households.codes)
             self._homes.append(HomeChunk(person=person[homes.swipe], from_ms=homes.from_ms, household=household))
 
     def _add_observations(self, observations: ObservationColumns) -> None:
@@ -258,7 +258,7 @@ class SlabBuilder:
             FaceChunk(
                 observation=self._observation_count + faces.observation,
                 quality=faces.quality,
-                visitor=faces.visitor.renumbered(self._visitors.code),
+                visitor=faces.visitor.renumbered(self._visitors.codes),
                 staff=faces.staff,
                 settlement_id=faces.settlement_id,
                 verdict=faces.verdict.astype(np.int32),
@@ -280,7 +280,10 @@ class SlabBuilder:
         both = institution.codes * width + till.codes
         used = different(both)
         names = [(institution.names[one // width], till.names[one % width]) for one in used.tolist()]
-        return _ints32(list(map(self._tills.code, names)))[np.searchsorted(used, both)]
+        return _ints32(self._tills.codes(names))[np.searchsorted(used, both)]
+
+    def _regions_of(self, regions: Sequence[str]) -> list[int]:
+        return self._regions.codes([region[:REGION_DIGITS] for region in regions])
 
     def _region(self, region: str) -> int:
         return self._regions.code(region[:REGION_DIGITS])
@@ -303,14 +306,14 @@ class SlabBuilder:
         )
 
     def _known_versions(self, versions: PersonColumns) -> VersionChunk:
-        person = versions.person.renumbered(self._persons.find)
+        person = versions.person.renumbered(self._persons.find_all)
         rows = np.flatnonzero(person >= 0)
         household = Coded(codes=versions.household.codes[rows], names=versions.household.names)
         return VersionChunk(
             event_id=versions.event_id[rows],
             person=person[rows],
             from_ms=versions.from_ms[rows],
-            household=household.renumbered(self._households.code),
+            household=household.renumbered(self._households.codes),
             status=versions.status[rows].astype(np.int32),
             sex=versions.sex[rows].astype(np.int32),
             born=versions.born[rows].astype(np.int32),
@@ -373,7 +376,7 @@ class SlabBuilder:
         return taken(injections, order_by_time_and_id(injections.time_ms, injections.event_id))
 
     def _known_injections(self, injections: InjectionColumns) -> InjectionTable:
-        person = injections.person.renumbered(self._persons.find)
+        person = injections.person.renumbered(self._persons.find_all)
         rows = np.flatnonzero(person >= 0)
         return InjectionTable(
             event_id=injections.event_id[rows],
@@ -389,8 +392,8 @@ class SlabBuilder:
         return taken(movements, order_by_time_and_id(movements.time_ms, movements.event_id))
 
     def _known_movements(self, movements: MovementColumns) -> MovementTable:
-        institution = movements.institution.renumbered(self._institution_ids.find)
-        drug = movements.drug.renumbered(self._drugs.find)
+        institution = movements.institution.renumbered(self._institution_ids.find_all)
+        drug = movements.drug.renumbered(self._drugs.find_all)
         wanted = (institution >= 0) & (drug >= 0) & (movements.kind != DELETION)
         if self._deleted:
             at = [movements.institution.names[code] for code in movements.institution.codes.tolist()]

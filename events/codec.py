@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import date
 from functools import lru_cache
 from zoneinfo import ZoneInfo
@@ -33,23 +33,18 @@ def decode_event(original: bytes | msgspec.Raw) -> AnyEvent | InvalidEvent:
     return check_event(event)
 
 
-def decode_events(originals: Iterable[bytes]) -> list[AnyEvent | InvalidEvent]:
-    """Returns what decode_event says of each, in order. Cost: what has nothing to check is decoded and no more."""
-    decode = _DECODER.decode
-    events: list[AnyEvent | InvalidEvent] = []
-    for original in originals:
-        try:
-            event = decode(original)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            events.append(decode_event(original))
-            continue
-        if not original.isascii():
-            events.append(decode_event(original))
-        elif event.received_at_ms is not None or type(event) in _CHECKED:
-            events.append(check_event(event))
-        else:
-            events.append(event)
-    return events
+def decode_events(originals: Sequence[bytes]) -> list[AnyEvent | InvalidEvent]:
+    """Returns what decode_event says of each, in order. Cost: two thirds of it, where all of them are events."""
+    try:
+        for original in originals:
+            if not original.isascii():
+                str(original, "utf-8")
+        events = list(map(_DECODER.decode, originals))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return [decode_event(original) for original in originals]
+    return [
+        check_event(event) if type(event) in _CHECKED or event.received_at_ms is not None else event for event in events
+    ]
 
 
 def check_event(event: AnyEvent) -> AnyEvent | InvalidEvent:
@@ -80,12 +75,18 @@ def _check_quantity(movement: StockMovement) -> InvalidEvent | None:
 
 
 def _check_birth_date(person: Person) -> InvalidEvent | None:
+    if person.birth_date is None or is_date(person.birth_date):
+        return None
+    return InvalidEvent("bad_date", "birth_date is not a day of the calendar")
+
+
+def is_date(text: str) -> bool:
+    """Returns whether a text, written YYYY-MM-DD, is a day of the calendar."""
     try:
-        if person.birth_date is not None:
-            date.fromisoformat(person.birth_date)
+        date.fromisoformat(text)
     except ValueError:
-        return InvalidEvent("bad_date", "birth_date is not a day of the calendar")
-    return None
+        return False
+    return True
 
 
 def _check_time_zone(institution: Institution) -> InvalidEvent | None:

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from alerts.lifecycle import Action
 from alerts.policy import Policy
+from alerts.texts import Language
 from events.findings import Finding
 from storage.alert_desk import Act, AlertChange, act_on, overdue, record_answer
 from storage.alert_projection import AlertProjection
@@ -32,6 +33,10 @@ class Projector:
     def change_policy(self, policy: Policy) -> None:
         """Findings become alerts by this policy from now on; what was told stays told."""
         self._policy = policy
+
+    def rule_titles(self) -> Mapping[str, Mapping[Language, str]]:
+        """Returns how the rules call themselves, by detector and language; those that do not say it are left out."""
+        return {name: {"zh": title.zh, "en": title.en} for name, title in self._policy.titles().items()}
 
     def write_findings(
         self, raised: Sequence[Finding], withdrawn: Sequence[Finding], cause: Mapping[str, str], now_ms: int

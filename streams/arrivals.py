@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, compress
@@ -85,20 +85,23 @@ class Chunk:
 
 def chunk_of(originals: Sequence[bytes], first: int) -> Chunk:
     """Returns what these originals bring, numbered from `first`."""
-    events: dict[Kind, list[AnyEvent]] = defaultdict(list)
-    numbers: dict[Kind, list[int]] = defaultdict(list)
-    invalid = []
-    for number, event in enumerate(decode_events(originals), start=first):
-        if isinstance(event, InvalidEvent):
-            invalid.append(Invalid(number=number, original=originals[number - first], why=event))
-        else:
-            events[type(event)].append(event)
-            numbers[type(event)].append(number)
+    decoded = decode_events(originals)
+    kinds = list(map(type, decoded))
+    arrivals = []
+    for kind in dict.fromkeys(kinds):
+        if kind is not InvalidEvent:
+            places = [place for place, one in enumerate(kinds) if one is kind]
+            events = cast("list[AnyEvent]", [decoded[place] for place in places])
+            arrivals.append(arrivals_of(cast("Kind", kind), events, [first + place for place in places]))
     return Chunk(
         first=first,
         size=len(originals),
-        arrivals=[arrivals_of(kind, of_kind, numbers[kind]) for kind, of_kind in events.items()],
-        invalid=invalid,
+        arrivals=arrivals,
+        invalid=[
+            Invalid(number=first + place, original=originals[place], why=why)
+            for place, why in enumerate(decoded)
+            if isinstance(why, InvalidEvent)
+        ],
         marks=np.fromiter(map(hash, originals), dtype=np.int64, count=len(originals)),
     )
 
@@ -134,8 +137,17 @@ class FirstComers:
         """Yields a chunk's arrivals that are the first of their identity; chunks come in order of their numbers."""
         self._starts.append(chunk.first)
         self._marks.append(chunk.marks)
+        self._know_mixed(chunk.arrivals)
         for arrivals in chunk.arrivals:
             yield arrivals.kept(self._are_first(arrivals))
+
+    def _know_mixed(self, given: Sequence[Arrivals]) -> None:
+        """Takes note of what came as columns and as objects, by number: the lesser is the first."""
+        for kind, count in Counter(arrivals.kind for arrivals in given).items():
+            if count > 1:
+                of_kind = (zip(one.numbers, one.identities, strict=True) for one in given if one.kind is kind)
+                for number, name in sorted(chain.from_iterable(of_kind)):
+                    self._number_of[kind].setdefault(name, number)
 
     def _are_first(self, arrivals: Arrivals) -> list[bool]:
         known = self._number_of[arrivals.kind].setdefault

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any, Final, cast
 
@@ -167,7 +167,8 @@ class Gathering:
             case "visitor":
                 rows = draft.add_standing(self._found(touched, self._sightings.of_visitors), homes=True)
                 draft.add_observed(self._around(rows, tie or Reach(back_ms=0, ahead_ms=0)))
-        return draft.build(watermark_ms)
+        asked_from_ms = min((first_ms for _, first_ms, _ in touched.spans()), default=0)
+        return replace(draft.build(watermark_ms), asked_from_ms=asked_from_ms)
 
     def _found(self, touched: Touched, find: Callable[[Sequence[Any]], Owned]) -> Int64s:
         """Returns the swipes that the keys are found by, each once, in the spans that their anchors need."""

@@ -32,7 +32,8 @@ from streams.arrivals import Arrivals, Chunk, FirstComers, conflicts_among
 from streams.changes import Changes
 from streams.engine import Engine
 from streams.gathering import latest_corrections
-from streams.sources import Input, Offer, Offered, Progress, source_of, unnoticed
+from streams.places import Offer, Progress, unnoticed
+from streams.sources import Input, Offered, source_of
 
 _Item = TypeVar("_Item")
 

@@ -6,7 +6,7 @@ import gzip
 import zlib
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from itertools import chain, groupby
@@ -16,13 +16,10 @@ from typing import BinaryIO, Protocol
 from events.dead_letters import Place
 from events.errors import ConfigError
 from streams.arrivals import Chunk, chunk_of
+from streams.places import Offer, Progress, unnoticed
 
-CHUNK_BYTES = 8 * 2**20
+CHUNK_BYTES = 16 * 2**20
 CHUNK_LINES = 20_000
-
-Offer = tuple[bytes, Place]
-Progress = Callable[[int], None]
-"""Is told how many bytes of the input have been read since the last call."""
 
 
 class Source(Protocol):
@@ -124,14 +121,12 @@ def _unpacked(file: BinaryIO, path: Path) -> AbstractContextManager[BinaryIO | g
     return gzip.GzipFile(fileobj=file) if path.suffix == ".gz" else nullcontext(file)
 
 
-def unnoticed(_read_bytes: int) -> None:
-    """Hears of progress that nobody wants to know of."""
-
-
 def source_of(path: Path) -> Source:
     """Returns the reader of an event file."""
     if path.suffix == ".parquet":
-        raise ConfigError(str(path), "FILE", str(path), "Parquet is not read yet: .jsonl or .jsonl.gz")
+        from streams.parquet.source import ParquetFile  # noqa: PLC0415 - Arrow is loaded by those who read Parquet
+
+        return ParquetFile(path)
     return JsonLinesFile(path)
 
 

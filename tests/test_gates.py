@@ -48,6 +48,7 @@ def judged_imports(folder: Path, module: str, statement: str) -> subprocess.Comp
         ("streams.fault", "import fastapi", "The web framework belongs to web"),
         ("storage.fault", "import typer", "The command line belongs to app"),
         ("streams.fault", "import faust", "Only streams.faust_app knows Faust"),
+        ("detectors.fault", "import cel", "Only detectors.filters.expressions knows CEL"),
     ],
 )
 def test_a_forbidden_import_breaks_its_contract(tmp_path: Path, module: str, statement: str, contract: str) -> None:

@@ -25,7 +25,7 @@ _LENGTH = re.compile(r"^[0-9]+:")
 # How many decimals a measure has whose name ends so; others have up to three.
 _DECIMALS = {"_km": 1, "_kmh": 1, "quality": 2}
 _KINDS = {"answer": "answer", "close": "close"}
-_CHANGE = re.compile(r"^(?P<detector>[a-z_]+) (?P<became>raised|changed|withdrawn)(: (?P<cause>.*))?\Z")
+_CHANGE = re.compile(r"^(?P<detector>[a-z0-9_]+) (?P<became>raised|changed|withdrawn)(: (?P<cause>.*))?\Z")
 
 
 class Value(msgspec.Struct, frozen=True, kw_only=True):

@@ -118,7 +118,11 @@ class Pages:
         return Markup('<span lang="zh-CN">{zh}</span> <span class="en" lang="en">{en}</span>').format(**texts)
 
     def _namer(self, language: Language) -> Callable[[str, str], str]:
-        return lambda group, word: self.catalogue.name(group, word, language)
+        def name(group: str, word: str) -> str:
+            said = self._services.rule_titles().get(word) if group == "rule" else None
+            return said[language] if said else self.catalogue.name(group, word, language)
+
+        return name
 
     def _zoned(self, write: Callable[[int, str], str]) -> Callable[..., str]:
         return lambda at_ms, institution_id=None: write(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
@@ -175,7 +175,10 @@ class WebLimits:
 
 @dataclass(frozen=True, kw_only=True)
 class WebServices:
-    """Everything `create_app` needs. `time_zone` is the centre's: it says when today begins."""
+    """Everything `create_app` needs. `time_zone` is the centre's: it says when today begins.
+
+    `rule_titles` are those that the rules say of themselves, by detector and language.
+    """
 
     database: Database
     accounts: Accounts
@@ -188,4 +191,5 @@ class WebServices:
     now_ms: Callable[[], int]
     measurements: Measurements
     time_zone: str = "Asia/Shanghai"
+    rule_titles: Callable[[], Mapping[str, Mapping[Language, str]]] = dict
     limits: WebLimits = field(default_factory=WebLimits)

@@ -62,6 +62,14 @@ class SwipeStore:
         self._by_settlement, self._by_person = files.index("by_settlement"), files.index("by_person")
         self._by_day, self._by_stock, self._by_code = (files.index(f"by_{key}") for key in ("day", "stock", "code"))
         self._undone, self._moved = _Later(files, "undone"), _Later(files, "moved")
+        self._first_and_last_ms = self._span((0, -1), self._time_ms.values)
+
+    @staticmethod
+    def _span(known: tuple[int, int], time_ms: Int64s) -> tuple[int, int]:
+        if len(time_ms) == 0:
+            return known
+        first, last = int(time_ms.min()), int(time_ms.max())
+        return (first, last) if known[1] < known[0] else (min(known[0], first), max(known[1], last))
 
     def __len__(self) -> int:
         return len(self._time_ms)
@@ -92,13 +100,15 @@ class SwipeStore:
     def _append(self, new: Sequence[SwipeRow]) -> None:
         first = len(self)
         extend_texts(self._settlement, [row.settlement_id for row in new])
-        self._time_ms.extend([row.occurred_at_ms for row in new])
+        time_ms = np.array([row.occurred_at_ms for row in new], dtype=np.int64)
+        self._first_and_last_ms = self._span(self._first_and_last_ms, time_ms)
+        self._time_ms.extend(time_ms)
         for name, (column, names) in self._coded.items():
             column.extend(names.codes([getattr(row, name) for row in new]))
         for name, number_of in _NUMBERS.items():
             self._number[name].extend([number_of(row) for row in new])
         self._household.extend(self._households.codes([row.homes[0][1] if row.homes else None for row in new]))
-        self._items.extend(first, new)
+        self._items.extend(new)
         self._packs.extend(new)
         self._by_settlement.add(hashes_of(row.settlement_id for row in new), first)
         self._by_person.add(hashes_of(row.person_id for row in new), first)
@@ -138,6 +148,7 @@ class SwipeStore:
         """Takes the columns of these rows over; returns the new codes of drugs."""
         self._settlement.extend_from(other._settlement, rows)
         self._time_ms.extend(other._time_ms.values[rows])
+        self._first_and_last_ms = self._span((0, -1), self._time_ms.values)
         for name in _NUMBERS:
             self._number[name].extend(other._number[name].values[rows])
         new_codes: dict[int, Int64s] = {}
@@ -199,7 +210,7 @@ class SwipeStore:
 
     def first_and_last_ms(self) -> tuple[int, int]:
         """Returns the times of the first and the last swipe there is; (0, −1) when there is none."""
-        return (int(self._time_ms.values.min()), int(self._time_ms.values.max())) if len(self) else (0, -1)
+        return self._first_and_last_ms
 
     def since(self, first_ms: int) -> Int64s:
         """Returns the swipes from a time on."""
@@ -349,18 +360,17 @@ class _Items:
 
     def __init__(self, files: Files, drugs: Names) -> None:
         self._drugs = drugs
-        self._swipe, self._drug = files.column("item_swipe", "i1"), files.column("item_drug", "i1")
+        self._drug = files.column("item_drug", "i1")
         self._quantity, self._days = files.column("quantity", "f4"), files.column("days_supply", "f4")
         self._end = files.column("item_end", "i1")
 
-    def extend(self, first: int, new: Sequence[SwipeRow]) -> None:
-        """Afterwards the items of these swipes, `first` and on, stand at the end."""
-        items = [(at, item) for at, row in enumerate(new, start=first) for item in row.items]
-        ends = np.cumsum([len(row.items) for row in new], dtype=np.int64) + len(self._swipe)
-        self._swipe.extend([at for at, _ in items])
-        self._drug.extend(self._drugs.codes([item.drug_code for _, item in items]))
-        self._quantity.extend([item.quantity for _, item in items])
-        self._days.extend([np.nan if item.days_supply is None else item.days_supply for _, item in items])
+    def extend(self, new: Sequence[SwipeRow]) -> None:
+        """Afterwards the items of these swipes stand at the end."""
+        items = [item for row in new for item in row.items]
+        ends = np.cumsum([len(row.items) for row in new], dtype=np.int64) + len(self._drug)
+        self._drug.extend(self._drugs.codes([item.drug_code for item in items]))
+        self._quantity.extend([item.quantity for item in items])
+        self._days.extend([np.nan if item.days_supply is None else item.days_supply for item in items])
         self._end.extend(ends)
 
     def counts(self) -> Int64s:
@@ -370,7 +380,6 @@ class _Items:
     def keep(self, other: _Items, rows: Int64s, place_of: Int64s, drugs: Int64s) -> None:
         """Takes the items of these swipes over, which have new places; all others that have one are left without."""
         owner, at = _of_rows(other._end, rows)
-        self._swipe.extend(place_of[rows[owner]])
         self._drug.extend(drugs[other._drug.values[at]])
         self._quantity.extend(other._quantity.values[at])
         self._days.extend(other._days.values[at])
@@ -411,7 +420,8 @@ class _Items:
 
     def with_drugs(self, drugs: Int64s) -> Int64s:
         """Returns the swipes with an item of any of these drugs."""
-        return np.unique(self._swipe.values[np.isin(self._drug.values, drugs[drugs >= 0])]).astype(np.int64)
+        items = np.flatnonzero(np.isin(self._drug.values, drugs[drugs >= 0]))
+        return np.unique(np.searchsorted(self._end.values, items, side="right")).astype(np.int64)
 
 
 class _Packs:

@@ -5,6 +5,7 @@ import msgspec
 from alerts.policy import Policy
 from alerts.reminders import card_of
 from alerts.texts import LANGUAGES
+from detectors.catalogue import RuleTitle
 from tests.alerts.builders import CARD_BATCH, NOBODY, finding, policy
 
 OLD = policy(closed_hours="store").rules["closed_hours"]
@@ -31,3 +32,12 @@ def test_a_finding_is_told_as_its_own_version_says():
 def test_a_finding_of_a_version_that_nobody_knows_or_that_lacks_the_rule_is_told_as_the_newest_says():
     assert of_version("r0") == ("centre", False)
     assert of_version("r3") == ("centre", False)
+
+
+def test_title_is_the_newest_that_any_version_says():
+    versions = {
+        name: {"closed_hours": msgspec.structs.replace(OLD, title=RuleTitle(zh=name, en=name) if name else None)}
+        for name in ("first", "second", "")
+    }
+    told = Policy(rules={}, versions=versions)
+    assert told.titles() == {"closed_hours": RuleTitle(zh="second", en="second")}

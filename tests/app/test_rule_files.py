@@ -8,6 +8,7 @@ import pytest
 
 from app.rule_files import parse_rules, read_rule_files, read_rules
 from config.settings import packaged
+from detectors.catalogue import RuleTitle
 from events.errors import ConfigError
 from tests.app.rule_texts import split
 
@@ -122,3 +123,23 @@ def test_the_rules_that_ship_and_custom_ones_are_valid():
     assert len(parse_rules(packaged("rules.yaml").read_text(), "rules.yaml").entries) >= 20
     (entry,) = parse_rules(CUSTOM, "rules.yaml").entries
     assert entry.name == "late_spender"
+
+
+@pytest.mark.parametrize(
+    ("title", "said"),
+    [
+        ("{ zh: 大额购药 }", "late_spender.title"),
+        ("{ zh: '', en: Big spender }", "late_spender.title.zh"),
+        ("{ zh: '   ', en: Big spender }", "late_spender.title.zh"),
+        ("{ zh: 大额购药, en: The holder is deceased }", "late_spender.title.en"),
+        ("{ zh: 大额购药, en: Big spender, fr: Dépensier }", "late_spender.title.fr"),
+    ],
+)
+def test_title_that_cannot_be_shown_is_refused(tmp_path, title, said):
+    assert said in said_of(folder(tmp_path, rules=CUSTOM + f"  title: {title}\n"))
+
+
+def test_title_is_kept_with_the_rule(tmp_path):
+    rulebook = read_rules(folder(tmp_path, rules=CUSTOM + "  title: { zh: 大额购药, en: Big spender }\n"))
+    (entry,) = rulebook.active()
+    assert entry.settings.title == RuleTitle(zh="大额购药", en="Big spender")

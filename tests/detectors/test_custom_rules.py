@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any, get_args
 
@@ -32,6 +33,7 @@ from tests.brute_force import accept
 from tests.brute_force.custom import FILTERS, PERSON_FILTERS, custom_findings
 from tests.brute_force.stories import reversal, store, swipe
 from tests.worlds import encode, world
+from web.texts import Catalogue
 
 Row = dict[str, Any]
 Decision = tuple[Any, ...]
@@ -302,6 +304,15 @@ def test_evidence_cites_swipes_that_were_given_in_time_order_the_anchor_among_th
         assert found.settlement_id in found.evidence
 
 
+def test_anchors_that_nobody_asks_about_are_left_out_and_the_others_count_what_is_before_them():
+    slab = slab_of_world(0)
+    asked_from_ms = int(np.median(slab.swipes.time_ms))
+    for entry in entries(0):
+        everywhere = entry.rule.detect(slab, entry.parameters)
+        asked = entry.rule.detect(replace(slab, asked_from_ms=asked_from_ms), entry.parameters)
+        assert asked == [firing for firing in everywhere if slab.swipes.time_ms[firing.row] >= asked_from_ms]
+
+
 def test_rule_reaches_back_as_far_as_its_longest_window():
     tiers = [{"threshold": 1, "severity": "low", "window": "7d"}, {"threshold": 1, "severity": "low"}]
     (entry,) = read_ruleset({"custom": rule(threshold=None, severity=None, tiers=tiers)}, "f").entries
@@ -377,6 +388,7 @@ def test_texts_may_name_what_the_rule_measures_and_nothing_else(aggregate, of):
     assert value_names([found]) == entry.rule.measured
     for language in LANGUAGES:
         assert ABSENT not in wording_of(entry.settings.texts, language, found).fact
+    assert {f"measure.{name}" for name in (*found.measure, *found.threshold)} <= Catalogue.load().keys()
     wrong = msgspec.structs.replace(entry.settings.texts.en, fact="{nothing_of_the_kind}")
     wrong_texts = msgspec.structs.replace(entry.settings.texts, en=wrong)
     with pytest.raises(ConfigError, match="nothing_of_the_kind"):

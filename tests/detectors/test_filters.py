@@ -54,7 +54,8 @@ def fields_of(facts: SwipeFacts) -> list[Fields]:
 
 def by_cel(source: str, fields: list[Fields]) -> list[bool | None]:
     """Returns what the library itself says of each swipe: None for an error, as of a field that is left out."""
-    program, answers = cel.compile(source), []
+    program = cel.compile(source)
+    answers: list[bool | None] = []
     for known in fields:
         try:
             answers.append(program.execute({"swipe": known}) is True)
@@ -310,6 +311,10 @@ def test_fields_are_those_in_force_at_the_swipe():
 
 
 ITEM = {"line_no": 1, "drug_code": "d", "quantity": 1, "unit_price_fen": 1, "amount_fen": 1}
+
+
+def test_number_may_be_a_limit_that_no_swipe_reaches():
+    assert met("swipe.local_hour < 24 && swipe.weekday > 0", store("A"), swipe("a")) == ["a"]
 
 
 def test_agent_who_is_the_holder_is_none():

@@ -104,11 +104,11 @@ def make_ready() -> None:
     for rule in rule_modules():
         own_cases(rule)
         stories_about(rule)
-    stories.judge = product_judge(None, "as told")
 
 
 def first_red(rules: Sequence[str], file: str) -> str | None:
-    """Returns the first trial of these rules that fails, and None where all pass."""
+    """Returns the first trial of these rules that fails, and None where all pass; for a process of its own."""
+    stories.judge = product_judge(None, "as told")
     for name, run in trials_of(rules, file):
         try:
             run()

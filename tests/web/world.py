@@ -151,6 +151,7 @@ class World:
             readiness=lambda: self.not_ready,
             now_ms=self.now_ms,
             measurements=self.measurements,
+            rule_titles=self.projector.rule_titles,
             limits=limits or WebLimits(heartbeat_s=0.3),
         )
         self.app: FastAPI = create_app(self.services)

@@ -1,0 +1,139 @@
+"""A Parquet file as a source of events: a batch of rows at a time into columns, the next one read meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from detectors.columns import EventColumns, SwipeColumns
+from detectors.windows import Bools
+from events.dead_letters import Place
+from events.errors import ConfigError
+from events.types import AnyEvent
+from streams.arrivals import Arrivals, Chunk, Invalid, chunk_of
+from streams.parquet.checks import check_rows, is_type
+from streams.parquet.columns import COLUMNS_OF
+from streams.parquet.layout import FIELD_NAMES
+from streams.parquet.rows import rows_as_json
+from streams.places import Offer, Progress
+
+BATCH_ROWS = 262_144
+
+_TAGGED = {str(kind.__struct_config__.tag): kind for kind in COLUMNS_OF}
+
+
+class ParquetFile:
+    """A .parquet file; its rows count."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            self._file = pq.ParquetFile(path)
+        except (OSError, pa.ArrowInvalid) as error:
+            raise _unreadable(path, error) from error
+        self._columns = [name for name in self._file.schema_arrow.names if name in FIELD_NAMES]
+
+    def chunks(self, first: int, progress: Progress) -> Iterator[Chunk]:
+        """Yields all rows. Raises: ConfigError when the file cannot be read."""
+        number = first
+        for rows in self._batches(progress):
+            yield _chunk(rows, number)
+            number += rows.num_rows
+
+    def offers(self, progress: Progress) -> Iterator[Offer]:
+        """Yields all rows as JSON. Raises: ConfigError when the file cannot be read."""
+        number = 0
+        for rows in self._batches(progress):
+            for original in rows_as_json(rows):
+                yield original, self.place(number)
+                number += 1
+
+    def originals(self, numbers: Sequence[int]) -> Iterator[bytes]:
+        """Yields these rows as JSON; reads the row groups that they lie in."""
+        ends = np.cumsum([self._file.metadata.row_group(at).num_rows for at in range(self._file.num_row_groups)])
+        for group, of_group in groupby(numbers, key=lambda number: int(np.searchsorted(ends, number, side="right"))):
+            start = int(ends[group - 1]) if group else 0
+            try:
+                table = self._file.read_row_group(group, columns=self._columns)
+            except (OSError, pa.ArrowInvalid) as error:
+                raise _unreadable(self._path, error) from error
+            wanted = table.take(pa.array([number - start for number in of_group]))
+            for rows in wanted.to_batches():
+                yield from rows_as_json(rows)
+
+    def place(self, number: int) -> Place:
+        """Returns file and row, which counts from 1."""
+        return Place(file=str(self._path), line=number + 1)
+
+    def _batches(self, progress: Progress) -> Iterator[pa.RecordBatch]:
+        """Yields all rows; while one batch is at work the next is read."""
+        bytes_a_row = self._path.stat().st_size / max(self._file.metadata.num_rows, 1)
+        batches = self._file.iter_batches(batch_size=BATCH_ROWS, columns=self._columns)
+        try:
+            with ThreadPoolExecutor(max_workers=1) as reader:
+                coming = reader.submit(next, batches, None)
+                while (rows := coming.result()) is not None:
+                    coming = reader.submit(next, batches, None)
+                    yield rows
+                    progress(round(rows.num_rows * bytes_a_row))
+        except (OSError, pa.ArrowInvalid) as error:
+            raise _unreadable(self._path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> ConfigError:
+    return ConfigError(str(path), "FILE", str(path), f"cannot be read: {error}")
+
+
+def _chunk(rows: pa.RecordBatch, first: int) -> Chunk:
+    """Returns what rows bring: what is sound as columns, and the rest as if its rows were lines of JSON."""
+    is_done = np.zeros(rows.num_rows, dtype=np.bool_)
+    arrivals = []
+    for tag, kind in _TAGGED.items():
+        is_sound, columns = _sound(rows, tag, kind)
+        if columns is not None:
+            is_done |= is_sound
+            arrivals.append(_arrivals(kind, columns, (np.flatnonzero(is_sound) + first).tolist()))
+    rest = np.flatnonzero(~is_done)
+    others = chunk_of(rows_as_json(rows.take(pa.array(rest))), 0)
+    numbers = (rest + first).tolist()
+    return Chunk(
+        first=first,
+        size=rows.num_rows,
+        arrivals=[*arrivals, *(_renumbered(one, numbers) for one in others.arrivals)],
+        invalid=[Invalid(number=numbers[one.number], original=one.original, why=one.why) for one in others.invalid],
+    )
+
+
+def _sound(rows: pa.RecordBatch, tag: str, kind: type[AnyEvent]) -> tuple[Bools, EventColumns | None]:
+    """Returns which rows are sound events of a type, and those as columns; None where there are none."""
+    is_sound = is_type(rows, tag)
+    if not is_sound.any():
+        return is_sound, None
+    of_kind = _filtered(rows, is_sound)
+    checked = check_rows(of_kind, kind)
+    is_sound[is_sound] = checked.is_sound
+    if not checked.is_sound.any():
+        return is_sound, None
+    if not checked.is_sound.all():
+        checked = check_rows(_filtered(of_kind, checked.is_sound), kind)
+    return is_sound, COLUMNS_OF[kind](checked.columns)
+
+
+def _filtered(rows: pa.RecordBatch, is_wanted: Bools) -> pa.RecordBatch:
+    return rows if is_wanted.all() else rows.filter(pa.array(is_wanted))
+
+
+def _arrivals(kind: type[AnyEvent], columns: EventColumns, numbers: Sequence[int]) -> Arrivals:
+    ids = columns.settlement_id if isinstance(columns, SwipeColumns) else columns.event_id
+    return Arrivals(kind=kind, identities=ids.tolist(), numbers=numbers, columns=columns)
+
+
+def _renumbered(arrivals: Arrivals, numbers: Sequence[int]) -> Arrivals:
+    return replace(arrivals, numbers=[numbers[number] for number in arrivals.numbers])

@@ -1,1 +1,1 @@
-"""Event files in Parquet: read straight into columns, and written; docs/events.md has the layout. Only here is Arrow."""
+"""Event files in Parquet, read straight into columns, and written; docs/events.md has the layout."""

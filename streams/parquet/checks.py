@@ -8,10 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from operator import and_, or_
 from typing import Any
 
-import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -183,10 +181,9 @@ def _is_not_future(columns: Mapping[str, Array]) -> Bools:
 def _has_right_quantity(columns: Mapping[str, Array]) -> Bools:
     """Returns whether a movement has the quantity that its kind wants: of a count 0 too, of an adjustment any."""
     kind, quantity = columns["kind"], columns["quantity"]
-    is_free = _for_each(kind, lambda names: pc.equal(names, "adjust"))
-    may_be_zero = _for_each(kind, lambda names: pc.equal(names, "count"))
-    is_enough = or_(_mask(pc.greater(quantity, 0)), and_(_mask(may_be_zero), _mask(pc.equal(quantity, 0))))
-    return or_(_mask(is_free), is_enough)
+    is_adjust = _mask(_for_each(kind, lambda names: pc.equal(names, "adjust")))
+    is_count = _mask(_for_each(kind, lambda names: pc.equal(names, "count")))
+    return is_adjust | _mask(pc.greater(quantity, 0)) | (is_count & _mask(pc.equal(quantity, 0)))
 
 
 def _has_right_birth_date(columns: Mapping[str, Array]) -> Bools:

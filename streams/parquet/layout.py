@@ -41,7 +41,8 @@ def _column_type(wanted: inspect.Type) -> pa.DataType:
             return pa.list_(_column_type(wanted.item_type))
         case inspect.StructType():
             return pa.struct([pa.field(field.encode_name, _column_type(field.type)) for field in wanted.fields])
-    raise InvariantError(f"no column for {wanted}")
+        case _:
+            raise InvariantError(f"no column for {wanted}")
 
 
 SCHEMA: Final = pa.schema(list(_fields()))

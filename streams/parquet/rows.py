@@ -35,7 +35,8 @@ def _value(value: object) -> object:
             return value
         case date() | datetime() | time():
             return value.isoformat()
-    return str(value)
+        case _:
+            return str(value)
 
 
 def _is_whole(value: float | Decimal) -> bool:

@@ -18,9 +18,7 @@ from streams.parquet.layout import SCHEMA
 from streams.places import Offer
 
 ROWS_A_GROUP = 262_144
-"""Read as one, so that memory stays flat however long the file is."""
-
-_PYTHON = msgspec.json.Decoder(dict[str, object])
+"""Written and read as one, so that memory stays flat however long the file is."""
 
 
 def write_parquet(path: Path, offers: Iterable[Offer]) -> list[DeadLetter]:
@@ -45,4 +43,4 @@ def _rows(offers: Iterable[Offer], letters: list[DeadLetter]) -> Iterator[dict[s
         if isinstance(event, InvalidEvent):
             letters.append(set_aside(original, place, event))
         else:
-            yield _PYTHON.decode(original)
+            yield msgspec.to_builtins(event)

@@ -41,8 +41,10 @@ setup-test: setup ## set up, and install the browser, fonts and strace that the 
 	@missing=(); \
 	command -v chromium >/dev/null || missing+=(chromium); \
 	command -v strace >/dev/null || missing+=(strace); \
+	command -v npm >/dev/null || missing+=(npm); \
 	[ -n "$$(fc-list :lang=zh 2>/dev/null)" ] || missing+=(fonts-wqy-zenhei); \
 	.ci/apt-install "$${missing[@]}"
+	@$(MAKE) $(CACHE)/axe/$(AXE)/axe.min.js
 
 .PHONY: test
 test: setup-test ## set up, then run every test, the quick ones first
@@ -137,6 +139,18 @@ $(VENV)/.faces: requirements-faces.lock $(VENV)/.locked
 $(VENV)/.installed: pyproject.toml requirements.in $(VENV)/.faces
 	@echo "· installing swipewatch itself, so that $(BIN)/swipewatch runs the code in this folder"
 	@$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# What the tests look for barriers with. The hash is of the package as the registry published it.
+AXE := axe-core@4.14.1
+AXE_SHA512 := 1477dafa598d8d065f273d6af302aa203c02e83131707b7fa648cd41bd3d6b734f8c22a0dab86ee6a6f64b8afbe804b214d36db85a2826965edfb3a0b9d546b5
+
+$(CACHE)/axe/$(AXE)/axe.min.js:
+	@echo "· fetching $(AXE)"
+	@mkdir -p $(@D)
+	@npm pack --silent --pack-destination $(@D) $(AXE) >/dev/null
+	@echo "$(AXE_SHA512)  $$(ls $(@D)/*.tgz)" | sha512sum --check --quiet
+	@tar --extract --gzip --file $$(ls $(@D)/*.tgz) --directory $(@D) --strip-components 1 package/axe.min.js
 	@touch $@
 
 $(CACHE)/demo/.complete: simulator/photographs.lock $(VENV)/.installed

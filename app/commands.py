@@ -11,7 +11,9 @@ from typing import Annotated
 import msgspec
 import typer
 
-from app.configuration import Configuration, read_configuration
+from app.account_commands import accounts as account_commands
+from app.account_commands import tokens as token_commands
+from app.configuration import Configuration, read_configuration, sign_on
 from app.enrolment import enrol_photograph
 from app.first_start import first_start
 from app.importing import Imported, import_history
@@ -25,11 +27,13 @@ from app.rule_commands import rules as rule_commands
 from app.rule_files import read_rules
 from app.rule_words import in_words, written
 from app.standing import wait_until_decided
+from app.webhook import WEBHOOK_KEY, secret_text
 from config.settings import packaged
 from events.dead_letters import dead_letter_json
 from events.durations import duration_ms
 from events.errors import ConfigError
 from events.findings import finding_json, replay_order
+from storage.crypto import open_key
 from storage.database import Database
 from storage.findings import standing_json
 from storage.log import AcceptedLog
@@ -58,6 +62,8 @@ RegistryFile = Annotated[
 Files = Annotated[list[Path], typer.Argument(help="JSON Lines files (.jsonl, .jsonl.gz), in order of arrival.")]
 OutFile = Annotated[Path | None, typer.Option("--out", help="Write there instead of standard output.")]
 commands.add_typer(rule_commands, name="rules")
+commands.add_typer(account_commands, name="accounts")
+commands.add_typer(token_commands, name="tokens")
 
 
 @commands.command()
@@ -192,7 +198,9 @@ def import_command(
     vault = Vault(data, exclusive=True)
     try:
         kept = KeptRules(vault.database)
-        kept.take_in(configuration.rule_files, configuration.rules_path, given=configuration.rules_given, now_ms=now_ms())
+        kept.take_in(
+            configuration.rule_files, configuration.rules_path, given=configuration.rules_given, now_ms=now_ms()
+        )
         logged = LoggedEngine(vault.database, kept.rulebook(), now_ms, vault.store)
         with byte_progress("import", sum(_size(file) for file in files)) as progress:
             offers = (offer for file in files for offer in read_offers(file, progress))
@@ -222,10 +230,17 @@ def enrol(
         vault.close()
 
 
+@commands.command("webhook-secret")
+def webhook_secret(data: DataDirectory = DEFAULT_DATA) -> None:
+    """Prints the secret that the webhook's receiver checks pushes with; made if there is none yet."""
+    typer.echo(secret_text(open_key(data / "keys" / WEBHOOK_KEY)))
+
+
 @commands.command("check-config")
 def check_config(config: SettingsFile = None, rules: RulesFile = None, registry: RegistryFile = None) -> None:
     """Prints the effective configuration with where each value came from; exit 2 when something is wrong."""
     configuration = read_configuration(config, rules, registry)
+    sign_on(configuration)
     for line in _configuration_lines(configuration):
         typer.echo(line)
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from alerts.policy import Policy, RulePolicy, StoreInfo
 from app.rule_files import RuleFile, read_rule_files, rulebook_of_files
-from config.settings import Effective, Institution, Registry, load_registry, load_settings, packaged
+from config.settings import Effective, Institution, Registry, load_registry, load_settings, packaged, read_text
 from detectors.catalogue import Rulebook, Ruleset
+from events.errors import ConfigError
+from storage.accounts import ROLES, Role
 from streams.embedded import Limits
 from video.settings import CameraSettings, SecretBytes, VideoSettings
-from web.ports import InstitutionEntry, TillEntry, WebLimits
+from web.ports import InstitutionEntry, SignOnSettings, TillEntry, WebLimits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +97,41 @@ def web_limits(configuration: Configuration) -> WebLimits:
     """Returns the bounds of the web."""
     web = configuration.effective.settings.web
     return WebLimits(body_bytes=web.body_limit_bytes, submit_deadline_s=web.submit_deadline / 1000)
+
+
+def sign_on(configuration: Configuration) -> SignOnSettings | None:
+    """Returns the centre's single sign-on, or None where there is none. Raises: ConfigError."""
+    effective = configuration.effective
+    settings = effective.settings.sign_on
+    if settings.issuer is None:
+        return None
+    if not _is_safe(settings.issuer):
+        raise ConfigError(effective.sources["sign_on.issuer"], "sign_on.issuer", settings.issuer, "an https:// address")
+    if settings.client_secret_file is None:
+        key = "sign_on.client_secret_file"
+        raise ConfigError(effective.sources[key], key, "null", "the file with the provider's secret")
+    secret = read_text(Path(settings.client_secret_file)).strip()
+    return SignOnSettings(
+        issuer=settings.issuer,
+        client_id=settings.client_id,
+        client_secret=secret,
+        scope=settings.scope,
+        username_claim=settings.username_claim,
+        role_claim=settings.role_claim,
+        roles=dict(_role_of(entry, effective.sources["sign_on.roles"]) for entry in settings.roles),
+    )
+
+
+def _is_safe(issuer: str) -> bool:
+    address = urlsplit(issuer)
+    return address.scheme == "https" or (address.scheme == "http" and address.hostname in {"127.0.0.1", "localhost"})
+
+
+def _role_of(entry: str, source: str) -> tuple[str, Role]:
+    word, _, role = entry.rpartition("=")
+    if role not in ROLES:
+        raise ConfigError(source, "sign_on.roles", entry, f"VALUE=ROLE, with a role of {', '.join(ROLES)}")
+    return word, role
 
 
 def institution_entries(registry: Registry) -> list[InstitutionEntry]:

@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -19,21 +20,26 @@ from app.configuration import (
     camera_work,
     institution_entries,
     pipeline_limits,
+    sign_on,
     web_limits,
 )
 from app.kept_rules import KeptRules
+from app.rule_pages import RulePages
 from app.rule_watch import RuleWatch
+from app.terminal_watch import TerminalWatch
+from app.webhook import WEBHOOK_KEY, webhook_of
 from events.dead_letters import DeadLetter
 from events.errors import ConfigError, TransientError
 from events.types import AnyEvent
 from storage.accounts import Accounts
 from storage.camera_states import CameraStates
-from storage.crypto import Keyring, open_key
+from storage.crypto import Keyring, keyed_mark, open_key
 from storage.database import Database, default_url
 from storage.evidence import EvidenceStore
 from storage.projector import AlertChange, Projector
 from storage.references import ReferenceFaces, has_sealed_data
 from storage.rule_halts import RuleHalts
+from storage.terminal_contacts import TerminalContacts
 from streams.acceptance import Accepted, Outcome
 from streams.embedded import Pipeline, PipelineBusy, Step
 from web.app import create_app
@@ -88,6 +94,8 @@ class Vault:
         self.keyring = Keyring.open(keys / "evidence.key", needed=sealed)
         self.visitor_file = directory / "visitors.enc"
         self.store = directory / "store"
+        self.webhook_key = open_key(keys / WEBHOOK_KEY)
+        self.card_key = open_key(keys / "cards.key")
         self.visitor_key = open_key(keys / "visitors.key", needed=self.visitor_file.exists())
         self.accounts = Accounts(self.database)
         self.references = ReferenceFaces(self.database, self.keyring)
@@ -168,28 +176,45 @@ class Product:
             newest,
         )
         settings = configuration.effective.settings
+        contacts = TerminalContacts(vault.database)
+        self.terminals = TerminalWatch(
+            vault.database,
+            vault.accounts,
+            contacts,
+            measurements,
+            clock_ms=clock_ms,
+            dark_after_ms=int(settings.alerts.terminal_dark_after),
+        )
+        self.webhook = webhook_of(settings.webhook.url, vault.webhook_key, vault.database, measurements, clock_ms)
         services = WebServices(
             database=self.vault.database,
             accounts=self.vault.accounts,
             intake=PipelineIntake(self.pipeline),
             actions=projector,
             stills=self.vault.evidence,
+            contacts=contacts,
             feed=self.feed,
             institutions=institution_entries(configuration.registry),
             readiness=self._reasons_not_ready,
             now_ms=clock_ms,
             measurements=measurements,
+            card_mark=partial(keyed_mark, vault.card_key),
             time_zone=settings.centre.time_zone,
             rule_titles=projector.rule_titles,
+            rules_at=RulePages(KeptRules(vault.database), settings.alerts.breaker).at,
             limits=web_limits(configuration),
+            sign_on=sign_on(configuration),
         )
         self.server = WebServer(create_app(services), self.feed, host=settings.web.host, port=settings.web.port)
 
     def start(self) -> None:
-        """The pipeline recovers from its log, cameras and rules are looked at; `run` serves meanwhile."""
+        """The pipeline recovers from its log, cameras, rules and terminals are looked at; `run` serves meanwhile."""
         self.pipeline.start()
         self.cameras.start()
         self.rules.start()
+        self.terminals.start()
+        if self.webhook is not None:
+            self.webhook.start()
 
     def run(self) -> None:
         """Serves until the process is told to stop or a part has failed, then stops every part.
@@ -210,6 +235,9 @@ class Product:
             parts.callback(self.pipeline.stop)
             parts.callback(self.cameras.stop)
             parts.callback(self.rules.stop)
+            parts.callback(self.terminals.stop)
+            if self.webhook is not None:
+                parts.callback(self.webhook.stop)
 
     def accepted(self, events: Sequence[AnyEvent]) -> None:
         """The cameras look at what was just swiped."""

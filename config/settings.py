@@ -8,6 +8,7 @@ from collections.abc import Hashable, Iterator, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
+from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -20,6 +21,7 @@ from events.validation import config_error
 
 ENVIRONMENT_PREFIX = "SWIPEWATCH__"
 DEFAULT_SOURCE = "default.yaml"
+LEAST_SILENCE_MS = 120_000
 
 Port = Annotated[int, Meta(ge=0, le=65_535)]
 AtLeastOne = Annotated[int, Meta(ge=1)]
@@ -54,6 +56,19 @@ class WebSettings(Section, frozen=True, kw_only=True):
     submit_deadline: DurationMs
 
 
+class WebhookSettings(Section, frozen=True, kw_only=True):
+    """Where changes of alerts are pushed to."""
+
+    url: str | None
+
+    def __post_init__(self) -> None:
+        if self.url is None:
+            return
+        address = urlsplit(self.url)
+        if not address.hostname or not (address.scheme == "https" or _is_here(address)):
+            raise ValueError("null, or an https address; http only to this machine itself")
+
+
 class PipelineSettings(Section, frozen=True, kw_only=True):
     """How events queue and are made durable."""
 
@@ -67,7 +82,12 @@ class AlertSettings(Section, frozen=True, kw_only=True):
 
     episode: DurationMs
     stale_after: DurationMs
+    terminal_dark_after: DurationMs
     breaker: AtLeastOne
+
+    def __post_init__(self) -> None:
+        if self.terminal_dark_after < LEAST_SILENCE_MS:
+            raise ValueError("terminal_dark_after is 2m at least: a terminal calls once a minute")
 
 
 class CameraWorkSettings(Section, frozen=True, kw_only=True):
@@ -81,14 +101,28 @@ class CameraWorkSettings(Section, frozen=True, kw_only=True):
     visitor_ttl: DurationMs
 
 
+class SignOnSettings(Section, frozen=True, kw_only=True):
+    """The centre's own log-in service, if it has one; `roles` are written `VALUE=ROLE`."""
+
+    issuer: Name | None
+    client_id: Name
+    client_secret_file: Name | None
+    scope: Name
+    username_claim: Name
+    role_claim: Name
+    roles: tuple[Annotated[str, Meta(pattern="^.+=[a-z_]+$")], ...]
+
+
 class Settings(Section, frozen=True, kw_only=True):
     """The whole tree."""
 
     centre: CentreSettings
     web: WebSettings
+    webhook: WebhookSettings
     pipeline: PipelineSettings
     alerts: AlertSettings
     video: CameraWorkSettings
+    sign_on: SignOnSettings
     rules_file: str | None
     registry_file: str | None
 
@@ -157,6 +191,10 @@ def check_time_zone(name: str) -> None:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError):
         raise ValueError("a time zone of the tz database, such as Asia/Shanghai") from None
+
+
+def _is_here(address: SplitResult) -> bool:
+    return address.scheme == "http" and address.hostname in {"localhost", "127.0.0.1", "::1"}
 
 
 def load_settings(file: Path | None = None, environment: Mapping[str, str] = os.environ) -> Effective:

@@ -80,7 +80,7 @@ ALERT_ACTIONS = Metric(
     name="swipewatch_alert_actions_total",
     kind="counter",
     unit="actions",
-    meaning="What stores and operators did to alerts, by action (acknowledge, answer, close).",
+    meaning="What stores and operators did to alerts, by action (acknowledge, answer, close, snooze, hand_over).",
     labels=("action",),
 )
 FACE_VIEWS = Metric(
@@ -97,6 +97,20 @@ RULES_HALTED = Metric(
     meaning="Rules that the circuit breaker has halted and nobody has resumed: their findings make no alerts.",
 )
 
+TERMINALS_DARK = Metric(
+    name="swipewatch_terminals_dark",
+    kind="gauge",
+    unit="terminals",
+    meaning="Terminals that say nothing although their store is open or has reminders; each is an alert on the wall.",
+)
+
+WEBHOOK_WAITING = Metric(
+    name="swipewatch_webhook_waiting",
+    kind="gauge",
+    unit="changes",
+    meaning="Changes of alerts that the webhook's receiver has not taken yet.",
+)
+
 METRICS: tuple[Metric, ...] = (
     EVENTS_RECEIVED,
     REQUESTS_REFUSED,
@@ -109,4 +123,6 @@ METRICS: tuple[Metric, ...] = (
     ALERT_ACTIONS,
     FACE_VIEWS,
     RULES_HALTED,
+    TERMINALS_DARK,
+    WEBHOOK_WAITING,
 )

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from storage.database import Database
 from storage.models import AccountRow, FaceViewRow, SessionRow, TokenRow
 
-Role = Literal["viewer", "operator", "administrator"]
+Role = Literal["viewer", "operator", "auditor", "supervisor", "rule_editor", "administrator"]
 TokenKind = Literal["sender", "terminal"]
 ROLES: tuple[Role, ...] = get_args(Role)
 EVERYWHERE = "*"
@@ -25,15 +25,32 @@ MIN_PASSWORD_LENGTH = 10
 TOKEN_PREFIXES: dict[TokenKind, str] = {"sender": "sws_", "terminal": "swt_"}
 
 
+AccountProblem = Literal[
+    "name", "role", "password", "taken", "unknown", "last_administrator", "kept_elsewhere", "disabled", "token"
+]
+
+
 class AccountError(ValueError):
-    """An account or token was asked for that cannot be; the message says what is allowed."""
+    """An account or token was asked for that cannot be; `problem` is why, the message says what is allowed."""
+
+    def __init__(self, problem: AccountProblem, message: str) -> None:
+        super().__init__(message)
+        self.problem: AccountProblem = problem
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
-    """A person who may log in."""
+    """A person who may log in, unless disabled.
+
+    `must_change_password`: somebody else knows the password. `subject`: who this is at the centre's single sign-on,
+    which then says the role; null for an account with a password here.
+    """
 
     username: str
     role: Role
+    created_at_ms: int
+    must_change_password: bool
+    disabled: bool
+    subject: str | None
 
 
 class Token(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +60,8 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     institution_ids: tuple[str, ...]
     till_id: str | None
+    created_at_ms: int = 0
+    created_by: str | None = None
 
     def speaks_for(self, institution_id: str) -> bool:
         """Returns whether the holder may speak for the institution; `*` speaks for all."""
@@ -66,8 +85,10 @@ class Accounts:
         self._hasher = hasher or PasswordHasher()
         self._nobody = self._hasher.hash(secrets.token_urlsafe(16))
 
-    def put_account(self, username: str, password: str, role: Role, now_ms: int) -> None:
-        """The account exists with this password and role; all its sessions have ended.
+    def put_account(
+        self, username: str, password: str, role: Role, now_ms: int, *, must_change_password: bool = False
+    ) -> None:
+        """The account exists with this password and role and is not disabled; all its sessions have ended.
 
         Raises: AccountError for an empty name, an unknown role or a password shorter than ten characters.
         """
@@ -76,10 +97,82 @@ class Accounts:
         with self._database.session() as session:
             row = session.get(AccountRow, username)
             if row is None:
-                session.add(AccountRow(username=username, password_hash=password_hash, role=role, created_at_ms=now_ms))
-                return
-            row.password_hash, row.role = password_hash, role
-            session.execute(delete(SessionRow).where(SessionRow.username == username))
+                row = AccountRow(username=username, created_at_ms=now_ms)
+                session.add(row)
+            row.password_hash, row.role, row.must_change_password = password_hash, role, must_change_password
+            row.disabled_at_ms = row.subject = None
+            _end_sessions(session, username)
+
+    def add_account(self, username: str, role: Role, now_ms: int) -> str:
+        """A new account exists; returns its one-time password, which must be changed at the first log-in.
+
+        Raises: AccountError for an empty name, an unknown role or a name that is taken.
+        """
+        password = _one_time_password()
+        _check_account(username, password, role)
+        row = AccountRow(
+            username=username,
+            password_hash=self._hasher.hash(password),
+            role=role,
+            created_at_ms=now_ms,
+            must_change_password=True,
+        )
+        with self._database.session() as session:
+            if session.get(AccountRow, username) is not None:
+                raise AccountError("taken", f"there is an account {username} already")
+            session.add(row)
+        return password
+
+    def reset_password(self, username: str) -> str:
+        """The account has a new one-time password, which is returned, and no sessions.
+
+        Raises: AccountError for an unknown name, or one whose password is not kept here.
+        """
+        password = _one_time_password()
+        self._set_password(username, password, must_change=True)
+        return password
+
+    def change_password(self, username: str, password: str) -> None:
+        """The account has the password of its owner's choice; all its sessions have ended.
+
+        Raises: AccountError for a password shorter than ten characters or equal to the name, an unknown name, or one
+        whose password is not kept here.
+        """
+        if len(password) < MIN_PASSWORD_LENGTH or password == username:
+            raise AccountError(
+                "password", f"a password has {MIN_PASSWORD_LENGTH} characters or more and is not the name"
+            )
+        self._set_password(username, password, must_change=False)
+
+    def set_role(self, username: str, role: Role) -> None:
+        """The account has the role; its sessions have ended.
+
+        Raises: AccountError for an unknown name or role, or if nobody would be administrator any more.
+        """
+        if role not in ROLES:
+            raise AccountError("role", f"a role is one of {', '.join(ROLES)}")
+        with self._database.session() as session:
+            row = _existing(session, username)
+            if role != "administrator":
+                _keep_an_administrator(session, username)
+            row.role = role
+            _end_sessions(session, username)
+
+    def disable(self, username: str, now_ms: int) -> None:
+        """Nobody can log in by the account, and its sessions have ended.
+
+        Raises: AccountError for an unknown name, or if nobody would be administrator any more.
+        """
+        with self._database.session() as session:
+            row = _existing(session, username)
+            _keep_an_administrator(session, username)
+            row.disabled_at_ms = row.disabled_at_ms or now_ms
+            _end_sessions(session, username)
+
+    def enable(self, username: str) -> None:
+        """The account can be logged in by again. Raises: AccountError for an unknown name."""
+        with self._database.session() as session:
+            _existing(session, username).disabled_at_ms = None
 
     def accounts(self) -> list[Account]:
         """Returns everybody who may log in, by name."""
@@ -90,7 +183,7 @@ class Accounts:
     def remove_account(self, username: str) -> bool:
         """The account and its sessions are gone; returns whether there was one."""
         with self._database.session() as session:
-            session.execute(delete(SessionRow).where(SessionRow.username == username))
+            _end_sessions(session, username)
             row = session.get(AccountRow, username)
             if row is not None:
                 session.delete(row)
@@ -98,12 +191,41 @@ class Accounts:
 
     def log_in(self, username: str, password: str, now_ms: int) -> str | None:
         """Returns a new session's token, or None; an unknown name takes as long as a wrong password."""
-        with self._database.read() as session:
-            row = session.get(AccountRow, username)
-            password_hash = self._nobody if row is None else row.password_hash
-        if not self._is_password(password_hash, password) or row is None:
+        if not self.is_password(username, password):
             return None
         return self._open_session(username, now_ms)
+
+    def log_in_subject(self, username: str, subject: str, role: Role, now_ms: int) -> str:
+        """Returns a session's token for somebody whom the centre's single sign-on vouches for, with this role.
+
+        The account is made at the first log-in; its role is the sign-on's word each time.
+
+        Raises: AccountError for a disabled account, or a name that is somebody else's.
+        """
+        _check_account(username, self._nobody, role)
+        with self._database.session() as session:
+            row = session.get(AccountRow, username)
+            if row is None:
+                row = AccountRow(username=username, password_hash=self._nobody, created_at_ms=now_ms, subject=subject)
+                session.add(row)
+            if row.subject != subject:
+                raise AccountError("taken", f"the name {username} belongs to another account")
+            if row.disabled_at_ms is not None:
+                raise AccountError("disabled", f"the account {username} is disabled")
+            row.role = role
+        return self._open_session(username, now_ms)
+
+    def is_password(self, username: str, password: str) -> bool:
+        """Returns whether it is the password of an account that is not disabled; always takes as long."""
+        with self._database.read() as session:
+            row = session.get(AccountRow, username)
+            is_open = row is not None and row.disabled_at_ms is None and row.subject is None
+            password_hash = row.password_hash if row is not None and is_open else self._nobody
+        try:
+            self._hasher.verify(password_hash, password)
+        except (VerificationError, InvalidHashError):
+            return False
+        return is_open
 
     def session_account(self, session_token: str, now_ms: int) -> Account | None:
         """Returns whose session it is, or None when it is unknown or over."""
@@ -111,7 +233,11 @@ class Accounts:
             row = session.execute(
                 select(AccountRow)
                 .join(SessionRow, SessionRow.username == AccountRow.username)
-                .where(SessionRow.token_hash == _hash(session_token), SessionRow.expires_at_ms > now_ms)
+                .where(
+                    SessionRow.token_hash == _hash(session_token),
+                    SessionRow.expires_at_ms > now_ms,
+                    AccountRow.disabled_at_ms.is_(None),
+                )
             ).scalar_one_or_none()
             return None if row is None else _account_of(row)
 
@@ -129,13 +255,14 @@ class Accounts:
         *,
         till_id: str | None = None,
         token: str | None = None,
+        created_by: str | None = None,
     ) -> str:
         """The name has this token and no other; returns it (a fresh one unless given). It cannot be read again.
 
         Raises: AccountError for an empty name or no institution, or a name that another kind of token has.
         """
-        if not name or not institution_ids:
-            raise AccountError("a token needs a name and at least one institution, or `*` for all")
+        if not name or name != name.strip() or not all(institution_ids) or not institution_ids:
+            raise AccountError("token", "a token needs a name and at least one institution, or `*` for all")
         plain = token or TOKEN_PREFIXES[kind] + secrets.token_urlsafe(32)
         with self._database.session() as session:
             _replace_token(
@@ -148,6 +275,7 @@ class Accounts:
                     till_id=till_id,
                     created_at_ms=now_ms,
                     revoked_at_ms=None,
+                    created_by=created_by,
                 ),
             )
         return plain
@@ -160,20 +288,19 @@ class Accounts:
                 return None
             return _token_of(row)
 
-    def tokens(self, kind: TokenKind) -> list[Token]:
-        """Returns all tokens of the kind that are not revoked, by name."""
+    def tokens(self, kind: TokenKind, *, revoked: bool = False) -> list[Token]:
+        """Returns all tokens of the kind that are not revoked, by name; with `revoked`, those that are as well."""
+        wanted = TokenRow.kind == kind if revoked else (TokenRow.kind == kind) & TokenRow.revoked_at_ms.is_(None)
         with self._database.read() as session:
-            rows = session.scalars(
-                select(TokenRow).where(TokenRow.kind == kind, TokenRow.revoked_at_ms.is_(None)).order_by(TokenRow.name)
-            )
-            return [_token_of(row) for row in rows]
+            return [_token_of(row) for row in session.scalars(select(TokenRow).where(wanted).order_by(TokenRow.name))]
 
-    def revoke_token(self, name: str, now_ms: int) -> bool:
-        """The name's token opens nothing any more; returns whether there was one that did."""
+    def revoke_token(self, name: str, now_ms: int, kind: TokenKind | None = None) -> bool:
+        """The name's token (if of the kind) opens nothing any more; returns whether there was one that did."""
         with self._database.session() as session:
+            standing = (TokenRow.name == name) & TokenRow.revoked_at_ms.is_(None)
             revoked = session.execute(
                 update(TokenRow)
-                .where(TokenRow.name == name, TokenRow.revoked_at_ms.is_(None))
+                .where(standing if kind is None else standing & (TokenRow.kind == kind))
                 .values(revoked_at_ms=now_ms)
                 .returning(TokenRow.name)
             ).all()
@@ -184,11 +311,14 @@ class Accounts:
         with self._database.session() as session:
             session.add(FaceViewRow(still_id=still_id, username=username, at_ms=now_ms, reason=reason))
 
-    def _is_password(self, password_hash: str, password: str) -> bool:
-        try:
-            return self._hasher.verify(password_hash, password)
-        except (VerificationError, InvalidHashError):
-            return False
+    def _set_password(self, username: str, password: str, *, must_change: bool) -> None:
+        password_hash = self._hasher.hash(password)
+        with self._database.session() as session:
+            row = _existing(session, username)
+            if row.subject is not None:
+                raise AccountError("kept_elsewhere", f"the password of {username} is kept by the single sign-on")
+            row.password_hash, row.must_change_password = password_hash, must_change
+            _end_sessions(session, username)
 
     def _open_session(self, username: str, now_ms: int) -> str:
         plain = secrets.token_urlsafe(32)
@@ -202,17 +332,41 @@ class Accounts:
 
 def _check_account(username: str, password: str, role: str) -> None:
     if not username or username != username.strip():
-        raise AccountError("a username is not empty and has no space around it")
+        raise AccountError("name", "a username is not empty and has no space around it")
     if role not in ROLES:
-        raise AccountError(f"a role is one of {', '.join(ROLES)}")
+        raise AccountError("role", f"a role is one of {', '.join(ROLES)}")
     if len(password) < MIN_PASSWORD_LENGTH:
-        raise AccountError(f"a password has at least {MIN_PASSWORD_LENGTH} characters")
+        raise AccountError("password", f"a password has at least {MIN_PASSWORD_LENGTH} characters")
+
+
+def _existing(session: Session, username: str) -> AccountRow:
+    row = session.get(AccountRow, username)
+    if row is None:
+        raise AccountError("unknown", f"there is no account {username}")
+    return row
+
+
+def _keep_an_administrator(session: Session, leaving: str) -> None:
+    others = select(AccountRow.username).where(
+        AccountRow.role == "administrator", AccountRow.disabled_at_ms.is_(None), AccountRow.username != leaving
+    )
+    row = _existing(session, leaving)
+    if row.role == "administrator" and row.disabled_at_ms is None and session.scalars(others).first() is None:
+        raise AccountError("last_administrator", f"{leaving} is the last administrator")
+
+
+def _end_sessions(session: Session, username: str) -> None:
+    session.execute(delete(SessionRow).where(SessionRow.username == username))
+
+
+def _one_time_password() -> str:
+    return "-".join(secrets.token_hex(2) for _ in range(4))
 
 
 def _replace_token(session: Session, row: TokenRow) -> None:
     before = session.execute(select(TokenRow).where(TokenRow.name == row.name)).scalar_one_or_none()
     if before is not None and before.kind != row.kind:
-        raise AccountError(f"the name {row.name} belongs to a {before.kind}'s token")
+        raise AccountError("token", f"the name {row.name} belongs to a {before.kind}'s token")
     if before is not None:
         session.delete(before)
         session.flush()
@@ -224,7 +378,14 @@ def _hash(plain: str) -> str:
 
 
 def _account_of(row: AccountRow) -> Account:
-    return Account(username=row.username, role=cast("Role", row.role))
+    return Account(
+        username=row.username,
+        role=cast("Role", row.role),
+        created_at_ms=row.created_at_ms,
+        must_change_password=row.must_change_password,
+        disabled=row.disabled_at_ms is not None,
+        subject=row.subject,
+    )
 
 
 def _token_of(row: TokenRow) -> Token:
@@ -233,4 +394,6 @@ def _token_of(row: TokenRow) -> Token:
         name=row.name,
         institution_ids=tuple(row.institution_ids),
         till_id=row.till_id,
+        created_at_ms=row.created_at_ms,
+        created_by=row.created_by,
     )

@@ -15,6 +15,7 @@ from alerts.reminders import Card, card_of, withdrawal_card
 from alerts.suppression import Snooze, is_snoozed
 from events.findings import Finding, severity_rank
 from storage.alert_desk import AlertChange, change_of, state_of
+from storage.alert_terms import keep_terms
 from storage.findings import decode_finding
 from storage.models import AcceptedEvent, AlertFindingRow, AlertHistoryRow, AlertRow, FindingRow, NoticeRow
 
@@ -47,6 +48,7 @@ class AlertUpkeep:
         """
         alert = self._session.get_one(AlertRow, alert_id)
         members, note = self._members(alert_id)
+        keep_terms(self._session, alert, [member.finding for member in members if member.changed])
         if alert.state == "closed":
             self._remember(alert_id, members, frozenset())
             self._write_history(alert, "change", alert.state, note)

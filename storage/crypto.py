@@ -7,6 +7,7 @@ A sealed text is `SW1` + the key's 8-byte mark + a 12-byte random nonce + cipher
 from __future__ import annotations
 
 import hashlib
+import hmac
 import os
 import secrets
 from pathlib import Path
@@ -70,6 +71,11 @@ class Keyring:
             return self._cipher.decrypt(nonce, sealed[_HEAD_BYTES:], context.encode())
         except InvalidTag:
             raise AlteredData("the sealed bytes were altered, or belong to another place") from None
+
+
+def keyed_mark(key: bytes, plain: str) -> str:
+    """Returns what stands for a number that must not be kept: 28 characters, and nothing without the key leads back."""
+    return "m-" + hmac.new(key, plain.encode(), hashlib.sha256).hexdigest()[:26]
 
 
 def open_key(path: Path, *, needed: bool = False) -> bytes:

@@ -8,7 +8,9 @@ SwipewatchError
 │   └── DatabaseUnavailable   locked, full or gone: trying again may help
 ├── WrongKey               sealed under another key
 ├── AlteredData            sealed bytes, or a picture, that are not what was kept
-└── EvidenceMissing        a picture whose file is gone
+├── EvidenceMissing        a picture whose file is gone
+├── AskedAgain             an answer to facts that newer ones have overtaken
+└── AnswerIdTaken          an answer's id that already belongs to another answer
 LookupError
 ├── UnknownAlert
 └── UnknownStill
@@ -41,6 +43,14 @@ class AlteredData(SwipewatchError):
 
 class EvidenceMissing(SwipewatchError):
     """The row of a picture stands, its file does not."""
+
+
+class AskedAgain(SwipewatchError):
+    """The store was asked again, with new facts, after what it answers here; nothing was changed."""
+
+
+class AnswerIdTaken(SwipewatchError):
+    """The terminal gave this id to another answer before; nothing was changed."""
 
 
 class UnknownAlert(LookupError):

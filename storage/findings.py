@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 from sqlalchemy import select
@@ -11,8 +12,8 @@ from sqlalchemy.orm import Session
 from events.findings import Finding, finding_json
 from storage.database import Database
 from storage.log import chunks
-from storage.models import FindingRow
-from storage.upsert import upsert
+from storage.models import FindingRow, SupersededFindingRow
+from storage.upsert import insert_new, upsert
 
 _DECODER = msgspec.json.Decoder(Finding)
 
@@ -26,15 +27,18 @@ def write_changes(
     """
     wanted = {finding.finding_id: finding for finding in (*withdrawn, *raised)}
     known = _known(session, wanted)
-    rows = []
+    rows, superseded = [], []
     for finding_id, finding in wanted.items():
         body, before = finding_json(finding), known.get(finding_id)
         if before is None and finding.status == "withdrawn":
             continue
-        if before is None or before[0] != body:
-            revision, alerted = (0, 0) if before is None else before[1:]
+        if before is None or before.body != body:
+            revision, alerted = (0, 0) if before is None else (before.revision, before.alerted)
             rows.append(_row(finding, body, cause.get(finding_id, ""), now_ms, (revision + 1, alerted)))
+            if before is not None:
+                superseded.append(_superseded(finding_id, before))
     upsert(session, FindingRow, rows, "finding_id")
+    insert_new(session, SupersededFindingRow, superseded, "finding_id", "revision")
 
 
 def standing_findings(database: Database) -> list[Finding]:
@@ -57,14 +61,34 @@ def decode_finding(body: bytes) -> Finding:
     return _DECODER.decode(body)
 
 
-def _known(session: Session, finding_ids: Iterable[str]) -> dict[str, tuple[bytes, int, int]]:
-    columns = (FindingRow.finding_id, FindingRow.body, FindingRow.revision, FindingRow.alerted_revision)
+class _Known(NamedTuple):
+    """A finding's row as it stands."""
+
+    body: bytes
+    revision: int
+    alerted: int
+    cause: str
+    decided_at_ms: int
+
+
+def _known(session: Session, finding_ids: Iterable[str]) -> dict[str, _Known]:
+    row = FindingRow
+    columns = (row.finding_id, row.body, row.revision, row.alerted_revision, row.cause, row.decided_at_ms)
+    known = {}
+    for some in chunks(finding_ids):
+        query = select(*columns).where(row.finding_id.in_(some))
+        for finding_id, body, revision, alerted, cause, decided_at_ms in session.execute(query):
+            known[finding_id] = _Known(body, revision, alerted, cause, decided_at_ms)
+    return known
+
+
+def _superseded(finding_id: str, before: _Known) -> dict[str, object]:
     return {
-        finding_id: (body, revision, alerted)
-        for some in chunks(finding_ids)
-        for finding_id, body, revision, alerted in session.execute(
-            select(*columns).where(FindingRow.finding_id.in_(some))
-        )
+        "finding_id": finding_id,
+        "revision": before.revision,
+        "body": before.body,
+        "cause": before.cause,
+        "decided_at_ms": before.decided_at_ms,
     }
 
 

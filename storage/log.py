@@ -14,6 +14,7 @@ from events.dead_letters import DeadLetter, Place
 from events.types import AnyEvent
 from storage.database import Database
 from storage.models import AcceptedEvent, DeadLetterRow
+from storage.swipe_minutes import add_swipes
 from storage.upsert import insert_new
 
 HISTORY = "(import)"
@@ -87,6 +88,7 @@ class AcceptedLog:
         """
         if not records:
             return []
+        add_swipes(session, (record.event for record in records))
         statement = insert(AcceptedEvent).returning(AcceptedEvent.seq, sort_by_parameter_order=True)
         return list(session.scalars(statement, [_row_of(record) for record in records]))
 

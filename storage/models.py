@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, LargeBinary, MetaData, text
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, LargeBinary, MetaData, false, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 NAMING = {
@@ -27,7 +27,15 @@ class AcceptedEvent(Table):
     """The accepted log: one row an event that was accepted, in order of acceptance, with its original bytes."""
 
     __tablename__ = "accepted_event"
-    __table_args__ = ({"sqlite_autoincrement": True},)
+    __table_args__ = (
+        Index(
+            "ix_accepted_event_institutions",
+            "seq",
+            sqlite_where=text("type = 'institution'"),
+            postgresql_where=text("type = 'institution'"),
+        ),
+        {"sqlite_autoincrement": True},
+    )
     seq: Mapped[int] = mapped_column(primary_key=True)
     identity: Mapped[str] = mapped_column(unique=True)
     digest: Mapped[bytes] = mapped_column(LargeBinary)
@@ -93,6 +101,17 @@ class FindingRow(Table):
     alerted_revision: Mapped[int]
 
 
+class SupersededFindingRow(Table):
+    """A finding as it stood before it changed: what the centre compares to say what a later event changed."""
+
+    __tablename__ = "superseded_finding"
+    finding_id: Mapped[str] = mapped_column(primary_key=True)
+    revision: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    body: Mapped[bytes] = mapped_column(LargeBinary)
+    cause: Mapped[str]
+    decided_at_ms: Mapped[int]
+
+
 class AlertRow(Table):
     """What a store or an operator is shown; groups the findings of one subject at one institution in one episode.
 
@@ -100,10 +119,15 @@ class AlertRow(Table):
     """
 
     __tablename__ = "alert"
-    __table_args__ = (Index("ix_alert_order", "opened_at_ms", "alert_id"), Index("ix_alert_episode", "episode_key"))
+    __table_args__ = (
+        # Lists are read in this order; the columns behind it are looked at without reading the row.
+        Index("ix_alert_order", "opened_at_ms", "alert_id", "institution_id", "state", "severity"),
+        Index("ix_alert_institution", "institution_id", "opened_at_ms", "alert_id", "state", "severity"),
+        Index("ix_alert_episode", "episode_key"),
+    )
     alert_id: Mapped[str] = mapped_column(primary_key=True)
     episode_key: Mapped[str]
-    institution_id: Mapped[str] = mapped_column(index=True)
+    institution_id: Mapped[str]
     till_id: Mapped[str]
     detector: Mapped[str]
     severity: Mapped[str]
@@ -149,6 +173,56 @@ class AlertHistoryRow(Table):
     note: Mapped[str]
 
 
+class AlertTermRow(Table):
+    """A word that an alert is found by (`storage.alert_terms`), with the alert's place in a list."""
+
+    __tablename__ = "alert_term"
+    term: Mapped[str] = mapped_column(primary_key=True)
+    opened_at_ms: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    alert_id: Mapped[str] = mapped_column(ForeignKey("alert.alert_id"), primary_key=True)
+
+
+class ReviewedRow(Table):
+    """An alert that a person of the centre has looked at; each has a list of their own."""
+
+    __tablename__ = "reviewed"
+    username: Mapped[str] = mapped_column(primary_key=True)
+    alert_id: Mapped[str] = mapped_column(ForeignKey("alert.alert_id"), primary_key=True)
+    at_ms: Mapped[int]
+
+
+class SavedSearchRow(Table):
+    """A search that a person wants to find again; `query` is the part of the list's address after the `?`."""
+
+    __tablename__ = "saved_search"
+    search_id: Mapped[int] = mapped_column(primary_key=True)
+    username: Mapped[str] = mapped_column(index=True)
+    name: Mapped[str]
+    query: Mapped[str]
+    saved_at_ms: Mapped[int]
+
+
+class CaseRecordRow(Table):
+    """An alert that was handed to an auditor: when, by whom, with which note."""
+
+    __tablename__ = "case_record"
+    case_id: Mapped[int] = mapped_column(primary_key=True)
+    alert_id: Mapped[str] = mapped_column(ForeignKey("alert.alert_id"), index=True)
+    opened_at_ms: Mapped[int]
+    opened_by: Mapped[str]
+    note: Mapped[str]
+
+
+class SwipeMinuteRow(Table):
+    """The swipes that happened in one minute and their sums; a later reversal takes nothing off."""
+
+    __tablename__ = "swipe_minute"
+    minute_ms: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    swipes: Mapped[int]
+    total_fen: Mapped[int]
+    fund_fen: Mapped[int]
+
+
 class NoticeRow(Table):
     """One delivery to a store's terminals; `notice_id` only grows, so a terminal resumes from the last it has seen."""
 
@@ -161,6 +235,51 @@ class NoticeRow(Table):
     kind: Mapped[str]
     created_at_ms: Mapped[int]
     body: Mapped[dict[str, object]] = mapped_column(JSON)
+
+
+class TerminalAnswerRow(Table):
+    """An answer that a terminal sent, by the id it gave it: sent again it counts once.
+
+    `content` hashes what it says; `at_ms` is when it was given; `recorded_at_ms` is null until it is on the alert.
+    """
+
+    __tablename__ = "terminal_answer"
+    terminal: Mapped[str] = mapped_column(primary_key=True)
+    answer_id: Mapped[str] = mapped_column(primary_key=True)
+    alert_id: Mapped[str] = mapped_column(ForeignKey("alert.alert_id"))
+    content: Mapped[str]
+    at_ms: Mapped[int]
+    recorded_at_ms: Mapped[int | None]
+
+
+class TerminalContactRow(Table):
+    """When each terminal was last heard of."""
+
+    __tablename__ = "terminal_contact"
+    terminal: Mapped[str] = mapped_column(primary_key=True)
+    heard_at_ms: Mapped[int]
+
+
+class TerminalOutageRow(Table):
+    """A time in which a terminal was dark: not heard of since `since_ms`, while its store was open or had reminders."""
+
+    __tablename__ = "terminal_outage"
+    outage_id: Mapped[int] = mapped_column(primary_key=True)
+    terminal: Mapped[str] = mapped_column(index=True)
+    institution_id: Mapped[str]
+    till_id: Mapped[str | None]
+    reason: Mapped[str]
+    since_ms: Mapped[int]
+    noticed_at_ms: Mapped[int]
+    ended_at_ms: Mapped[int | None]
+
+
+class WebhookPositionRow(Table):
+    """How far one receiver has been told: the changes of alerts up to `entry_id`."""
+
+    __tablename__ = "webhook_position"
+    url: Mapped[str] = mapped_column(primary_key=True)
+    entry_id: Mapped[int]
 
 
 class SnoozeRow(Table):
@@ -214,6 +333,7 @@ class StillRow(Table):
     """One evidence picture: an encrypted file outside the database, with the sha256 of its plain bytes."""
 
     __tablename__ = "still"
+    __table_args__ = (Index("ix_still_camera", "camera_id", "captured_at_ms"),)
     still_id: Mapped[str] = mapped_column(primary_key=True)
     observation_id: Mapped[str] = mapped_column(index=True)
     settlement_id: Mapped[str | None] = mapped_column(index=True)
@@ -248,13 +368,16 @@ class ReferenceFaceRow(Table):
 
 
 class AccountRow(Table):
-    """A person who may log in; `password_hash` is argon2id."""
+    """A person who may log in; `password_hash` is argon2id. `subject` is who it is at the single sign-on, if there."""
 
     __tablename__ = "account"
     username: Mapped[str] = mapped_column(primary_key=True)
     password_hash: Mapped[str]
     role: Mapped[str]
     created_at_ms: Mapped[int]
+    must_change_password: Mapped[bool] = mapped_column(default=False, server_default=false())
+    disabled_at_ms: Mapped[int | None]
+    subject: Mapped[str | None]
 
 
 class SessionRow(Table):
@@ -277,6 +400,18 @@ class TokenRow(Table):
     till_id: Mapped[str | None]
     created_at_ms: Mapped[int]
     revoked_at_ms: Mapped[int | None]
+    created_by: Mapped[str | None]
+
+
+class PairingCodeRow(Table):
+    """A code (sha256 only) that makes one device a terminal of the store, or of the till; it goes once it is used."""
+
+    __tablename__ = "pairing_code"
+    code_hash: Mapped[str] = mapped_column(primary_key=True)
+    institution_id: Mapped[str]
+    till_id: Mapped[str | None]
+    created_by: Mapped[str]
+    expires_at_ms: Mapped[int]
 
 
 class FaceViewRow(Table):

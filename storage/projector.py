@@ -15,8 +15,10 @@ from storage.alert_desk import Act, AlertChange, act_on, overdue, record_answer
 from storage.alert_projection import AlertProjection
 from storage.alert_upkeep import ACTOR
 from storage.database import Database
+from storage.errors import AskedAgain
 from storage.findings import standing_findings, standing_json, write_changes
 from storage.models import FindingRow, SnoozeRow
+from storage.terminal_answers import mark_recorded, was_asked_again
 
 __all__ = ["AlertChange", "Projector"]
 
@@ -90,19 +92,44 @@ class Projector:
         """
         return self._act(alert_id, "see", actor, now_ms)
 
-    def acknowledge(self, alert_id: str, actor: str, now_ms: int) -> AlertChange | None:
+    def acknowledge(
+        self, alert_id: str, actor: str, now_ms: int, *, notice_id: int | None = None
+    ) -> AlertChange | None:
         """Returns the alert once somebody at the store took note of it, which stops its deadline; None if known.
+
+        None, too, where the store was asked anew since the notice `notice_id`: of that nobody has taken note.
 
         Raises: UnknownAlert.
         """
-        return self._act(alert_id, "acknowledge", actor, now_ms)
+        with self._database.session() as session:
+            if notice_id is not None and was_asked_again(session, alert_id, notice_id):
+                return None
+            return act_on(session, alert_id, Act(action="acknowledge", actor=actor, at_ms=now_ms))
 
-    def answer(self, alert_id: str, actor: str, kind: str, text: str, now_ms: int) -> AlertChange:
+    def answer(
+        self,
+        alert_id: str,
+        actor: str,
+        kind: str,
+        text: str,
+        now_ms: int,
+        *,
+        answer_id: str | None = None,
+        notice_id: int | None = None,
+    ) -> AlertChange | None:
         """Returns the alert with the store's answer; a later answer replaces it, the history keeps both.
 
-        Raises: UnknownAlert; IllegalTransition for an alert that is closed.
+        An answer that `TerminalAnswers` has taken is recorded once, by its `answer_id`; None if it was before. It is
+        one to the notice `notice_id`, where that is given.
+
+        Raises: UnknownAlert; IllegalTransition for an alert that is closed; AskedAgain for one that has asked anew
+            since that notice.
         """
         with self._database.session() as session:
+            if answer_id is not None and not mark_recorded(session, actor, answer_id, now_ms):
+                return None
+            if notice_id is not None and was_asked_again(session, alert_id, notice_id):
+                raise AskedAgain(f"the store was asked anew after notice {notice_id}")
             return record_answer(session, alert_id, kind, Act(action="answer", actor=actor, at_ms=now_ms, note=text))
 
     def close(self, alert_id: str, actor: str, reason: str, now_ms: int) -> AlertChange | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from statistics import median
 
@@ -13,6 +12,7 @@ from sqlalchemy.orm import Session
 from events.findings import Finding
 from events.identity import identity_text
 from storage.accounts import EVERYWHERE
+from storage.alert_search import AlertFilter, Place, count, is_known_person, places, rules_with_alerts
 from storage.database import Database
 from storage.models import (
     AcceptedEvent,
@@ -24,7 +24,9 @@ from storage.models import (
     FindingRow,
     NoticeRow,
     StillRow,
+    SupersededFindingRow,
 )
+from storage.swipe_minutes import sums_between
 
 WAITING_STATES = ("open", "delivered", "seen", "escalated")
 _IDS_PER_STATEMENT = 500
@@ -150,6 +152,18 @@ class AlertDossier(msgspec.Struct, frozen=True, kw_only=True):
     events: tuple[LoggedEvent, ...]
 
 
+class Revision(msgspec.Struct, frozen=True, kw_only=True):
+    """A finding as it stood from `decided_at_ms` on, and the event that made it so.
+
+    `delay_ms` is how long after it happened that event came in; None where no event of the log is the cause.
+    """
+
+    finding: Finding
+    cause: str
+    decided_at_ms: int
+    delay_ms: int | None
+
+
 class Notice(msgspec.Struct, frozen=True, kw_only=True):
     """One delivery to a store's terminals, with how its alert stands now (since `changed_at_ms`).
 
@@ -179,9 +193,11 @@ class Audience(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DayNumbers(msgspec.Struct, frozen=True, kw_only=True):
-    """What a day has brought so far; `answer_seconds` is the median from opened to answered, None without answers."""
+    """What a time has brought; `answer_seconds` is the median from opened to answered, None without answers."""
 
     swipes: int
+    total_fen: int
+    fund_fen: int
     alerts: int
     waiting: int
     answered: int
@@ -205,7 +221,6 @@ class Queries:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._swipes = _SwipeCount()
 
     def recent_alerts(
         self, limit: int, *, before: tuple[int, str] | None = None, only_waiting: bool = False
@@ -218,6 +233,28 @@ class Queries:
             statement = statement.where(AlertRow.state.in_(WAITING_STATES))
         with self._database.read() as session:
             return _summaries(session, statement)
+
+    def search(self, wanted: AlertFilter, limit: int, before: Place | None = None) -> list[AlertSummary]:
+        """Returns the newest alerts that are wanted, of those after the place `before` in the list."""
+        with self._database.read() as session:
+            ids = [alert_id for _, alert_id in places(session, wanted, limit, before)]
+            order = (AlertRow.opened_at_ms.desc(), AlertRow.alert_id.desc())
+            return _summaries(session, select(AlertRow).where(AlertRow.alert_id.in_(ids)).order_by(*order))
+
+    def count_wanted(self, wanted: AlertFilter, at_most: int) -> int:
+        """Returns how many alerts are wanted; a greater number than `at_most` is not told apart from it."""
+        with self._database.read() as session:
+            return count(session, wanted, at_most)
+
+    def rules_with_alerts(self) -> list[str]:
+        """Returns the rules that alerts were ever opened for, by name."""
+        with self._database.read() as session:
+            return list(rules_with_alerts(session))
+
+    def is_known_person(self, person_id: str) -> bool:
+        """Returns whether some alert has a swipe of this person."""
+        with self._database.read() as session:
+            return is_known_person(session, person_id)
 
     def alerts(self, alert_ids: Collection[str]) -> list[AlertSummary]:
         """Returns these alerts, newest first; unknown ids are left out."""
@@ -260,6 +297,33 @@ class Queries:
                 events=tuple(_events_of(session, cited | observed | {found[0].settlement_id})),
             )
 
+    def revisions(self, alert_id: str) -> dict[str, list[Revision]]:
+        """Returns how each finding of an alert stood over time, the oldest first, by its id."""
+        with self._database.read() as session:
+            ids = select(AlertFindingRow.finding_id).where(AlertFindingRow.alert_id == alert_id)
+            past = select(SupersededFindingRow).where(SupersededFindingRow.finding_id.in_(ids))
+            now = select(FindingRow).where(FindingRow.finding_id.in_(ids))
+            rows: list[SupersededFindingRow | FindingRow] = list(
+                session.scalars(past.order_by(SupersededFindingRow.finding_id, SupersededFindingRow.revision))
+            )
+            rows += session.scalars(now)
+            delays = _delays_of(session, {row.cause for row in rows})
+        found: dict[str, list[Revision]] = {}
+        for row in rows:
+            revision = Revision(
+                finding=msgspec.json.decode(row.body, type=Finding),
+                cause=row.cause,
+                decided_at_ms=row.decided_at_ms,
+                delay_ms=delays.get(row.cause),
+            )
+            found.setdefault(row.finding_id, []).append(revision)
+        return found
+
+    def opened_times(self, wanted: AlertFilter, at_most: int) -> list[int]:
+        """Returns when the newest alerts that are wanted were opened."""
+        with self._database.read() as session:
+            return [opened_at_ms for opened_at_ms, _ in places(session, wanted, at_most)]
+
     def still(self, still_id: str) -> tuple[Still, LoggedEvent | None] | None:
         """Returns a picture and the observation it shows, or None when no picture has this id."""
         with self._database.read() as session:
@@ -286,7 +350,7 @@ class Queries:
         """Returns how many alerts were ever opened, by the rule that leads them, in order of name."""
         query = select(AlertRow.detector, func.count()).group_by(AlertRow.detector).order_by(AlertRow.detector)
         with self._database.read() as session:
-            return dict(session.execute(query).tuples().all())
+            return {row.detector: row[1] for row in session.execute(query)}
 
     def camera_states(self) -> dict[str, CameraState]:
         """Returns the latest known state of each camera by its id."""
@@ -298,23 +362,53 @@ class Queries:
                 for row in session.scalars(select(CameraStateRow))
             }
 
-    def numbers(self, since_ms: int) -> DayNumbers:
-        """Returns the numbers of the day that began at `since_ms`."""
+    def newest_stills(self, camera_ids: Collection[str]) -> dict[str, tuple[Still, LoggedEvent | None]]:
+        """Returns the newest picture of each camera that has any, with the observation it shows."""
         with self._database.read() as session:
-            swipes = self._swipes.since(session, since_ms)
-            rows = session.execute(
-                select(AlertRow.state, AlertRow.opened_at_ms, AlertRow.answered_at_ms).where(
-                    AlertRow.opened_at_ms >= since_ms
-                )
-            ).all()
+            rows = [row for camera_id in camera_ids if (row := _newest_still(session, camera_id)) is not None]
+            observed = {one.identity: one for one in _events_of(session, {row.observation_id for row in rows})}
+        return {row.camera_id: (_still(row), observed.get(row.observation_id)) for row in rows}
+
+    def findings_by_detector(self, since_ms: int) -> dict[str, int]:
+        """Returns, for each rule that has any, how many findings of swipes since then stand, shadow ones included."""
+        query = (
+            select(FindingRow.detector, func.count())
+            .where(FindingRow.occurred_at_ms >= since_ms, FindingRow.status == "raised")
+            .group_by(FindingRow.detector)
+        )
+        with self._database.read() as session:
+            return {row.detector: row[1] for row in session.execute(query)}
+
+    def numbers(self, from_ms: int, to_ms: int) -> DayNumbers:
+        """Returns the numbers of the swipes that happened, and the alerts that were opened, from one moment to another.
+
+        Of alerts it is told how they stand now. Swipes are counted by whole minutes.
+        """
+        columns = (AlertRow.state, AlertRow.opened_at_ms, AlertRow.answered_at_ms)
+        query = select(*columns).where(AlertRow.opened_at_ms >= from_ms, AlertRow.opened_at_ms < to_ms)
+        with self._database.read() as session:
+            sums = sums_between(session, from_ms, to_ms)
+            rows = session.execute(query).all()
         took_ms = [row.answered_at_ms - row.opened_at_ms for row in rows if row.answered_at_ms is not None]
         return DayNumbers(
-            swipes=swipes,
+            swipes=sums.swipes,
+            total_fen=sums.total_fen,
+            fund_fen=sums.fund_fen,
             alerts=len(rows),
             waiting=sum(row.state in WAITING_STATES for row in rows),
             answered=len(took_ms),
             answer_seconds=median(took_ms) / 1000 if took_ms else None,
         )
+
+    def opened_by_institution(self, since_ms: int) -> dict[str, int]:
+        """Returns, for each institution that has any, how many alerts were opened since then."""
+        query = (
+            select(AlertRow.institution_id, func.count())
+            .where(AlertRow.opened_at_ms >= since_ms)
+            .group_by(AlertRow.institution_id)
+        )
+        with self._database.read() as session:
+            return {row.institution_id: row[1] for row in session.execute(query)}
 
     def notices_after(self, audience: Audience, notice_id: int, limit: int) -> list[Notice]:
         """Returns the audience's notices after `notice_id`, oldest first."""
@@ -372,53 +466,6 @@ class Queries:
         """Returns True; raises when the database does not answer."""
         with self._database.read() as session:
             return session.scalar(select(1)) == 1
-
-
-class _SwipeCount:
-    """Counts a day's swipes without reading a row of the log twice: what came before `seq` is in `count`."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._since_ms = -1
-        self._seq = 0
-        self._count = 0
-
-    def since(self, session: Session, since_ms: int) -> int:
-        """Returns how many swipes of the log, received since then, happened since then."""
-        with self._lock:
-            if since_ms != self._since_ms:
-                self._since_ms, self._count = since_ms, 0
-                self._seq = _last_seq_before(session, since_ms)
-            newest = session.scalar(select(func.max(AcceptedEvent.seq))) or 0
-            if newest > self._seq:
-                self._count += _count_swipes(session, self._seq, newest, since_ms)
-                self._seq = newest
-            return self._count
-
-
-def _last_seq_before(session: Session, since_ms: int) -> int:
-    """Returns the seq after which everything was received since then: the log is in order of reception."""
-    low, high = 0, session.scalar(select(func.max(AcceptedEvent.seq))) or 0
-    while low < high:
-        middle = (low + high + 1) // 2
-        received_at_ms = session.scalar(
-            select(AcceptedEvent.received_at_ms).where(AcceptedEvent.seq >= middle).order_by(AcceptedEvent.seq).limit(1)
-        )
-        if received_at_ms is not None and received_at_ms < since_ms:
-            low = middle
-        else:
-            high = middle - 1
-    return low
-
-
-def _count_swipes(session: Session, after_seq: int, to_seq: int, since_ms: int) -> int:
-    statement = (
-        select(func.count())
-        .select_from(AcceptedEvent)
-        .where(AcceptedEvent.seq > after_seq, AcceptedEvent.seq <= to_seq)
-        .where(AcceptedEvent.type == "swipe", AcceptedEvent.occurred_at_ms >= since_ms)
-    )
-    return session.scalar(statement) or 0
 
 
 def _summaries(session: Session, statement: Select[AlertRow]) -> list[AlertSummary]:
@@ -504,6 +551,11 @@ def _stills_of(session: Session, settlement_or_observation_ids: Collection[str])
     return [_still(row) for row in rows]
 
 
+def _newest_still(session: Session, camera_id: str) -> StillRow | None:
+    query = select(StillRow).where(StillRow.camera_id == camera_id).order_by(StillRow.captured_at_ms.desc()).limit(1)
+    return session.scalar(query)
+
+
 def _still(row: StillRow) -> Still:
     return Still(
         still_id=row.still_id,
@@ -534,6 +586,14 @@ def _events_of(session: Session, ids: Collection[str]) -> list[LoggedEvent]:
         )
         for row in rows
     ]
+
+
+def _delays_of(session: Session, identities: Collection[str]) -> dict[str, int]:
+    """Returns, of the identities that are events of the log, how long after it happened each came in."""
+    wanted = sorted(identities)[:_IDS_PER_STATEMENT]
+    columns = (AcceptedEvent.identity, AcceptedEvent.received_at_ms - AcceptedEvent.occurred_at_ms)
+    query = select(*columns).where(AcceptedEvent.identity.in_(wanted))
+    return {row.identity: row[1] for row in session.execute(query)}
 
 
 def _notices_for(audience: Audience) -> Select[NoticeRow, AlertRow]:

@@ -1,4 +1,4 @@
-"""Who may use a route: each route declares one `Access`, and nothing else decides.
+"""Who may use a route: each route declares one access, and nothing else decides. What a role may: `web.permissions`.
 
 Cookies open pages, so everything but reading also needs the form's token (against cross-site requests); a bearer
 token in a header opens the ingestion API and, for a device that is no browser, the terminal's API.
@@ -10,14 +10,15 @@ import hashlib
 import hmac
 import ipaddress
 from collections.abc import Iterable
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from fastapi import Depends, Request
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from storage.accounts import ROLES, Account, Role, Token
+from storage.accounts import Account, Token
+from web.permissions import Permission, may
 from web.ports import WebServices
 
 SESSION_COOKIE = "swipewatch_session"
@@ -27,6 +28,7 @@ FORM_FIELD = "csrf"
 FORM_HEADER = "X-CSRF-Token"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 TERMINAL_LIFETIME_S = 400 * 86_400
+OWN_ACCOUNT: Permission = "own_account"
 
 
 class NotLoggedIn(Exception):
@@ -45,15 +47,21 @@ class Refused(Exception):
         self.code, self.detail, self.status = code, detail, status
 
 
+class PasswordChangeNeeded(Exception):
+    """Somebody else knows the password of who is logged in: nothing opens before it is changed."""
+
+
 class LoggedIn(msgspec.Struct, frozen=True, kw_only=True):
     """A person with an open session; `csrf` is what the session's forms carry."""
 
     account: Account
     csrf: str
 
-    def may(self, role: Role) -> bool:
-        """Returns whether the person's role reaches `role`."""
-        return ROLES.index(self.account.role) >= ROLES.index(role)
+    def may(self, permission: Permission) -> bool:
+        """Returns whether the person's role has the permission, and the password is the person's own."""
+        if self.account.must_change_password and permission != OWN_ACCOUNT:
+            return False
+        return may(self.account.role, permission)
 
 
 class Screen(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,7 +84,7 @@ Services = Annotated[WebServices, Depends(services_of)]
 class Anybody:
     """Everybody may; a form that is sent must be ours."""
 
-    declares = "anybody"
+    declares: Permission | Literal["anybody"] = "anybody"
 
     async def __call__(self, request: Request) -> None:
         """Raises: Refused for a form without its token."""
@@ -87,7 +95,7 @@ class Anybody:
 class Sender:
     """Whoever holds a sender's token; for which institutions is decided on the events."""
 
-    declares = "sender"
+    declares: Permission = "hand_in_events"
 
     async def __call__(self, request: Request) -> Token:
         """Raises: Refused with 401 without a token, or with one that is unknown or revoked."""
@@ -101,7 +109,7 @@ class Sender:
 class Terminal:
     """A store's terminal, by its cookie or, outside a browser, by its token."""
 
-    declares = "terminal"
+    declares: Permission = "show_reminders"
 
     async def __call__(self, request: Request) -> Screen:
         """Raises: NotLoggedIn without a token that opens a terminal, Refused for a form that is not ours."""
@@ -117,19 +125,20 @@ class Terminal:
 
 
 class Person:
-    """Whoever is logged in with at least this role."""
+    """Whoever is logged in and whose role has this permission."""
 
-    def __init__(self, role: Role) -> None:
-        self.role: Role = role
-        self.declares: str = role
+    def __init__(self, permission: Permission) -> None:
+        self.declares: Permission = permission
 
     async def __call__(self, request: Request) -> LoggedIn:
-        """Raises: NotLoggedIn without an open session, Refused for a lesser role or a form that is not ours."""
+        """Raises: NotLoggedIn without a session, PasswordChangeNeeded, Refused for another role or a form not ours."""
         who = await person_of(request)
         if who is None:
             raise NotLoggedIn("/login")
-        if not who.may(self.role):
-            raise Refused("role", f"this needs the role {self.role}")
+        if not may(who.account.role, self.declares):
+            raise Refused("role", f"the role {who.account.role} may not: {self.declares}")
+        if not who.may(self.declares):
+            raise PasswordChangeNeeded
         if request.method not in SAFE_METHODS:
             await check_form(request, request.cookies.get(SESSION_COOKIE))
         return who
@@ -138,9 +147,6 @@ class Person:
 ANYBODY = Anybody()
 SENDER = Sender()
 TERMINAL = Terminal()
-VIEWER = Person("viewer")
-OPERATOR = Person("operator")
-ADMINISTRATOR = Person("administrator")
 
 
 async def person_of(request: Request) -> LoggedIn | None:
@@ -162,7 +168,7 @@ async def still_has(access: Person | Terminal, request: Request) -> bool:
     """Returns whether who opened a stream may still read it: a log-in ends and a token can be revoked."""
     try:
         await access(request)
-    except (NotLoggedIn, Refused):
+    except (NotLoggedIn, PasswordChangeNeeded, Refused):
         return False
     return True
 

@@ -10,10 +10,27 @@ from starlette.responses import RedirectResponse, Response
 
 from alerts.lifecycle import IllegalTransition
 from events.errors import TransientError
+from storage.centre_desk import CentreDesk
 from storage.errors import AlteredData, EvidenceMissing, UnknownAlert, WrongKey
+from storage.institution_places import InstitutionPlaces
+from storage.pairing import Pairing
 from storage.queries import Queries
-from web import dashboard, health, ingestion, login, terminal
-from web.access import ANYBODY, NotLoggedIn, Refused
+from web import (
+    accounts,
+    alert_list,
+    alert_page,
+    api_document,
+    cameras,
+    dashboard,
+    devices,
+    health,
+    ingestion,
+    login,
+    rules,
+    sign_on,
+    terminal,
+)
+from web.access import ANYBODY, NotLoggedIn, PasswordChangeNeeded, Refused
 from web.assets import Assets
 from web.headers import SecurityHeaders
 from web.ingestion import BodyBudget
@@ -28,6 +45,7 @@ YEAR_S = 365 * 86_400
 RETRY_S = 2
 EXPLAINED = (
     NotLoggedIn,
+    PasswordChangeNeeded,
     Refused,
     HTTPException,
     RequestValidationError,
@@ -51,12 +69,30 @@ def create_app(services: WebServices) -> FastAPI:
     app.state.services = services
     app.state.assets = assets
     app.state.queries = Queries(services.database)
+    app.state.places = InstitutionPlaces(services.database)
+    app.state.desk = CentreDesk(services.database)
     app.state.wall = Wall(services, app.state.queries)
     app.state.pages = Pages(services, Catalogue.load(), assets)
     app.state.body_budget = BodyBudget(services.limits.bodies_in_flight_bytes)
+    app.state.pairing = Pairing(services.database, services.accounts)
     app.state.failed_logins = FailedLogins(services.limits.failed_logins, services.limits.failed_logins_window_s)
-    for part in (static_router, health.router, ingestion.router, login.router, terminal.router, dashboard.router):
-        app.include_router(part)
+    for part in (
+        api_document,
+        health,
+        ingestion,
+        login,
+        terminal,
+        dashboard,
+        alert_list,
+        alert_page,
+        rules,
+        cameras,
+        accounts,
+        devices,
+        sign_on,
+    ):
+        app.include_router(part.router)
+    app.include_router(static_router)
     for kind in EXPLAINED:
         app.add_exception_handler(kind, explain)
     app.add_middleware(SmallBodies, except_path=ingestion.PATH)
@@ -78,7 +114,9 @@ async def static_file(request: Request, digest: str, name: str) -> Response:
 async def explain(request: Request, error: Exception) -> Response:
     """Returns what went wrong, as a page for a browser and as JSON for everybody else."""
     if isinstance(error, NotLoggedIn) and _wants_page(request):
-        return RedirectResponse(_log_in_address(request, error.log_in_at), 303)
+        return RedirectResponse(_address_and_back(request, error.log_in_at), 303)
+    if isinstance(error, PasswordChangeNeeded) and _wants_page(request):
+        return RedirectResponse(_address_and_back(request, "/account/password"), 303)
     status, code, detail = _meaning_of(error)
     response = _problem(request, status, code, detail)
     if isinstance(error, TransientError):
@@ -90,6 +128,8 @@ def _meaning_of(error: Exception) -> tuple[int, str, str]:
     match error:
         case NotLoggedIn():
             return 401, "not_logged_in", "log in first"
+        case PasswordChangeNeeded():
+            return 403, "password_change", "change your password first: /account/password"
         case Refused():
             return error.status, error.code, error.detail
         case HTTPException():
@@ -126,7 +166,7 @@ def _wants_page(request: Request) -> bool:
     return "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/v1/")
 
 
-def _log_in_address(request: Request, log_in_at: str) -> str:
+def _address_and_back(request: Request, leads_to: str) -> str:
     if request.method != "GET" or request.url.path in {"/", "/terminal"}:
-        return log_in_at
-    return str(request.url.replace(scheme="", netloc="", path=log_in_at).include_query_params(to=request.url.path))
+        return leads_to
+    return str(request.url.replace(scheme="", netloc="", path=leads_to).include_query_params(to=request.url.path))

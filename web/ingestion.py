@@ -19,6 +19,7 @@ from events.metrics import EVENTS_RECEIVED, INGESTION_SECONDS, REQUEST_EVENTS, R
 from storage.accounts import Token
 from web.access import SENDER, Services
 from web.bodies import foreign_institutions, split_body
+from web.openapi import SENDER_TAG, answers_with
 from web.ports import EventResult, Overloaded, WebLimits, WebServices
 
 router = APIRouter()
@@ -68,7 +69,31 @@ class BodyLease:
         self.taken_bytes += size_bytes
 
 
-@router.post(PATH)
+class EventsAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a request's events: a result for each, in their order, and how many of each kind."""
+
+    results: Sequence[EventResult]
+    accepted: int
+    duplicate: int
+    dead_letter: int
+
+
+EVENTS_BODY = {
+    "requestBody": {
+        "required": True,
+        "description": "One event, an array of events, or an event a line.",
+        "content": {"application/json": {}, "application/x-ndjson": {}},
+    }
+}
+
+
+@router.post(
+    PATH,
+    tags=[SENDER_TAG],
+    summary="Hand in events",
+    responses=answers_with(EventsAnswer, 403, 413, 429, 503),
+    openapi_extra=EVENTS_BODY,
+)
 async def post_events(request: Request, sender: Annotated[Token, Depends(SENDER)], services: Services) -> Response:
     """Answers 200 with a result per event once they are durable; otherwise says why nothing was taken."""
     budget: BodyBudget = request.app.state.body_budget

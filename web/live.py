@@ -20,6 +20,7 @@ OVERVIEW_S = 4.0
 # From an entry and the ids heard of: the last entry looked at, the changed alerts as cards, whether that was all.
 Cards = Callable[[int, frozenset[str]], tuple[int, list[dict[str, object]], bool]]
 OverviewNow = Callable[[], Overview]
+UnreviewedNow = Callable[[], int]
 StillAllowed = Callable[[], Awaitable[bool]]
 
 
@@ -54,14 +55,20 @@ async def terminal_stream(
 
 
 async def dashboard_stream(
-    services: WebServices, cards: Cards, overview_now: OverviewNow, after: int, still_allowed: StillAllowed
+    services: WebServices,
+    cards: Cards,
+    overview_now: OverviewNow,
+    unreviewed_now: UnreviewedNow,
+    after: int,
+    still_allowed: StillAllowed,
 ) -> AsyncIterator[bytes]:
-    """Writes each alert that changed after entry `after`, as its card, and the overview whenever it differs.
+    """Writes each alert that changed after entry `after`, as its card; the overview and the count when they differ.
 
     A card may be written again; the page puts it where it stood.
     """
     yield OPENING
     told: Overview | None = None
+    told_count: int | None = None
     async with services.feed.subscribe(None) as ear, _counted(services, "dashboard"):
         heard: frozenset[str] | None = frozenset()
         while heard is not None:
@@ -75,6 +82,10 @@ async def dashboard_stream(
             if overview != told:
                 yield message("overview", overview)
                 told = overview
+            count = await run_in_threadpool(unreviewed_now)
+            if count != told_count:
+                yield message("unreviewed", {"count": count})
+                told_count = count
             heard = await ear.wait(min(services.limits.heartbeat_s, OVERVIEW_S))
             if heard is not None and not heard:
                 if not await still_allowed():

@@ -12,7 +12,8 @@ from fastapi.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 
 from events.metrics import LOGINS
-from storage.accounts import SESSION_LIFETIME_MS
+from storage.accounts import SESSION_LIFETIME_MS, TOKEN_PREFIXES
+from storage.pairing import Pairing
 from web.access import (
     ANYBODY,
     FORM_COOKIE,
@@ -20,15 +21,17 @@ from web.access import (
     TERMINAL,
     TERMINAL_COOKIE_PREFIX,
     TERMINAL_LIFETIME_S,
-    VIEWER,
     LoggedIn,
+    Person,
     Screen,
     Services,
     csrf_of,
     is_loopback,
+    services_of,
     set_cookie,
     terminal_slug,
 )
+from web.appearance import THEME_COOKIE, THEMES
 from web.pages import InPages, Pages
 from web.texts import LANGUAGE_COOKIE, LANGUAGES
 
@@ -111,7 +114,9 @@ async def log_in(
 
 
 @router.post("/logout")
-async def log_out(request: Request, services: Services, _who: Annotated[LoggedIn, Depends(VIEWER)]) -> Response:
+async def log_out(
+    request: Request, services: Services, _who: Annotated[LoggedIn, Depends(Person("own_account"))]
+) -> Response:
     """Ends the session."""
     await run_in_threadpool(services.accounts.log_out, request.cookies[SESSION_COOKIE])
     response = RedirectResponse("/login", 303)
@@ -121,30 +126,34 @@ async def log_out(request: Request, services: Services, _who: Annotated[LoggedIn
 
 @router.get("/terminal/login", dependencies=[Depends(ANYBODY)])
 async def terminal_login_page(request: Request, pages: InPages) -> Response:
-    """The page where a device shows its token; it also lists the terminals that this browser already is."""
+    """The page where a device gives its pairing code; it also lists the terminals that this browser already is."""
     return _form(request, pages, "terminal_login.html", mine=await _own_terminals(request))
 
 
 @router.post("/terminal/login", dependencies=[Depends(ANYBODY)])
 async def terminal_log_in(
-    request: Request, services: Services, pages: InPages, token: Annotated[str, Form()]
+    request: Request, services: Services, pages: InPages, token: Annotated[str, Form(max_length=200)]
 ) -> Response:
-    """Makes this browser the store's terminal until the token is revoked."""
+    """Makes this browser the store's terminal until it is revoked: by the centre's pairing code, or a device token."""
     failed: FailedLogins = request.app.state.failed_logins
     address = request.client.host if request.client else ""
-    wait_s = failed.wait_s("", address, time.monotonic())
+    # The name is the address as well: strangers elsewhere do not stop this store's pairing.
+    name = f"terminal at {address}"
+    wait_s = failed.wait_s(name, address, time.monotonic())
     if wait_s:
         values = {"problem": "login.limited", "wait_s": wait_s, "mine": []}
         return _form(request, pages, "terminal_login.html", 429, **values)
-    known = await run_in_threadpool(services.accounts.token, "terminal", token.strip())
-    if known is None:
-        failed.add("", address, time.monotonic())
+    plain = await run_in_threadpool(_device_token, request, token.strip())
+    known = await run_in_threadpool(services.accounts.token, "terminal", plain) if plain else None
+    if plain is None or known is None:
+        failed.add(name, address, time.monotonic())
+        services.measurements.count(LOGINS, result="refused")
         values = {"problem": "terminal.refused", "mine": await _own_terminals(request)}
         return _form(request, pages, "terminal_login.html", 401, **values)
     slug = terminal_slug(known.name)
     response = RedirectResponse(f"/terminal?terminal={slug}", 303)
     cookie = TERMINAL_COOKIE_PREFIX + slug
-    set_cookie(request, response, cookie, token.strip(), strict=True, max_age_s=TERMINAL_LIFETIME_S)
+    set_cookie(request, response, cookie, plain, strict=True, max_age_s=TERMINAL_LIFETIME_S)
     return response
 
 
@@ -165,6 +174,20 @@ async def choose_language(request: Request, language: str, to: str = "/") -> Res
     return response
 
 
+@router.get("/theme/{theme}", dependencies=[Depends(ANYBODY)])
+async def choose_theme(request: Request, theme: str, to: str = "/") -> Response:
+    """Pages of this browser are light, dark, or as the device has it, from now on."""
+    response = RedirectResponse(local_path(to), 303)
+    if theme in THEMES:
+        set_cookie(request, response, THEME_COOKIE, theme, strict=False, max_age_s=YEAR_S)
+    return response
+
+
+def login_form(request: Request, status: int, *, problem: str) -> Response:
+    """Returns the log-in page with what went wrong."""
+    return _form(request, request.app.state.pages, "login.html", status, to="/", problem=problem)
+
+
 def local_path(to: str) -> str:
     """Returns the path if it lies on this site, else `/`: a log-in never leads elsewhere."""
     ours = to.startswith("/") and not to.startswith(("//", "/\\")) and to.isprintable()
@@ -174,12 +197,21 @@ def local_path(to: str) -> str:
 def _form(request: Request, pages: Pages, template: str, status: int = 200, **values: Any) -> Response:  # noqa: ANN401 - whatever the template asks for
     secret = request.cookies.get(FORM_COOKIE) or secrets.token_urlsafe(24)
     insecure = request.url.scheme != "https" and not is_loopback(request)
-    shown = {"problem": None, "wait_s": 0, "csrf": csrf_of(secret), "insecure": insecure, **values}
+    sign_on = services_of(request).sign_on is not None
+    shown = {"problem": None, "wait_s": 0, "csrf": csrf_of(secret), "insecure": insecure, "sign_on": sign_on, **values}
     response = pages.page(request, template, status=status, **shown)
     if shown["wait_s"]:
         response.headers["Retry-After"] = str(shown["wait_s"])
     set_cookie(request, response, FORM_COOKIE, secret, strict=True, max_age_s=YEAR_S)
     return response
+
+
+def _device_token(request: Request, typed: str) -> str | None:
+    """Returns the token that was typed, or the one that a pairing code stands for; None for a code that is none."""
+    if typed.startswith(TOKEN_PREFIXES["terminal"]):
+        return typed
+    pairing: Pairing = request.app.state.pairing
+    return pairing.pair(typed, services_of(request).now_ms())
 
 
 async def _own_terminals(request: Request) -> list[Screen]:

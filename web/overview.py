@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Literal
 
 import msgspec
 
 from events.findings import SEVERITIES
+from storage.accounts import EVERYWHERE
 from storage.queries import CameraState, DayNumbers, Queries
 from storage.rule_halts import Halt, RuleHalts
+from storage.terminal_contacts import Outage, TerminalOutages
 from web.ports import InstitutionEntry, WebServices
 from web.wording import day_start_ms
 
 FRESH_S = 1.0
+MINUTE_MS = 60_000
+WEEK_MS = 7 * 86_400_000
+FOR_EVER_MS = 1 << 62
+"""Clocks differ a little: what seems to happen after now is of today too."""
+TerminalState = Literal["ok", "dark", "none"]
 MAX_TILES = 240
 
 
@@ -29,24 +37,32 @@ class CameraMark(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Tile(msgspec.Struct, frozen=True, kw_only=True):
-    """One institution on the wall; `worst` is the highest severity that waits for an answer, empty when none does."""
+    """One institution on the wall; `worst` is the highest severity that waits for an answer, empty when none does.
+
+    `today` counts its alerts of today; its terminal is `none` where no device was paired for it.
+    """
 
     institution_id: str
     waiting: int
     worst: str
+    today: int
+    terminal: TerminalState
     cameras: tuple[CameraMark, ...]
 
 
 class Overview(msgspec.Struct, frozen=True, kw_only=True):
     """The numbers and the wall at one moment; `hidden` institutions did not fit and wait for nothing worse.
 
-    `halted` are the rules that make no alerts until somebody resumes them.
+    `week_ago` are the numbers of the same day of last week up to the same time.
+    `halted` are the rules that make no alerts until somebody resumes them, `dark` the terminals that say nothing.
     """
 
     numbers: DayNumbers
+    week_ago: DayNumbers
     tiles: tuple[Tile, ...]
     hidden: int
     halted: tuple[Halt, ...]
+    dark: tuple[Outage, ...]
 
 
 class Wall:
@@ -55,6 +71,8 @@ class Wall:
     def __init__(self, services: WebServices, queries: Queries) -> None:
         self._services, self._queries = services, queries
         self._halts = RuleHalts(services.database)
+        self._outages = TerminalOutages(services.database)
+        self._week_ago: tuple[int, DayNumbers] | None = None
         self._lock = threading.Lock()
         self._read_at_s = float("-inf")
         self._overview: Overview | None = None
@@ -73,26 +91,64 @@ class Wall:
             self._overview = None
 
     def _read(self) -> Overview:
-        since_ms = day_start_ms(self._services.now_ms(), self._services.time_zone)
-        waiting = self._queries.waiting_by_institution()
-        states = self._queries.camera_states()
-        tiles = [tile_of(one, waiting.get(one.institution_id, {}), states) for one in self._services.institutions]
+        now_ms = self._services.now_ms()
+        since_ms = day_start_ms(now_ms, self._services.time_zone)
+        waiting, states = self._queries.waiting_by_institution(), self._queries.camera_states()
+        dark = self._outages.standing()
+        today, terminals = self._queries.opened_by_institution(since_ms), self._terminals(dark)
+        tiles = [
+            tile_of(
+                one,
+                waiting.get(one.institution_id, {}),
+                today.get(one.institution_id, 0),
+                terminals.get(one.institution_id, terminals.get(EVERYWHERE, "none")),
+                states,
+            )
+            for one in self._services.institutions
+        ]
         if len(tiles) > MAX_TILES:
             tiles.sort(key=lambda tile: (-_rank(tile.worst), -tile.waiting, tile.institution_id))
         return Overview(
-            numbers=self._queries.numbers(since_ms),
+            numbers=self._queries.numbers(since_ms, FOR_EVER_MS),
+            week_ago=self._numbers_a_week_ago(now_ms),
             tiles=tuple(tiles[:MAX_TILES]),
             hidden=max(0, len(tiles) - MAX_TILES),
             halted=tuple(self._halts.standing()),
+            dark=tuple(dark),
         )
 
+    def _numbers_a_week_ago(self, now_ms: int) -> DayNumbers:
+        """Returns the numbers of last week's day up to this minute; each minute asks the database once."""
+        to_ms = now_ms - now_ms % MINUTE_MS - WEEK_MS
+        if self._week_ago is None or self._week_ago[0] != to_ms:
+            from_ms = day_start_ms(to_ms, self._services.time_zone)
+            self._week_ago = (to_ms, self._queries.numbers(from_ms, to_ms))
+        return self._week_ago[1]
 
-def tile_of(entry: InstitutionEntry, waiting: Mapping[str, int], states: Mapping[str, CameraState]) -> Tile:
-    """Returns an institution's tile from the registry, its waiting alerts by severity and the cameras' states."""
+    def _terminals(self, dark: Iterable[Outage]) -> dict[str, TerminalState]:
+        """Returns the state of each institution's terminal: dark if one of them is."""
+        states: dict[str, TerminalState] = {}
+        for token in self._services.accounts.tokens("terminal"):
+            states.update(dict.fromkeys(token.institution_ids, "ok"))
+        for outage in dark:
+            states[outage.institution_id] = "dark"
+        return states
+
+
+def tile_of(
+    entry: InstitutionEntry,
+    waiting: Mapping[str, int],
+    today: int,
+    terminal: TerminalState,
+    states: Mapping[str, CameraState],
+) -> Tile:
+    """Returns an institution's tile from the registry, its alerts, its terminal and the cameras' states."""
     return Tile(
         institution_id=entry.institution_id,
         waiting=sum(waiting.values()),
         worst=max(waiting, key=_rank, default=""),
+        today=today,
+        terminal=terminal,
         cameras=tuple(
             camera_mark(camera_id, till.till_id, states.get(camera_id))
             for till in entry.tills

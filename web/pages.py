@@ -15,6 +15,7 @@ from starlette.responses import HTMLResponse
 
 from web import wording
 from web.access import LoggedIn
+from web.appearance import NEXT_THEME, theme_of
 from web.assets import Assets
 from web.ports import InstitutionEntry, Language, TillEntry, WebServices
 from web.texts import LANGUAGES, Catalogue, language_of
@@ -47,8 +48,9 @@ class Pages:
         self, request: Request, template: str, *, who: LoggedIn | None = None, status: int = 200, **values: object
     ) -> HTMLResponse:
         """Returns a template as an answer."""
-        text = self.text(language_of(request), template, who=who, path=_path_of(request), status=status, **values)
-        return HTMLResponse(text, status)
+        theme = theme_of(request)
+        values.update(who=who, path=_path_of(request), status=status, theme=theme, next_theme=NEXT_THEME[theme])
+        return HTMLResponse(self.text(language_of(request), template, **values), status)
 
     def text(self, language: Language, template: str, **values: object) -> str:
         """Returns a template filled in a language. Raises: jinja2.UndefinedError for a value it was not given."""
@@ -60,6 +62,7 @@ class Pages:
             store=self.store_of,
             store_name=partial(self.store_name, language=language),
             till_name=partial(self.till_name, language=language),
+            figure_text=partial(wording.figure_text, language=language),
             lasting=partial(wording.lasting, language=language),
             words=partial(self._words, language),
             both=self._both,
@@ -72,11 +75,11 @@ class Pages:
         """Returns the registry's entry of an institution, or None when it is not registered."""
         return self._institutions.get(institution_id)
 
-    def store_name(self, institution_id: str, language: Language) -> str:
-        """Returns the institution's name, or its code when it is not registered."""
+    def store_name(self, institution_id: str, language: Language, otherwise: str = "") -> str:
+        """Returns the institution's name; when it is not registered, what is given otherwise, or its code."""
         entry = self._institutions.get(institution_id)
         if entry is None:
-            return institution_id
+            return otherwise or institution_id
         return entry.name_zh if language == "zh" else entry.name_en
 
     def till_name(self, institution_id: str, till_id: str, language: Language) -> str:

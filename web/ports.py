@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from storage.accounts import Accounts
+from storage.accounts import Accounts, Role
 from storage.database import Database
 from web.measurements import Measurements
 
@@ -108,16 +108,37 @@ class AlertActions(Protocol):
         """The alert was on a terminal's screen."""
         ...
 
-    def acknowledge(self, alert_id: str, actor: str, now_ms: int) -> object:
-        """Somebody at the store has noted the alert."""
+    def acknowledge(self, alert_id: str, actor: str, now_ms: int, *, notice_id: int | None = None) -> object:
+        """Somebody at the store has noted the alert, as the notice `notice_id` told it; a newer question stays."""
         ...
 
-    def answer(self, alert_id: str, actor: str, kind: str, text: str, now_ms: int) -> object:
-        """The store has said what it was."""
+    def answer(
+        self,
+        alert_id: str,
+        actor: str,
+        kind: str,
+        text: str,
+        now_ms: int,
+        *,
+        answer_id: str | None = None,
+        notice_id: int | None = None,
+    ) -> object:
+        """The store has said what it was, once for each `answer_id`.
+
+        Raises: AskedAgain when the store was asked anew since the notice `notice_id`.
+        """
         ...
 
     def close(self, alert_id: str, actor: str, reason: str, now_ms: int) -> object:
         """The centre is done with the alert."""
+        ...
+
+
+class Contacts(Protocol):
+    """Hears that terminals are there."""
+
+    def heard(self, terminal: str, at_ms: int) -> None:
+        """The terminal has shown that it is there. Callable from any thread; costs next to nothing."""
         ...
 
 
@@ -174,10 +195,59 @@ class WebLimits:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SignOnSettings:
+    """The centre's OpenID Connect provider.
+
+    `roles`: which value of the role claim stands for which role; the first that somebody has counts.
+    """
+
+    issuer: str
+    client_id: str
+    client_secret: str = field(repr=False)
+    username_claim: str
+    role_claim: str
+    scope: str
+    roles: Mapping[str, Role]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuleEntry:
+    """A rule as it is in force; `values` are its settings and parameters as people write them, by their dotted keys."""
+
+    detector: str
+    mode: Literal["live", "shadow", "off"]
+    route: str
+    breaker: int | None
+    values: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuleVersionEntry:
+    """A version of the rules; `changes` says what it changed of the one before, a line for each rule."""
+
+    version: str
+    effective_from_ms: int
+    origin: str
+    stored_at_ms: int
+    stored_by: str
+    changes: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RulesInForce:
+    """The rules that judge a swipe of now, and all versions that were, are or will be in force, by time."""
+
+    rules: tuple[RuleEntry, ...] = ()
+    versions: tuple[RuleVersionEntry, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class WebServices:
     """Everything `create_app` needs. `time_zone` is the centre's: it says when today begins.
 
-    `rule_titles` are those that the rules say of themselves, by detector and language.
+    `rules_at` gives the rules in force at a moment. `rule_titles` are those that the rules say of themselves, by
+    detector and language. `card_mark` is what stands for
+    the number of somebody's identity card wherever it is kept: the same for the same number, and nothing leads back.
     """
 
     database: Database
@@ -185,11 +255,15 @@ class WebServices:
     intake: Intake
     actions: AlertActions
     stills: Stills
+    contacts: Contacts
     feed: LiveFeed
     institutions: Sequence[InstitutionEntry]
     readiness: Callable[[], Sequence[NotReady]]
     now_ms: Callable[[], int]
     measurements: Measurements
+    card_mark: Callable[[str], str]
     time_zone: str = "Asia/Shanghai"
     rule_titles: Callable[[], Mapping[str, Mapping[Language, str]]] = dict
+    rules_at: Callable[[int], RulesInForce] = lambda _now_ms: RulesInForce()
     limits: WebLimits = field(default_factory=WebLimits)
+    sign_on: SignOnSettings | None = None

@@ -46,6 +46,15 @@ def yuan(fen: int) -> str:
     return f"¥{fen / 100:,.2f}"
 
 
+def figure_text(value: float | None, kind: str, language: Language) -> str:
+    """Returns a number of the wall: a `count`, whole `yuan` of a sum in fen, or how `lasting` so many seconds are."""
+    if value is None:
+        return "–"
+    if kind == "yuan":
+        return f"¥{value / 100:,.0f}"
+    return lasting(value, language) if kind == "lasting" else f"{value:,}"
+
+
 def sentence(text: str) -> str:
     """Returns the text as a sentence begins: its first letter is a capital."""
     return text[:1].upper() + text[1:]

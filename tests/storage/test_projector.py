@@ -301,7 +301,7 @@ def test_the_size_of_a_transaction_changes_nothing(database, monkeypatch):
     projector.project_alerts(NOON_MS)
     together = {frozenset(members) for members in members_of(database).values()}
     with database.session() as session:
-        for table in ("notice", "alert_history", "alert_finding", "alert", "finding"):
+        for table in ("alert_term", "notice", "alert_history", "alert_finding", "alert", "finding"):
             session.execute(text(f"DELETE FROM {table}"))  # noqa: S608 - names from the line above
     monkeypatch.setattr("storage.projector.PENDING_BATCH", 3)
     projector.write_findings(story, [], {}, NOON_MS)

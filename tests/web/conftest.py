@@ -6,7 +6,9 @@ from pathlib import Path
 
 import httpx
 import pytest
+from playwright.sync_api import Browser
 
+from tests.web.browsing import Complaints, chromium
 from tests.web.world import InProcess, World, serving
 
 
@@ -46,3 +48,16 @@ def client(world: World) -> Iterator[httpx.Client]:
 def network_client(address: str) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=address, timeout=20) as made:
         yield made
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as launched:
+        yield launched
+
+
+@pytest.fixture
+def complaints() -> Iterator[Complaints]:
+    heard = Complaints()
+    yield heard
+    assert heard.said == []

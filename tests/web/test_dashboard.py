@@ -14,7 +14,7 @@ from PIL import Image
 from events.findings import Finding
 from storage.models import FaceViewRow
 from storage.queries import Queries
-from tests.alerts.builders import OTHER_STORE
+from tests.alerts.builders import OTHER_STORE, STORE
 from tests.web.world import (
     World,
     bearer,
@@ -27,6 +27,7 @@ from tests.web.world import (
 )
 
 ENGLISH = {"Accept-Language": "en"}
+DAY_MS = 86_400_000
 
 
 def newest(world: World) -> str:
@@ -102,7 +103,7 @@ def test_an_alert_without_a_picture_says_why(
 def test_a_camera_that_is_ill_is_seen_on_the_wall(client: httpx.Client, world: World) -> None:
     world.camera("frozen", "the picture has not changed for 9 s")
     page = log_in(client).get("/", headers=ENGLISH).text
-    assert 'data-camera="camera-1" data-state="frozen">frozen' in page
+    assert 'data-camera="camera-1" data-state="frozen">camera frozen' in page
 
 
 def test_the_alert_page_shows_every_value_behind_it(client: httpx.Client, world: World) -> None:
@@ -237,15 +238,93 @@ def test_the_walls_picture_hides_the_face_and_is_no_view(client: httpx.Client, w
         assert picture.size == (480, 270)
 
 
-def test_older_alerts_follow_in_pages_without_gap_or_repeat(client: httpx.Client, world: World) -> None:
-    for number in range(60):
-        world.raise_alert("frequent_purchase", person=f"p-{number}")
+def test_the_days_numbers_stand_beside_those_of_the_same_weekday(client: httpx.Client, world: World) -> None:
+    noon_ms = 1_790_827_200_000
+    world.clock_ms = lambda: noon_ms
+    for days, hours in ((0, 1), (0, 2), (7, 1), (7, -1), (6, 1)):
+        at_ms = noon_ms - days * DAY_MS - hours * 3_600_000
+        world.log(msgspec.json.encode(swipe_event(world.settlement(), at_ms=at_ms, total_fen=100_000 + days)))
+    page = log_in(client).get("/", headers=ENGLISH).text
+    assert re.search(r'data-number="swipes"[^>]*>2<', page)
+    assert re.search(r'data-number="total_fen"[^>]*>¥2,000<', page)
+    assert re.search(r'data-before="swipes"[^>]*>1 a week ago<', page)
+    assert re.search(r'data-before="total_fen"[^>]*>¥1,000 a week ago<', page)
+
+
+def test_an_institutions_tile_says_how_camera_terminal_and_day_are(client: httpx.Client, world: World) -> None:
+    mismatch(world)
+    world.camera("dark")
+    tiles = log_in(client).get("/", headers=ENGLISH).text.partition('id="tiles"')[2]
+    here, elsewhere = tiles.split('data-institution="')[1:3]
+    assert "<b data-today>1</b>" in here
+    assert "camera dark" in here
+    assert "terminal OK" in here
+    assert "<b data-today>0</b>" in elsewhere
+    assert "no camera" in elsewhere
+
+
+def test_a_terminal_that_was_revoked_is_none(client: httpx.Client, world: World) -> None:
+    world.accounts.revoke_token("chengxi", world.now_ms())
+    tiles = log_in(client).get("/", headers=ENGLISH).text.partition('id="tiles"')[2]
+    assert "no terminal" in tiles.split('data-institution="')[2]
+
+
+def test_institutions_are_on_the_map_where_they_reported_to_be(client: httpx.Client, world: World) -> None:
+    assert "No institution has reported its position" in log_in(client).get("/", headers=ENGLISH).text
+    for number, (institution_id, latitude) in enumerate(((STORE, 31.5), (OTHER_STORE, 31.6), ("P99999999999", None))):
+        world.log(msgspec.json.encode(place_event(f"i{number}", institution_id, latitude)))
+    page = client.get("/", headers=ENGLISH).text
+    south, north = (re.search(f'data-spot="{one}".*?cy="([0-9.]+)"', page, re.DOTALL) for one in (STORE, OTHER_STORE))
+    assert south is not None
+    assert north is not None
+    assert float(north[1]) < float(south[1])
+    assert 'data-spot="P99999999999"' not in page
+    world.log(msgspec.json.encode(place_event("i9", "P99999999998", 31.7)))
+    assert ">Somewhere</text>" in client.get("/", headers=ENGLISH).text
+
+
+def place_event(event_id: str, institution_id: str, latitude: float | None) -> dict[str, object]:
+    return {
+        "type": "institution",
+        "event_id": event_id,
+        "occurred_at_ms": 1_700_000_000_000,
+        "institution_id": institution_id,
+        "kind": "pharmacy",
+        "name": "Somewhere",
+        "latitude": latitude,
+        "longitude": 120.3,
+        "agreement": "active",
+        "effective_from_ms": 1_700_000_000_000,
+    }
+
+
+def test_what_one_has_reviewed_leaves_ones_own_filmstrip_only(client: httpx.Client, world: World) -> None:
+    mismatch(world)
+    alert_id = newest(world)
+    form = {"X-CSRF-Token": form_token(log_in(client))}
+    assert f'data-alert="{alert_id}"' in client.get("/").text
+    assert client.post(f"/alerts/{alert_id}/review", headers=form).status_code == 204
+    assert client.get("/unreviewed").json() == {"cards": [], "count": 0}
+    assert client.post(f"/alerts/{alert_id}/review", headers=form).status_code == 204
+    log_in(client, "viewer")
+    assert [card["alert_id"] for card in client.get("/unreviewed").json()["cards"]] == [alert_id]
     log_in(client)
-    shown = re.findall(r'data-alert="([0-9a-f]+)"', client.get("/").text)
-    opened = re.findall(r'data-opened="(\d+)"', client.get("/").text)
-    older = client.get("/alerts", params={"opened_at_ms": opened[-1], "alert_id": shown[-1]}).json()
-    assert len(set(shown) | {card["alert_id"] for card in older["cards"]}) == 60
-    assert older["more"] is False
+    client.post(f"/alerts/{alert_id}/unreview", headers={"X-CSRF-Token": form_token(client)})
+    assert client.get("/unreviewed").json()["count"] == 1
+
+
+def test_an_alert_that_does_not_exist_cannot_be_reviewed(client: httpx.Client) -> None:
+    form = {"X-CSRF-Token": form_token(log_in(client))}
+    assert client.post("/alerts/none/review", headers=form).status_code == 404
+
+
+def test_a_theme_that_was_chosen_stays_with_the_browser(client: httpx.Client) -> None:
+    log_in(client)
+    assert 'data-theme="auto"' in client.get("/").text
+    assert client.get("/theme/dark", params={"to": "/alerts?rule=x"}).headers["location"] == "/alerts?rule=x"
+    assert 'data-theme="dark"' in client.get("/").text
+    client.get("/theme/pink")
+    assert 'data-theme="dark"' in client.get("/").text
 
 
 def test_an_alert_and_its_answer_appear_on_an_open_wall(network_client: httpx.Client, world: World) -> None:

@@ -6,30 +6,23 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from events.codec import decode_event
+from events.dead_letters import InvalidEvent
 from storage.database import Database, default_url
-from storage.models import AcceptedEvent
+from storage.log import AcceptedLog
 from storage.queries import Queries, Still, _telling_still
-from tests.web.world import World, swipe_event
+from tests.web.world import World, record_of, swipe_event
 
 DAY_MS = 86_400_000
 TODAY_MS = 1_790_784_000_000
 
 
-def receive(database: Database, number: int, *, kind: str = "swipe", occurred_ms: int, received_ms: int) -> None:
+def receive(database: Database, number: int, *, occurred_ms: int, total_fen: int = 500) -> None:
+    event = msgspec.json.encode(swipe_event(str(number), at_ms=occurred_ms, total_fen=total_fen, fund_fen=100))
+    decoded = decode_event(event)
+    assert not isinstance(decoded, InvalidEvent)
     with database.session() as session:
-        session.add(
-            AcceptedEvent(
-                identity=f"{kind}:{number}",
-                digest=b"",
-                type=kind,
-                settlement_id=str(number),
-                institution_id="P1",
-                occurred_at_ms=occurred_ms,
-                received_at_ms=received_ms,
-                sender="his",
-                original=b"{}",
-            )
-        )
+        AcceptedLog(database).append(session, [record_of(event, decoded, "his", TODAY_MS)])
 
 
 @pytest.fixture
@@ -37,32 +30,28 @@ def database(tmp_path: Path) -> Database:
     return Database.open(default_url(tmp_path))
 
 
-def test_a_days_swipes_are_those_that_happened_and_came_that_day(database: Database) -> None:
-    receive(database, 1, occurred_ms=TODAY_MS - 5, received_ms=TODAY_MS - 4)
-    receive(database, 2, occurred_ms=TODAY_MS - 5, received_ms=TODAY_MS + 5)
-    receive(database, 3, occurred_ms=TODAY_MS, received_ms=TODAY_MS + 6)
-    receive(database, 4, kind="person", occurred_ms=TODAY_MS, received_ms=TODAY_MS + 6)
-    queries = Queries(database)
-    assert queries.numbers(TODAY_MS).swipes == 1
-    receive(database, 5, occurred_ms=TODAY_MS + 9, received_ms=TODAY_MS + 10)
-    assert queries.numbers(TODAY_MS).swipes == 2
-    assert queries.numbers(TODAY_MS + DAY_MS).swipes == 0
-    assert queries.numbers(TODAY_MS).swipes == 2
+def test_a_days_swipes_are_those_that_happened_that_day_whenever_they_came(database: Database) -> None:
+    for number, occurred_ms in enumerate((TODAY_MS - 1, TODAY_MS, TODAY_MS + DAY_MS - 1, TODAY_MS + DAY_MS)):
+        receive(database, number, occurred_ms=occurred_ms, total_fen=100 * number)
+    numbers = Queries(database).numbers(TODAY_MS, TODAY_MS + DAY_MS)
+    assert (numbers.swipes, numbers.total_fen, numbers.fund_fen) == (2, 300, 200)
     database.close()
 
 
-def test_the_count_is_that_of_a_plain_count_wherever_the_day_begins(database: Database) -> None:
+def test_sums_are_those_of_a_plain_sum_wherever_the_minutes_begin(database: Database) -> None:
     rnd = random.Random(7)
-    times = sorted(rnd.randrange(TODAY_MS - DAY_MS, TODAY_MS + DAY_MS) for _ in range(40))
+    times = [rnd.randrange(TODAY_MS - DAY_MS, TODAY_MS + DAY_MS) for _ in range(60)]
     for number, at_ms in enumerate(times):
-        receive(database, number, occurred_ms=at_ms, received_ms=at_ms)
-    for since_ms in [TODAY_MS - 2 * DAY_MS, *times, TODAY_MS + 2 * DAY_MS]:
-        assert Queries(database).numbers(since_ms).swipes == sum(at_ms >= since_ms for at_ms in times)
+        receive(database, number, occurred_ms=at_ms, total_fen=number)
+    for from_ms in range(TODAY_MS - DAY_MS, TODAY_MS + DAY_MS, 37 * 60_000):
+        numbers = Queries(database).numbers(from_ms, TODAY_MS)
+        inside = [number for number, at_ms in enumerate(times) if from_ms <= at_ms < TODAY_MS]
+        assert (numbers.swipes, numbers.total_fen) == (len(inside), sum(inside))
     database.close()
 
 
 def test_an_empty_database_has_numbers_too(database: Database) -> None:
-    numbers = Queries(database).numbers(TODAY_MS)
+    numbers = Queries(database).numbers(TODAY_MS, TODAY_MS + DAY_MS)
     assert (numbers.swipes, numbers.alerts, numbers.answer_seconds) == (0, 0, None)
     assert Queries(database).last_entry_id() == 0
     assert Queries(database).dossier("x") is None
@@ -87,7 +76,7 @@ def test_the_answer_time_is_the_median_from_opened_to_answered(world: World) -> 
         assert alert.settlement_id == found.settlement_id
         world.projector.answer(alert.alert_id, "ankang", "checked", "", alert.opened_at_ms + seconds * 1_000)
     world.raise_alert()
-    numbers = Queries(world.database).numbers(0)
+    numbers = Queries(world.database).numbers(0, world.now_ms() + 1)
     assert (numbers.alerts, numbers.answered, numbers.waiting, numbers.answer_seconds) == (4, 3, 1, 7.0)
 
 

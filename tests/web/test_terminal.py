@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import socket
 import threading
 import time
@@ -359,12 +360,48 @@ def test_a_wrong_token_opens_no_terminal(client: httpx.Client, world: World) -> 
     assert client.post("/terminal/login", data=form).status_code == 401
 
 
+def scripts_of(world: World, name: str = "terminal.js") -> dict[str, str]:
+    """Returns a script and whatever it imports, by name."""
+    text = world.app.state.assets.get(name).content.decode()
+    found = {name: text}
+    for imported in re.findall(r'from "\./([a-z_]+\.js)"', text):
+        found |= scripts_of(world, imported)
+    return found
+
+
 def test_the_terminals_page_weighs_less_than_150_kilobytes(client: httpx.Client, world: World) -> None:
     page = client.get("/terminal", headers=bearer(world.terminal))
-    assets = world.app.state.assets
-    loaded = ["mark.svg", "base.css", "terminal.css", "terminal.js", "stream.js", "ages.js"]
-    assert all(f"/{name}" in page.text for name in loaded[:4])
-    assert len(page.content) + sum(len(assets.get(name).content) for name in loaded) < 150_000
+    linked = set(re.findall(r"/static/[0-9a-f]+/([a-z_.]+)", page.text))
+    loaded = linked | set(scripts_of(world)) | {"worker.js"}
+    assert {"base.css", "terminal.css", "terminal.js", "outbox.js", "sound.js", "stream.js"} <= loaded
+    weight = len(page.content) + sum(len(world.app.state.assets.get(name).content) for name in loaded)
+    assert weight < 150_000
+    assert "http://" not in page.text.replace("http://127.0.0.1", "")
+
+
+# What browsers of 2017 (Chrome 61, Firefox 60, Safari 11: the first with modules) do not know: syntax, then names.
+NEW_SYNTAX = r"\?\.(?!\d)|\?\?|\bcatch \{|\{ ?\.\.\.|\d_\d|\bfor await\b|^\s*#\w|\bimport\(|&&=|\|\|="
+NEW_NAMES = (
+    r"replaceChildren|replaceAll|structuredClone|fromEntries|\.flat(?:Map)?\(|matchAll|\.at\(|allSettled|globalThis|"
+    r"AbortController|randomUUID|requestSubmit|ResizeObserver|IntersectionObserver|toSorted|hourCycle|\.finally\("
+)
+
+
+def too_new(script: str) -> list[str]:
+    code = re.sub(r"//.*|/\*[\s\S]*?\*/|\"[^\"]*\"|`[^`]*`", "", script)
+    return [found for pattern in (NEW_SYNTAX, NEW_NAMES) for found in re.findall(pattern, code, flags=re.MULTILINE)]
+
+
+def test_the_terminals_scripts_use_nothing_that_a_tablet_of_2017_lacks(world: World) -> None:
+    scripts = scripts_of(world) | scripts_of(world, "worker.js")
+    assert {name: too_new(script) for name, script in scripts.items() if too_new(script)} == {}
+
+
+@pytest.mark.parametrize(
+    "line", ["a?.b()", "x = a ?? b", "try {} catch {}", "n = 2_000", "f({ ...a })", "p.finally(f)"]
+)
+def test_a_newer_word_in_a_script_is_found(line: str) -> None:
+    assert too_new(f"const a = 1; // plain\n{line}\n")
 
 
 def _told(world: World) -> list[Notice]:

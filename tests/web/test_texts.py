@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from alerts.lifecycle import ACTIONS, STATES
 from events.errors import InvariantError
 from events.findings import SEVERITIES
+from storage.accounts import ROLES, AccountProblem
 from web.ports import Language
 from web.texts import LANGUAGES, Catalogue
 
@@ -68,7 +70,10 @@ def test_every_word_of_the_product_has_a_name() -> None:
         "camera": ("ok", "dark", "covered", "frozen", "offline", "unknown"),
         "close": ("confirmed_risk", "authorised", "device_fault", "false_alarm", "other"),
         "answer": ("checked", "agent_registered", "device_fault", "need_help", "other"),
-        "role": ("viewer", "operator", "administrator"),
+        "role": ROLES,
+        "role_may": ROLES,
+        "accounts.problem": get_args(AccountProblem),
+        "password.problem": ("current", "again", "same"),
         "verdict": ("match", "mismatch", "inconclusive"),
     }
     assert {f"{group}.{word}" for group, words in groups.items() for word in words} - keys == set()

@@ -30,6 +30,7 @@ from storage.database import Database, default_url
 from storage.evidence import EvidenceStore, Still
 from storage.log import AcceptedLog, Record
 from storage.projector import Projector
+from storage.terminal_contacts import TerminalContacts
 from tests.alerts.builders import OTHER_STORE, PERSON, STORE, finding, policy
 from web.access import csrf_of
 from web.app import create_app
@@ -136,6 +137,7 @@ class World:
         self.projector = Projector(self.database, policy())
         self.keyring = Keyring.open(directory / "keys" / "evidence.key", needed=False)
         self.evidence = EvidenceStore(self.database, directory / "stills", self.keyring)
+        self.contacts = TerminalContacts(self.database)
         self.feed = Broadcast()
         self.intake = SmallStageZero(self.database, self.now_ms)
         self.not_ready: list[NotReady] = []
@@ -146,11 +148,13 @@ class World:
             intake=self.intake,
             actions=self.projector,
             stills=self.evidence,
+            contacts=self.contacts,
             feed=self.feed,
             institutions=INSTITUTIONS,
             readiness=lambda: self.not_ready,
             now_ms=self.now_ms,
             measurements=self.measurements,
+            card_mark=lambda number: f"mark-of-{number[-4:]}",
             rule_titles=self.projector.rule_titles,
             limits=limits or WebLimits(heartbeat_s=0.3),
         )
@@ -198,15 +202,16 @@ class World:
     def withdraw(self, found: Finding) -> None:
         self.write([], [msgspec.structs.replace(found, status="withdrawn")])
 
-    def log(self, *originals: bytes) -> None:
-        """The events are in the accepted log."""
+    def log(self, *originals: bytes, received_at_ms: int | None = None) -> None:
+        """The events are in the accepted log, received just after they happened unless it says when."""
+        records = [self._record(original, received_at_ms) for original in originals]
         with self.database.session() as session:
-            AcceptedLog(self.database).append(session, [self._record(original) for original in originals])
+            AcceptedLog(self.database).append(session, records)
 
-    def _record(self, original: bytes) -> Record:
+    def _record(self, original: bytes, received_at_ms: int | None) -> Record:
         event = decode_event(original)
         assert not isinstance(event, InvalidEvent), event
-        return record_of(original, event, "video", event.occurred_at_ms + 120)
+        return record_of(original, event, "video", received_at_ms or event.occurred_at_ms + 120)
 
     def keep_still(self, observation_id: str, settlement: str | None, at_ms: int, jpeg: bytes | None = None) -> str:
         return self.evidence.keep(

@@ -1,5 +1,6 @@
 // One alert's page: its parts follow what happens, without touching what is being written in the form.
 
+import { onReview, sendReview } from "./keys.js";
 import { openStream } from "./stream.js";
 
 const words = JSON.parse(document.body.dataset.words);
@@ -43,6 +44,16 @@ async function refresh() {
   if (!figure.querySelector("img") && picture.querySelector("img")) figure.replaceWith(picture);
 }
 
+const tick = document.querySelector("[data-review]");
+
+async function review() {
+  const isReviewed = tick.getAttribute("aria-pressed") === "true";
+  if (await sendReview(alert, isReviewed)) tick.setAttribute("aria-pressed", String(!isReviewed));
+}
+
+tick.addEventListener("click", review);
+onReview({ review, undo: review });
+
 for (const button of document.querySelectorAll("[data-still]")) {
   button.addEventListener("click", () => {
     const still = document.getElementById("still");
@@ -59,7 +70,7 @@ if (shown) document.querySelector(".strip").scrollLeft = shown.offsetLeft - show
 
 openStream({
   address: () => `/stream?after=${after}&alert_id=${encodeURIComponent(alert)}`,
-  probe: () => "/alerts?opened_at_ms=0&alert_id=",
+  probe: () => "/unreviewed",
   on: {
     alert(_, id) {
       after = Math.max(after, id);

@@ -1,21 +1,21 @@
-// The wall: cards come and change by themselves.
+// The wall: cards come, change and are reviewed; numbers and institutions follow by themselves.
 
 import { refreshAges } from "./ages.js";
+import { showDark } from "./dark.js";
+import { currentItem, focusItem, onReview, sendReview, step } from "./keys.js";
 import { openStream } from "./stream.js";
 
-const MOST_CARDS = 300;
-const FILTERS = {
-  all: () => true,
-  waiting: (state) => ["open", "delivered", "seen", "escalated"].includes(state),
-  answered: (state) => state === "answered",
-  done: (state) => ["closed", "withdrawn"].includes(state),
-};
+const MOST_CARDS = 48;
+const FEW_CARDS = 8;
 
 const words = JSON.parse(document.body.dataset.words);
 const cards = document.getElementById("cards");
 const live = document.getElementById("live");
-const more = document.getElementById("more");
+const waiting = document.getElementById("unreviewed");
+const done = document.getElementById("reviewed");
 let after = Number(document.body.dataset.after);
+let unreviewed = Number(waiting.dataset.count);
+let last = null;
 
 function elementOf(html) {
   const holder = document.createElement("template");
@@ -30,10 +30,16 @@ function place(card) {
 }
 
 function show(body, isNew = true) {
+  const before = document.getElementById(`card-${body.alert_id}`);
+  if (body.reviewed) {
+    take(before);
+    return;
+  }
   const card = elementOf(body.html);
-  const before = document.getElementById(card.id);
   if (before) {
+    const had = before.contains(document.activeElement);
     before.replaceWith(card);
+    if (had) focusItem(card);
   } else {
     if (isNew) card.classList.add("arrived");
     place(card);
@@ -41,41 +47,58 @@ function show(body, isNew = true) {
   while (cards.children.length > MOST_CARDS) cards.lastElementChild.remove();
 }
 
-function filter() {
-  const isShown = FILTERS[cards.dataset.show];
-  let shown = 0;
-  for (const card of cards.children) {
-    card.hidden = !isShown(card.dataset.state);
-    if (!card.hidden) shown += 1;
+/** The card leaves the strip; who stood on it stands on the next. */
+function take(card) {
+  if (!card) return;
+  if (currentItem() === card) {
+    step(card.nextElementSibling ? 1 : -1);
   }
+  card.remove();
+}
+
+function say() {
+  waiting.textContent = unreviewed >= 1000 ? "999+" : String(unreviewed);
   document.getElementById("quiet").hidden = cards.children.length > 0;
-  document.getElementById("none-shown").hidden = cards.children.length === 0 || shown > 0;
 }
 
-for (const button of document.querySelectorAll("[data-filter]")) {
-  button.addEventListener("click", () => {
-    cards.dataset.show = button.dataset.filter;
-    for (const other of document.querySelectorAll("[data-filter]")) {
-      other.setAttribute("aria-pressed", String(other === button));
-    }
-    filter();
-  });
+async function refill() {
+  if (cards.children.length >= FEW_CARDS || unreviewed <= cards.children.length) return;
+  const answer = await fetch("/unreviewed");
+  if (!answer.ok) return;
+  const strip = await answer.json();
+  for (const body of strip.cards) show(body, false);
+  unreviewed = strip.count;
+  say();
+  refreshAges(cards, words);
 }
 
-more.addEventListener("click", async () => {
-  more.disabled = true;
-  const last = cards.lastElementChild;
-  const query = new URLSearchParams({ opened_at_ms: last.dataset.opened, alert_id: last.dataset.alert });
-  const answer = await fetch(`/alerts?${query}`);
-  if (answer.ok) {
-    const older = await answer.json();
-    for (const body of older.cards) show(body, false);
-    more.hidden = !older.more;
-    filter();
-    refreshAges(cards, words);
-  }
-  more.disabled = false;
+async function review(card) {
+  const { alert } = card.dataset;
+  if (!(await sendReview(alert))) return;
+  last = alert;
+  const title = card.querySelector("h3").textContent;
+  take(card);
+  unreviewed = Math.max(0, unreviewed - 1);
+  done.querySelector("span").textContent = words["review.done"].replace("{rule}", title);
+  done.hidden = false;
+  say();
+  refill();
+}
+
+async function undo() {
+  if (!last || !(await sendReview(last, true))) return;
+  last = null;
+  done.hidden = true;
+  unreviewed += 1;
+  say();
+}
+
+cards.addEventListener("click", (event) => {
+  const tick = event.target.closest("[data-review]");
+  if (tick) review(tick.closest("[data-item]"));
 });
+done.querySelector("button").addEventListener("click", undo);
+onReview({ review, undo });
 
 function lasting(seconds) {
   if (seconds === null) return "–";
@@ -84,6 +107,13 @@ function lasting(seconds) {
   const parts = [[Math.floor(whole / 3600), zh ? "小时" : "h"], [Math.floor((whole % 3600) / 60), zh ? "分" : "min"], [whole % 60, zh ? "秒" : "s"]];
   const said = parts.filter(([value]) => value).slice(0, 2);
   return (said.length ? said : [parts[2]]).map(([value, unit]) => `${value} ${unit}`).join(" ");
+}
+
+function figureText(value, kind) {
+  if (value === null) return "–";
+  if (kind === "lasting") return lasting(value);
+  if (kind === "yuan") return `¥${Math.round(value / 100).toLocaleString("en")}`;
+  return value.toLocaleString("en");
 }
 
 function showHalted(halted) {
@@ -97,35 +127,51 @@ function showHalted(halted) {
 
 function showOverview(overview) {
   showHalted(overview.halted);
+  showDark(overview.dark, words);
+  refreshAges(document.getElementById("dark"), words);
   for (const figure of document.querySelectorAll("[data-number]")) {
-    const value = overview.numbers[figure.dataset.number];
-    figure.textContent = figure.dataset.number === "answer_seconds" ? lasting(value) : value.toLocaleString("en");
+    figure.textContent = figureText(overview.numbers[figure.dataset.number], figure.dataset.kind);
+  }
+  for (const before of document.querySelectorAll("[data-before]")) {
+    const value = figureText(overview.week_ago[before.dataset.before], before.dataset.kind);
+    before.textContent = words["numbers.week_ago"].replace("{value}", value);
   }
   for (const tile of overview.tiles) {
     const item = document.querySelector(`[data-institution="${CSS.escape(tile.institution_id)}"]`);
     if (!item) continue;
     item.className = `tile panel${tile.worst ? ` sev-${tile.worst}` : ""}`;
     item.querySelector("[data-waiting]").textContent = tile.waiting || "";
+    item.querySelector("[data-today]").textContent = tile.today;
+    const terminal = item.querySelector("[data-terminal]");
+    terminal.dataset.state = tile.terminal;
+    terminal.textContent = words[`tile_terminal.${tile.terminal}`];
+    const spot = document.querySelector(`[data-spot="${CSS.escape(tile.institution_id)}"]`);
+    spot?.setAttribute("class", `spot${tile.worst ? ` sev-${tile.worst}` : ""}`);
     for (const camera of tile.cameras) {
       const mark = item.querySelector(`[data-camera="${CSS.escape(camera.camera_id)}"]`);
       if (!mark) continue;
       mark.dataset.state = camera.state;
-      mark.textContent = words[`camera.${camera.state}`] ?? camera.state;
+      mark.textContent = `${words["wall.camera"]} ${words[`camera.${camera.state}`] ?? camera.state}`;
     }
   }
 }
 
 openStream({
   address: () => `/stream?after=${after}`,
-  probe: () => "/alerts?opened_at_ms=0&alert_id=",
+  probe: () => "/unreviewed",
   on: {
     alert(body, id) {
       after = Math.max(after, id);
       show(body);
-      filter();
+      say();
       refreshAges(cards, words);
     },
     overview: showOverview,
+    unreviewed({ count }) {
+      unreviewed = count;
+      say();
+      refill();
+    },
   },
   state(state) {
     live.dataset.live = state;
@@ -134,5 +180,6 @@ openStream({
   refused: () => location.reload(),
 });
 
+say();
 refreshAges(document, words);
 setInterval(() => refreshAges(document, words), 5_000);

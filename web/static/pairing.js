@@ -5,5 +5,5 @@ if (found) {
   history.replaceState(null, "", location.pathname);
   const form = document.getElementById("pairing");
   form.elements.token.value = decodeURIComponent(found[1]);
-  form.requestSubmit();
+  form.submit(); // old tablets have no requestSubmit
 }

@@ -3,13 +3,13 @@
 // A browser opens six connections to one host, whatever the number of its pages. So four pages keep their streams open;
 // any further page opens its own for a glance every second, which brings whatever came after the last id it has.
 
-const STALE_MS = 40_000;
-const FIRST_WAIT_MS = 1_000;
-const LONGEST_WAIT_MS = 10_000;
+const STALE_MS = 40000;
+const FIRST_WAIT_MS = 1000;
+const LONGEST_WAIT_MS = 10000;
 const SLOTS = 4;
 const GLANCE_MS = 400;
 const BETWEEN_GLANCES_MS = 500;
-const SLOT_TRIED_MS = 10_000;
+const SLOT_TRIED_MS = 10000;
 
 /** Whether this page may keep a stream open from now on, as long as it lives. */
 async function takeSlot() {
@@ -53,7 +53,7 @@ export function openStream({ address, probe, on, state, refused }) {
   function connect() {
     clearTimeout(timer);
     clearTimeout(glance);
-    source?.close();
+    if (source) source.close();
     source = new EventSource(address());
     heardAt = Date.now();
     source.onopen = () => {
@@ -98,7 +98,7 @@ export function openStream({ address, probe, on, state, refused }) {
         clearTimeout(timer);
         refused();
       }
-    } catch {
+    } catch (error) {
       // still off-line: the timer goes on
     }
   }
@@ -108,10 +108,10 @@ export function openStream({ address, probe, on, state, refused }) {
       say("offline");
       connect();
     }
-  }, 5_000);
+  }, 5000);
   addEventListener("offline", () => say("offline"));
   addEventListener("online", connect);
-  addEventListener("pagehide", () => source?.close());
+  addEventListener("pagehide", () => { if (source) source.close(); });
   addEventListener("pageshow", (event) => { if (event.persisted) connect(); });
   say("connecting");
   start();

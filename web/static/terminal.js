@@ -1,27 +1,50 @@
 // The store's screen: every reminder once, the oldest first, until somebody has noted and answered it.
 
-import { serverNow } from "./ages.js";
+import { newId, openOutbox } from "./outbox.js";
+import { chime, openSound, soundState } from "./sound.js";
 import { openStream } from "./stream.js";
 
 const { terminal, csrf, words: wordsJson, zone } = document.body.dataset;
 const words = JSON.parse(wordsJson);
-const LAST_KEY = `swipewatch.terminal.${terminal}.last`;
-const SOUND_KEY = "swipewatch.terminal.sound";
+const KEY = `swipewatch.terminal.${terminal}`;
 const WAITING = ["open", "delivered", "seen", "escalated"];
+const CALL_MS = 60000;
+const STEPS = ["acknowledge", "answer", "agent", "other"];
 
 const byId = (id) => document.getElementById(id);
 const stage = byId("stage");
 const notices = new Map(); // alert id → its latest notice, with how the alert stands
-const postponed = new Set(); // alerts to answer later
+const postponed = new Set(remembered("later", [])); // alerts to answer later
+const problems = new Map(); // alert id → why its answer was refused
 const reported = new Set(); // "alert/notice" already reported as shown
-let last = Number(localStorage.getItem(LAST_KEY)) || 0; // the last notice this screen has had
+let ahead = remembered("ahead", 0); // of the product's clock, against this device's
+let last = remembered("last", 0); // the last notice this screen has had
 let cursor = 0; // where the stream goes on
 let current = null; // {alertId, noticeId, step} on the stage
 let day = ""; // the local day of the list
-let busy = false;
+let line = "connecting";
 
-const clockFormat = new Intl.DateTimeFormat("zh-CN", { hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone: zone });
-const clock = (ms) => clockFormat.format(new Date(ms));
+// ---------------------------------------------------------------------------------------------- the browser's memory
+
+function remembered(name, otherwise) {
+  try {
+    const kept = JSON.parse(localStorage.getItem(`${KEY}.${name}`));
+    return kept === null ? otherwise : kept;
+  } catch (error) {
+    return otherwise;
+  }
+}
+
+function remember(name, value) {
+  localStorage.setItem(`${KEY}.${name}`, JSON.stringify(value));
+}
+
+// ---------------------------------------------------------------------------------------------- words and times
+
+const serverNow = () => Date.now() + ahead;
+const clockFormat = new Intl.DateTimeFormat("zh-CN", { hour: "2-digit", minute: "2-digit", hour12: false, timeZone: zone });
+const clock = (ms) => clockFormat.format(new Date(ms)).replace(/^24/, "00");
+const dayOf = (ms) => new Date(ms).toLocaleDateString("zh-CN", { timeZone: zone });
 
 function both(key, values = {}) {
   const said = document.createDocumentFragment();
@@ -35,19 +58,39 @@ function both(key, values = {}) {
   return said;
 }
 
+function fill(element, content) {
+  element.textContent = "";
+  element.append(content);
+}
+
 // ---------------------------------------------------------------------------------------------- what the store knows
 
+const outbox = openOutbox(`${KEY}.outbox`, send, () => draw());
+
+/** Whether this was said to the notice, or to a newer one, and waits to be sent. */
+function isSaid(notice, ...whats) {
+  return outbox.items().some((item) =>
+    item.alertId === notice.alert_id && item.noticeId >= notice.notice_id && whats.includes(item.what));
+}
+
 const isOver = (notice) => notice.kind === "withdrawn" || ["withdrawn", "closed"].includes(notice.state);
-const wantsNoting = (notice) => !isOver(notice) && WAITING.includes(notice.state) && !notice.acknowledged;
-const wantsAnswer = (notice) => !isOver(notice) && WAITING.includes(notice.state);
+const isWaiting = (notice) => !isOver(notice) && WAITING.includes(notice.state);
+const wantsAnswer = (notice) => isWaiting(notice) && !isSaid(notice, "answer");
+const wantsNoting = (notice) => wantsAnswer(notice) && !notice.acknowledged && !isSaid(notice, "acknowledge");
 
 const isOlder = (one, other) =>
   one.notice_id < other.notice_id || (one.notice_id === other.notice_id && one.changed_at_ms < other.changed_at_ms);
 
 function queue() {
-  return [...notices.values()]
+  return Array.from(notices.values())
     .filter((one) => wantsNoting(one) || (wantsAnswer(one) && !postponed.has(one.alert_id)))
     .sort((a, b) => a.notice_id - b.notice_id);
+}
+
+function postpone(alertId, isLater) {
+  if (isLater) postponed.add(alertId);
+  else postponed.delete(alertId);
+  remember("later", Array.from(postponed));
 }
 
 /** Takes a notice or a newer state of one; returns whether it asks for attention and this screen has not had it. */
@@ -58,9 +101,9 @@ function take(notice) {
   const isNew = notice.notice_id > last;
   if (isNew) {
     last = notice.notice_id;
-    localStorage.setItem(LAST_KEY, String(last));
+    remember("last", last);
   }
-  if (wantsNoting(notice)) postponed.delete(notice.alert_id);
+  if (isNew && wantsNoting(notice)) postpone(notice.alert_id, false);
   return isNew && wantsNoting(notice) && (notice.kind === "reminder" || notice.state === "open");
 }
 
@@ -69,43 +112,51 @@ function take(notice) {
 function next() {
   const shown = current && notices.get(current.alertId);
   if (shown && current.step === "gone") {
-    if (isOver(shown)) return;
+    if (isOver(shown)) return undefined;
     current = null; // it came back before anybody had noted that it was gone
     return next();
   }
   if (shown && isOver(shown)) {
     if (shown.kind === "withdrawn") return stageGone(shown);
     current = null;
-  } else if (shown && shown.state === "answered") {
+  } else if (!shown || !wantsAnswer(shown)) {
     current = null;
   }
   const waiting = queue();
-  const wanted = current ? notices.get(current.alertId) : waiting[0];
+  const wanted = current ? shown : waiting[0];
   if (!wanted) return stageCalm();
-  const step = wantsNoting(wanted) ? "acknowledge" : current?.step === "other" ? "other" : "answer";
-  if (!current || current.alertId !== wanted.alert_id || current.noticeId !== wanted.notice_id) stageNotice(wanted);
+  const chosen = current && current.alertId === wanted.alert_id ? current.step : "";
+  const step = wantsNoting(wanted) ? "acknowledge" : ["agent", "other"].includes(chosen) ? chosen : "answer";
+  if (!current || current.noticeId !== wanted.notice_id) stageNotice(wanted);
   current = { alertId: wanted.alert_id, noticeId: wanted.notice_id, step };
   showStep(step, waiting.filter((one) => one.alert_id !== wanted.alert_id).length);
   reportSeen(wanted);
+  return undefined;
+}
+
+function clearStage() {
+  const notice = stage.querySelector(".notice");
+  if (notice) notice.remove();
 }
 
 function stageCalm() {
   current = null;
-  stage.querySelector(".notice")?.remove();
+  clearStage();
   const calm = byId("calm");
-  const left = [...notices.values()].filter(wantsAnswer).length; // put off until later
+  const left = Array.from(notices.values()).filter(wantsAnswer).length; // put off until later
   const [said, text] = left ? ["till.left", "till.left.text"] : ["till.calm", "till.calm.text"];
   calm.querySelector("strong").textContent = words.zh[said].replace("{count}", left);
   calm.querySelector(".calm-en").textContent = words.en[said].replace("{count}", left);
-  byId("calm-text").replaceChildren(both(text));
+  fill(byId("calm-text"), both(text));
   calm.classList.toggle("is-waiting", left > 0);
   calm.hidden = false;
 }
 
 function putOnStage(element) {
-  stage.querySelector(".notice")?.remove();
+  clearStage();
   byId("calm").hidden = true;
   stage.append(element);
+  scrollTo(0, 0); // on a phone the list below may have been looked at
 }
 
 function stageNotice(notice) {
@@ -116,7 +167,8 @@ function stageNotice(notice) {
   card.querySelector(".receipt-time").textContent = clock(notice.body.time_ms);
   for (const fact of notice.body.facts) card.querySelector(".facts").append(factElement(fact, notice.body.facts.length > 1));
   card.addEventListener("click", clicked);
-  card.querySelector("form").addEventListener("submit", sent);
+  card.querySelector(".step-agent").addEventListener("submit", agentSent);
+  card.querySelector(".step-other").addEventListener("submit", otherSent);
   putOnStage(card);
 }
 
@@ -138,7 +190,7 @@ function stageGone(notice) {
   card.addEventListener("click", (event) => {
     if (!event.target.closest("[data-do]")) return;
     current = null;
-    next();
+    draw();
   });
   current = { alertId: notice.alert_id, noticeId: notice.notice_id, step: "gone" };
   putOnStage(card);
@@ -146,109 +198,159 @@ function stageGone(notice) {
 
 function showStep(step, others) {
   const card = stage.querySelector(".notice");
-  for (const name of ["acknowledge", "answer", "other"]) card.querySelector(`.step-${name}`).hidden = name !== step;
+  const before = card.dataset.step;
+  card.dataset.step = step;
+  for (const name of STEPS) card.querySelector(`.step-${name}`).hidden = name !== step;
   const queued = card.querySelector(".queue");
   queued.hidden = others === 0;
-  queued.replaceChildren(both("till.waiting", { count: others }));
-  if (step === "other") card.querySelector("input").focus();
+  fill(queued, both("till.waiting", { count: others }));
+  sayProblem(problems.get(card.dataset.alert));
+  if (before === undefined || before === step) return; // a card that comes takes no key that is meant for the till
+  const first = card.querySelector(`.step-${step} input[type=text], .step-${step} .how`);
+  if (first) first.focus();
+}
+
+function sayProblem(key) {
+  const failed = stage.querySelector(".failed");
+  failed.hidden = !key;
+  if (key) fill(failed, both(key));
 }
 
 // ---------------------------------------------------------------------------------------------- what the store says
 
-async function tell(alertId, what, body) {
-  const answer = await fetch(`/v1/terminal/alerts/${encodeURIComponent(alertId)}/${what}?terminal=${terminal}`, {
+function tell(alertId, what, body, query = "") {
+  return fetch(`/v1/terminal/alerts/${encodeURIComponent(alertId)}/${what}?terminal=${terminal}${query}`, {
     method: "POST",
+    credentials: "same-origin",
     headers: { "X-CSRF-Token": csrf, "Content-Type": "application/json" },
-    body: JSON.stringify(body ?? {}),
+    body: JSON.stringify(body || {}),
   });
-  if (answer.status === 401) stopped();
-  if (!answer.ok) throw new Error(`${what}: ${answer.status}`);
-  return answer.json();
 }
 
-async function attempt(what, body) {
-  if (busy || !current) return;
-  busy = true;
-  const card = stage.querySelector(".notice");
-  const { alertId } = current;
-  setDisabled(card, true);
+/** Returns whether the item is done with: taken, or refused for good. */
+async function send(item) {
+  let answer;
   try {
-    const notice = await tell(alertId, what, body);
-    card.querySelector(".failed").hidden = true;
-    if (what === "answer" && current?.alertId === alertId) current = null;
-    take(notice);
-  } catch {
-    card.querySelector(".failed").hidden = false;
-  } finally {
-    setDisabled(card, false);
-    busy = false;
+    answer = await tell(item.alertId, item.what, item.body, item.what === "acknowledge" ? `&notice_id=${item.noticeId}` : "");
+  } catch (error) {
+    return false; // off-line
   }
-  draw();
+  if (answer.ok) {
+    take(await answer.json());
+    return true;
+  }
+  if (answer.status === 401) stopped();
+  if (answer.status === 403) reloadOnce(); // this terminal was paired anew: the page's own token is of before
+  if (![404, 409, 422].includes(answer.status)) return false;
+  const { error } = await answer.json();
+  if (answer.status === 422) problems.set(item.alertId, words.zh[`till.problem.${error.code}`] ? `till.problem.${error.code}` : "till.failed");
+  if (error.code === "asked_again") problems.set(item.alertId, "till.problem.asked_again");
+  setTimeout(() => loadDay().catch(() => {}), 0); // how it stands by now; or with the next connection
+  return true;
 }
 
-function setDisabled(card, disabled) {
-  for (const button of card.querySelectorAll("button")) button.disabled = disabled;
+function say(what, body) {
+  const { alertId, noticeId } = current;
+  problems.delete(alertId);
+  if (what === "answer") {
+    postpone(alertId, false);
+    const given = { answer_id: newId(), notice_id: noticeId, answered_at_ms: Math.round(serverNow()) };
+    current = null;
+    outbox.add({ alertId, noticeId, what, body: Object.assign(given, body) });
+  } else {
+    outbox.add({ alertId, noticeId, what });
+  }
 }
 
 function clicked(event) {
   const button = event.target.closest("button");
-  if (!button) return;
-  if (button.dataset.answer) attempt("answer", { kind: button.dataset.answer });
-  if (button.dataset.do === "acknowledge") attempt("acknowledge");
-  if (button.dataset.do === "other") setStep("other");
-  if (button.dataset.do === "cancel") setStep("answer");
-  if (button.dataset.do === "later") {
-    postponed.add(current.alertId);
+  if (!button || !current) return;
+  const { answer, do: act } = button.dataset;
+  if (answer === "agent_registered") setStep("agent");
+  else if (answer) say("answer", { kind: answer });
+  if (act === "acknowledge") say("acknowledge");
+  if (act === "registered") say("answer", { kind: "agent_registered" });
+  if (act === "other") setStep("other");
+  if (act === "cancel") setStep("answer");
+  if (act === "later") {
+    postpone(current.alertId, true);
     current = null;
     draw();
   }
 }
 
 function setStep(step) {
+  problems.delete(current.alertId);
   current.step = step;
   draw();
 }
 
-function sent(event) {
+function otherSent(event) {
   event.preventDefault();
   const text = event.target.elements.text.value.trim();
-  if (text) attempt("answer", { kind: "other", text });
+  if (text) say("answer", { kind: "other", text });
+}
+
+function agentSent(event) {
+  event.preventDefault();
+  const { kind, number } = event.target.elements;
+  const given = number.value.replace(/\s/g, "");
+  if (!isNumberOf(kind.value, given)) {
+    sayProblem("till.problem.bad_agent");
+    number.focus();
+    return;
+  }
+  say("answer", { kind: "agent_registered", agent: { kind: kind.value, number: given } });
+}
+
+/** The last digit of an identity card's number is a check of the others (GB 11643). */
+function isNumberOf(kind, number) {
+  if (kind === "person_id") return /^[!-~]{1,30}$/.test(number);
+  if (!/^\d{17}[\dXx]$/.test(number)) return false;
+  const weights = [7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2];
+  const total = weights.reduce((sum, weight, place) => sum + weight * Number(number[place]), 0);
+  return "10X98765432"[total % 11] === number[17].toUpperCase();
 }
 
 function reportSeen(notice) {
   const key = `${notice.alert_id}/${notice.notice_id}`;
-  if (document.hidden || reported.has(key)) return;
+  if (document.hidden || line !== "connected" || reported.has(key)) return;
   reported.add(key);
   tell(notice.alert_id, "seen").catch(() => reported.delete(key));
 }
 
 // ---------------------------------------------------------------------------------------------- today's list
 
+/** Returns the words for how a notice stands, and the one that its row is coloured by. */
 function stateOf(notice) {
-  if (notice.kind === "withdrawn" || notice.state === "withdrawn") return ["till.withdrawn", "withdrawn"];
-  if (wantsAnswer(notice)) return ["till.unanswered", "waiting"]; // an earlier answer does not count: it was asked again
-  if (notice.answer) return [`answer.${notice.answer}`, "answered"];
-  if (notice.state === "closed") return ["till.closed", "closed"];
-  return ["till.unanswered", "waiting"];
+  const said = notice.answer ? [`answer.${notice.answer}`] : [];
+  if (notice.kind === "withdrawn" || notice.state === "withdrawn") return [said.concat("till.withdrawn"), "withdrawn"];
+  if (isSaid(notice, "answer")) return [["till.unsent"], "unsent"];
+  if (wantsAnswer(notice)) return [["till.unanswered"], "waiting"]; // an earlier answer does not count: it was asked again
+  if (said.length) return [said, "answered"];
+  if (notice.state === "closed") return [["till.closed"], "closed"];
+  return [["till.unanswered"], "waiting"];
 }
 
 function drawDay() {
-  const rows = [...notices.values()].sort((a, b) => b.body.time_ms - a.body.time_ms || b.notice_id - a.notice_id);
+  const rows = Array.from(notices.values()).sort((a, b) => b.body.time_ms - a.body.time_ms || b.notice_id - a.notice_id);
   byId("none-today").hidden = rows.length > 0;
-  byId("day").replaceChildren(...rows.map(rowElement));
+  const list = byId("day");
+  list.textContent = "";
+  for (const notice of rows) list.append(rowElement(notice));
 }
 
 function rowElement(notice) {
   const row = byId("row").content.cloneNode(true).firstElementChild;
-  const [key, state] = stateOf(notice);
+  const [keys, state] = stateOf(notice);
   row.classList.add(`sev-${notice.body.severity}`, `is-${state}`);
   row.classList.toggle("asks-help", state === "answered" && notice.answer === "need_help");
   row.dataset.alert = notice.alert_id;
-  if (current?.alertId === notice.alert_id) row.setAttribute("aria-current", "true");
+  if (current && current.alertId === notice.alert_id) row.setAttribute("aria-current", "true");
   row.querySelector(".row-time").textContent = clock(notice.body.time_ms);
   row.querySelector(".row-receipt").textContent = notice.body.receipt;
   row.querySelector(".row-fact").textContent = notice.body.facts.map((fact) => fact.zh.fact).join("；");
-  row.querySelector(".row-state").append(both(key));
+  keys.forEach((key, place) => row.querySelector(".row-state").append(place ? "· " : "", both(key)));
   row.querySelector("button").disabled = !wantsAnswer(notice);
   row.querySelector("button").addEventListener("click", () => open(notice.alert_id));
   return row;
@@ -257,7 +359,7 @@ function rowElement(notice) {
 function open(alertId) {
   const notice = notices.get(alertId);
   if (!wantsAnswer(notice) || stage.querySelector(".step-acknowledge:not([hidden])")) return;
-  postponed.delete(alertId);
+  postpone(alertId, false);
   current = { alertId, noticeId: 0, step: "answer" };
   draw();
 }
@@ -265,71 +367,51 @@ function open(alertId) {
 function draw() {
   next();
   drawDay();
-  const open = queue().length;
-  document.title = document.title.replace(/^(\(\d+\) )?/, open ? `(${open}) ` : "");
+  drawLine();
+  const left = queue().length;
+  document.title = document.title.replace(/^(\(\d+\) )?/, left ? `(${left}) ` : "");
+  remember("day", { day, notices: Array.from(notices.values()) });
 }
 
 // ---------------------------------------------------------------------------------------------- sound, clock, line
 
-let audio = null;
-
-function chime() {
-  if (audio?.state !== "running") return;
-  for (const [note, at] of [[659.25, 0], [880, 0.18]]) {
-    const tone = audio.createOscillator();
-    const loudness = audio.createGain();
-    const start = audio.currentTime + at;
-    tone.frequency.value = note;
-    loudness.gain.setValueAtTime(0, start);
-    loudness.gain.linearRampToValueAtTime(0.22, start + 0.02);
-    loudness.gain.exponentialRampToValueAtTime(0.001, start + 0.5);
-    tone.connect(loudness).connect(audio.destination);
-    tone.start(start);
-    tone.stop(start + 0.55);
-  }
+function drawSound() {
+  const state = soundState();
+  byId("sound").setAttribute("aria-pressed", String(state === "on"));
+  fill(byId("sound-text"), both(`till.sound_${state}`));
 }
 
-async function setSound(on) {
-  localStorage.setItem(SOUND_KEY, on ? "on" : "off");
-  if (on) {
-    audio ??= new AudioContext();
-    await audio.resume();
-  } else {
-    await audio?.suspend();
-  }
-  const button = byId("sound");
-  button.setAttribute("aria-pressed", String(on));
-  byId("sound-text").replaceChildren(both(on ? "till.sound_off" : "till.sound_on"));
+function drawLine() {
+  const live = byId("live");
+  live.dataset.live = line;
+  fill(live, both({ connected: "till.online", offline: "live.offline", connecting: "till.connecting" }[line]));
+  const unsent = outbox.items().length;
+  byId("unsent").hidden = unsent === 0 || line !== "offline";
+  fill(byId("unsent"), both("till.unsent_count", { count: unsent }));
 }
-
-byId("sound").addEventListener("click", async () => {
-  await setSound(byId("sound").getAttribute("aria-pressed") !== "true");
-  chime();
-});
-// A browser lets a page sound only after somebody has touched it; from then on as it was chosen before.
-addEventListener("pointerdown", () => {
-  if (localStorage.getItem(SOUND_KEY) === "on" && audio === null) setSound(true);
-}, { once: true });
 
 function lineState(state) {
-  const live = byId("live");
-  live.dataset.live = state;
-  live.replaceChildren(both(state === "connected" ? "till.online" : state === "offline" ? "live.offline" : "till.connecting"));
   const offline = byId("offline");
-  if (state !== "offline") {
-    if (!offline.hidden && state === "connected") loadDay().catch(() => {}); // or with the next connection
-    offline.hidden = true;
-  } else if (offline.hidden) {
-    byId("offline-since").replaceChildren(both("till.since", { time: clock(serverNow()) }));
-    offline.hidden = false;
+  line = state;
+  if (state === "connected") {
+    if (!offline.hidden) loadDay().catch(() => {}); // or with the next connection
+    outbox.flush();
   }
+  if (state === "offline" && offline.hidden) fill(byId("offline-since"), both("till.since", { time: clock(serverNow()) }));
+  offline.hidden = state !== "offline";
+  draw();
 }
 
 function stopped() {
   location.replace("/terminal/login");
 }
 
-const dayOf = (ms) => new Date(ms).toLocaleDateString("zh-CN", { timeZone: zone });
+function reloadOnce() {
+  const key = `${KEY}.reloaded`;
+  if (Date.now() - Number(sessionStorage.getItem(key)) < 60000) return;
+  sessionStorage.setItem(key, String(Date.now()));
+  location.reload();
+}
 
 function tick() {
   byId("clock").textContent = clock(serverNow());
@@ -340,8 +422,21 @@ async function keepAwake() {
   if (document.hidden || !navigator.wakeLock) return;
   try {
     await navigator.wakeLock.request("screen");
-  } catch {
+  } catch (error) {
     // the device decides
+  }
+}
+
+/** From now on a reload while the line is down shows this page. A device on plain HTTP from elsewhere has no worker. */
+async function keepPage() {
+  if (!navigator.serviceWorker || !window.caches) return;
+  try {
+    await navigator.serviceWorker.register("/terminal/worker.js", { scope: "/terminal" });
+    const { active } = await navigator.serviceWorker.ready;
+    const loaded = performance.getEntriesByType("resource").map((one) => one.name).filter((name) => name.includes("/static/"));
+    active.postMessage({ keep: Array.from(new Set(loaded.concat(location.href.split("#")[0]))) });
+  } catch (error) {
+    // without it the page is only gone until the line is back
   }
 }
 
@@ -349,10 +444,12 @@ async function keepAwake() {
 
 /** Today's list is as the centre has it: what a stream that was cut off could not tell is known again. */
 async function loadDay() {
-  const answer = await fetch(`/v1/terminal/notices?terminal=${terminal}`);
+  const answer = await fetch(`/v1/terminal/notices?terminal=${terminal}`, { credentials: "same-origin" });
   if (answer.status === 401) return stopped();
   if (!answer.ok) throw new Error(`notices: ${answer.status}`);
   const list = await answer.json();
+  ahead = list.now_ms - Date.now();
+  remember("ahead", ahead);
   const told = new Set(list.notices.map((notice) => notice.alert_id));
   for (const [alertId, notice] of notices) {
     if (!told.has(alertId) && notice.notice_id <= list.last_notice_id) notices.delete(alertId); // another day's
@@ -362,10 +459,29 @@ async function loadDay() {
   day = dayOf(list.now_ms);
   draw();
   if (isNew) chime();
+  return undefined;
+}
+
+/** What this browser knew when it was last on-line. */
+function recall() {
+  const known = remembered("day", { notices: [] });
+  for (const notice of known.notices) if (!notices.has(notice.alert_id)) notices.set(notice.alert_id, notice);
+}
+
+/** The centre knows that this screen is there; what a stream that only looked open has kept back comes with it. */
+async function callCentre() {
+  if (line !== "connected") return;
+  const answer = await fetch(`/v1/terminal/notices?terminal=${terminal}&after=${cursor}`, { credentials: "same-origin" });
+  if (!answer.ok) return;
+  const list = await answer.json();
+  const isNew = list.notices.map(take).some(Boolean);
+  if (list.notices.length) draw();
+  if (isNew) chime();
 }
 
 async function start() {
   await loadDay();
+  keepPage();
   openStream({
     address: () => `/terminal/stream?terminal=${terminal}&after=${cursor}`,
     probe: () => `/v1/terminal/notices?terminal=${terminal}&after=${cursor}`,
@@ -387,8 +503,9 @@ async function start() {
 
 function begin() {
   start().catch(() => {
+    recall();
     lineState("offline");
-    setTimeout(begin, 2_000);
+    setTimeout(begin, 2000);
   });
 }
 
@@ -396,7 +513,10 @@ document.addEventListener("visibilitychange", () => {
   if (!document.hidden) draw();
   keepAwake();
 });
-setInterval(tick, 1_000);
+addEventListener("storage", () => draw()); // another page of this terminal has sent or said something
+openSound(byId("sound"), drawSound);
+setInterval(tick, 1000);
+setInterval(() => callCentre().catch(() => {}), CALL_MS); // or with the next
 tick();
 keepAwake();
 begin();

@@ -1,0 +1,84 @@
+"""A schematic map: institutions where they lie, drawn to scale without streets or tiles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import cos, radians
+
+import msgspec
+
+from storage.institution_places import Place
+
+WIDTH, HEIGHT, EDGE = 400.0, 300.0, 34.0
+LABEL_WIDTH, LABEL_HEIGHT = 70.0, 16.0
+NAMED_AT_MOST = 14
+KM_PER_DEGREE = 111.195
+LEAST_SPAN_KM = 1.0
+SCALES_KM = (0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500)
+
+
+class Dot(msgspec.Struct, frozen=True, kw_only=True):
+    """An institution on the map, in the drawing's units from its upper left corner."""
+
+    institution_id: str
+    name: str
+    x: float
+    y: float
+    label_above: bool
+
+
+class TownMap(msgspec.Struct, frozen=True, kw_only=True):
+    """The dots, whether there are few enough to be named, and a length for scale (0 without dots)."""
+
+    dots: tuple[Dot, ...]
+    named: bool
+    scale_km: float
+    scale_px: float
+
+
+def town_map(places: Sequence[Place], name_of: Callable[[Place], str]) -> TownMap:
+    """Returns the map on which all the places are as large as fits, north above."""
+    if not places:
+        return TownMap(dots=(), named=False, scale_km=0, scale_px=0)
+    middle = sum(_latitude(one) for one in places) / len(places)
+    across = cos(radians(middle))
+    points = [(_longitude(one) * across * KM_PER_DEGREE, -_latitude(one) * KM_PER_DEGREE) for one in places]
+    (centre_x, span_x), (centre_y, span_y) = (_extent(values) for values in zip(*points, strict=True))
+    px_per_km = min((WIDTH - 2 * EDGE) / span_x, (HEIGHT - 2 * EDGE) / span_y)
+    dots: list[Dot] = []
+    for place, (x, y) in zip(places, points, strict=True):
+        at_x, at_y = WIDTH / 2 + (x - centre_x) * px_per_km, HEIGHT / 2 + (y - centre_y) * px_per_km
+        dots.append(
+            Dot(
+                institution_id=place.institution_id,
+                name=name_of(place),
+                x=round(at_x, 1),
+                y=round(at_y, 1),
+                label_above=any(_is_close(one, at_x, at_y) for one in dots),
+            )
+        )
+    scale_km = max((one for one in SCALES_KM if one * px_per_km <= WIDTH / 4), default=SCALES_KM[0])
+    return TownMap(
+        dots=tuple(dots),
+        named=len(dots) <= NAMED_AT_MOST,
+        scale_km=scale_km,
+        scale_px=round(scale_km * px_per_km, 1),
+    )
+
+
+def _extent(values: Sequence[float]) -> tuple[float, float]:
+    """Returns the middle of the values and how far they reach; never less than `LEAST_SPAN_KM`."""
+    return (min(values) + max(values)) / 2, max(LEAST_SPAN_KM, max(values) - min(values))
+
+
+def _is_close(dot: Dot, x: float, y: float) -> bool:
+    """Whether a name below the dot would lie on one below this place."""
+    return abs(dot.x - x) < LABEL_WIDTH and abs(dot.y - y) < LABEL_HEIGHT
+
+
+def _latitude(place: Place) -> float:
+    return place.latitude or 0.0
+
+
+def _longitude(place: Place) -> float:
+    return place.longitude or 0.0

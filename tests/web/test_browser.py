@@ -36,6 +36,7 @@ def test_an_alert_goes_its_whole_way_between_store_and_centre(
 
         notice.get_by_role("button", name="收到").click()
         notice.get_by_role("button", name="已补登记代购人").click()
+        notice.get_by_role("button", name="已在本店系统登记").click()
         expect(till.get_by_text("All clear")).to_be_visible()
         expect(till.locator(".row")).to_contain_text("Agent registered")
         expect(card.locator(".pill")).to_contain_text("Answered · Agent registered")
@@ -60,7 +61,7 @@ def test_an_open_alert_page_follows_the_answer_and_keeps_what_is_being_written(
         expect(still).to_be_visible()
         assert still.evaluate("image => image.complete && image.naturalWidth") == 640
         expect(page.locator("#live")).to_have_attribute("data-live", "connected")
-        page.get_by_label("Note").fill("called the store")
+        page.get_by_label("Note", exact=True).fill("called the store")
 
         open_terminal(till, address, world.terminal)
         till.get_by_role("button", name="收到").click()
@@ -69,9 +70,9 @@ def test_an_open_alert_page_follows_the_answer_and_keeps_what_is_being_written(
         till.get_by_role("button", name="发送").click()
         expect(page.locator("[data-part=answer]")).to_contain_text("儿子代买,已登记")
         expect(page.locator("[data-part=history]")).to_contain_text("Noted by the store")
-        expect(page.get_by_label("Note")).to_have_value("called the store")
+        expect(page.get_by_label("Note", exact=True)).to_have_value("called the store")
 
-        page.get_by_label("Reason").select_option("authorised")
+        page.get_by_role("combobox", name="Reason").select_option("authorised")
         page.get_by_role("button", name="Close alert").click()
         expect(page.locator("[data-part=history]")).to_contain_text("Bought for family, authorised: called the store")
         expect(till.locator(".row")).to_contain_text("Other")
@@ -86,7 +87,7 @@ def test_a_rule_that_is_halted_shows_on_an_open_wall_and_is_resumed_there(
         world.projector.change_policy(breaking())
         for _ in range(LIMIT + 1):
             mismatch(world)
-        banner = wall.locator(".halted")
+        banner = wall.locator("#halted .halted")
         expect(banner).to_contain_text("The rule “Not the card holder” is halted.", timeout=10_000)
         mismatch(world)
         expect(banner.locator("[data-held]")).to_have_text("2", timeout=10_000)

@@ -118,7 +118,7 @@ def test_a_rule_is_snoozed_and_a_case_handed_over_on_the_alerts_page(
         expect(page.locator("[data-part=aside]")).not_to_contain_text("is snoozed")
 
 
-PAGES = ("/", "/alerts", "/alerts?receipt=1", "alert", "keys")
+PAGES = ("/", "/alerts", "/alerts?receipt=1", "/rules", "/cameras", "alert", "keys")
 VIEWS = {
     "desk": {"locale": "en-GB", "color_scheme": "light", "viewport": {"width": 1366, "height": 768}},
     "wall of screens": {"locale": "zh-CN", "color_scheme": "dark", "viewport": {"width": 3840, "height": 2160}},

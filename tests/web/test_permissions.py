@@ -40,6 +40,8 @@ EXPECTED = {
     "GET /": PEOPLE,
     "GET /stream": PEOPLE,
     "GET /unreviewed": PEOPLE,
+    "GET /rules": PEOPLE,
+    "GET /cameras": PEOPLE,
     "GET /alerts/{alert_id}": PEOPLE,
     "POST /alerts/{alert_id}/review": PEOPLE,
     "POST /alerts/{alert_id}/unreview": PEOPLE,

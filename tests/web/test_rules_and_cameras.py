@@ -144,7 +144,7 @@ def test_the_kept_rules_are_told_in_plain_values(tmp_path: Path) -> None:
     assert {one.detector for one in told.rules} == {entry.name for entry in shipped.ruleset.entries}
     assert all(one.values for one in told.rules)
     assert {one.breaker for one in told.rules} >= {77}
-    changed = shipped.content.replace("mode: live", "mode: shadow", 1)
+    changed = shipped.content.replace("\n  mode: live", "\n  mode: shadow", 1)
     kept.store(
         type(shipped)(source="new", content=changed, ruleset=parse_rules(changed, "new")), 1_000, "command", 2, "li"
     )

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import chain, compress
-from operator import attrgetter, eq
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from operator import attrgetter
 from typing import cast
 
 import numpy as np
 
 from detectors.columns import EventColumns, rows_of
 from detectors.extraction import COLUMNS_OF
-from detectors.windows import Int64s
+from detectors.windows import Bools, Int64s
 from events.codec import decode_event, decode_events
 from events.dead_letters import InvalidEvent
 from events.errors import InvariantError
@@ -22,36 +21,35 @@ from events.identity import content_digest, identity_of
 from events.types import AnyEvent, Reversal, Swipe
 
 Kind = type[AnyEvent]
+Repeat = tuple[int, int]
+"""The numbers of an event and of an earlier one, the first, that seems to be of its identity: first, later."""
+Originals = Callable[[Sequence[int]], Iterator[tuple[int, bytes]]]
+"""Yields number and original of these numbers, which ascend."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrivals:
-    """Events of one type: their identities within it, their numbers, and either objects or columns."""
+    """Events of one type, as columns or, of types of which there are few, as objects.
+
+    Events of one identity have one of the `hashes`; other events have another, but for chance. `numbers` ascend.
+    """
 
     kind: Kind
-    identities: Sequence[str]
-    numbers: Sequence[int]
+    hashes: Int64s
+    numbers: Int64s
     events: Sequence[AnyEvent] = ()
     columns: EventColumns | None = None
 
-    def kept(self, is_kept: Sequence[bool]) -> Arrivals:
+    def kept(self, is_kept: Bools) -> Arrivals:
         """Returns those that are kept."""
-        if all(is_kept):
-            return self
-        rows = np.flatnonzero(np.array(is_kept, dtype=np.bool_))
+        rows = np.flatnonzero(is_kept)
         return Arrivals(
             kind=self.kind,
-            identities=list(compress(self.identities, is_kept)),
-            numbers=list(compress(self.numbers, is_kept)),
-            events=list(compress(self.events, is_kept)),
+            hashes=self.hashes[rows],
+            numbers=self.numbers[rows],
+            events=[self.events[row] for row in rows.tolist()] if self.events else (),
             columns=None if self.columns is None else rows_of(self.columns, rows),
         )
-
-    def as_columns(self) -> EventColumns | None:
-        """Returns the columns; None for a type that stays objects."""
-        if self.columns is not None or self.kind not in COLUMNS_OF:
-            return self.columns
-        return COLUMNS_OF[self.kind](self.events)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +90,7 @@ def chunk_of(originals: Sequence[bytes], first: int) -> Chunk:
         if kind is not InvalidEvent:
             places = [place for place, one in enumerate(kinds) if one is kind]
             events = cast("list[AnyEvent]", [decoded[place] for place in places])
-            arrivals.append(arrivals_of(cast("Kind", kind), events, [first + place for place in places]))
+            arrivals.append(arrivals_of(cast("Kind", kind), events, np.array(places, dtype=np.int64) + first))
     return Chunk(
         first=first,
         size=len(originals),
@@ -102,89 +100,81 @@ def chunk_of(originals: Sequence[bytes], first: int) -> Chunk:
             for place, why in enumerate(decoded)
             if isinstance(why, InvalidEvent)
         ],
-        marks=np.fromiter(map(hash, originals), dtype=np.int64, count=len(originals)),
+        marks=hashes_of(originals),
     )
 
 
-def arrivals_of(kind: Kind, events: Sequence[AnyEvent], numbers: Sequence[int]) -> Arrivals:
+def arrivals_of(kind: Kind, events: Sequence[AnyEvent], numbers: Int64s) -> Arrivals:
     """Returns events of one type as arrivals."""
-    identity = IDENTITY_OF.get(kind, _EVENT_ID)
-    return Arrivals(kind=kind, identities=list(map(identity, events)), numbers=numbers, events=events)
+    hashes = hashes_of(list(map(_IDENTITY_OF.get(kind, _EVENT_ID), events)))
+    if kind in COLUMNS_OF:
+        return Arrivals(kind=kind, hashes=hashes, numbers=numbers, columns=COLUMNS_OF[kind](events))
+    return Arrivals(kind=kind, hashes=hashes, numbers=numbers, events=events)
+
+
+def hashes_of(values: Sequence[str] | Sequence[bytes]) -> Int64s:
+    """Returns a hash of each, keyed anew for every process."""
+    return np.fromiter(map(hash, values), dtype=np.int64, count=len(values))
 
 
 _EVENT_ID = cast("Callable[[AnyEvent], str]", attrgetter("event_id"))
-IDENTITY_OF: Mapping[Kind, Callable[[AnyEvent], str]] = {
+_IDENTITY_OF: Mapping[Kind, Callable[[AnyEvent], str]] = {
     Swipe: cast("Callable[[AnyEvent], str]", attrgetter("settlement_id")),
     Reversal: identity_of,
 }
 """What identifies an event among those of its type, where that is not the event_id."""
 
 
-class FirstComers:
-    """Which events are the first of their identity; the others are repeats, or in doubt until their contents are read.
+def repeats_among(hashes: Int64s, numbers: Int64s) -> list[Repeat]:
+    """Returns every event that has the hash of one with a lesser number, with the first of them."""
+    order = np.lexsort((numbers, hashes)) if _has_equals(hashes) else np.zeros(0, dtype=np.int64)
+    hashes, numbers = hashes[order], numbers[order]
+    is_later = np.zeros(len(order), dtype=np.bool_)
+    is_later[1:] = hashes[1:] == hashes[:-1]
+    first = np.maximum.accumulate(np.where(is_later, 0, np.arange(len(order), dtype=np.int64)))
+    return list(zip(numbers[first[is_later]].tolist(), numbers[is_later].tolist(), strict=True))
 
-    `doubts` are pairs of numbers: of the first event, and of a later one of its identity whose bytes may be others.
+
+def _has_equals(values: Int64s) -> bool:
+    ascending = np.sort(values)
+    return bool(np.any(ascending[1:] == ascending[:-1]))
+
+
+@dataclass(slots=True)
+class Settled:
+    """What became of repeats: so many say the same, others something else, and some were none after all."""
+
+    duplicates: int = 0
+    conflicting: list[int] = field(default_factory=list)
+    repeats: list[int] = field(default_factory=list)
+
+
+def settle(repeats: Iterable[Repeat], is_same: Callable[[int, int], bool], originals: Originals) -> Settled:
+    """Returns what repeats are; those whose bytes are not known to be the same are read again.
+
+    Args: `is_same` says whether the originals of two numbers are known to be equal.
     """
-
-    def __init__(self) -> None:
-        self.duplicates = 0
-        self.doubts: list[tuple[int, int]] = []
-        self._number_of: dict[Kind, dict[str, int]] = defaultdict(dict)
-        self._starts: list[int] = []
-        self._marks: list[Int64s | None] = []
-
-    def among(self, chunk: Chunk) -> Iterator[Arrivals]:
-        """Yields a chunk's arrivals that are the first of their identity; chunks come in order of their numbers."""
-        self._starts.append(chunk.first)
-        self._marks.append(chunk.marks)
-        self._know_mixed(chunk.arrivals)
-        for arrivals in chunk.arrivals:
-            yield arrivals.kept(self._are_first(arrivals))
-
-    def _know_mixed(self, given: Sequence[Arrivals]) -> None:
-        """Takes note of what came as columns and as objects, by number: the lesser is the first."""
-        for kind, count in Counter(arrivals.kind for arrivals in given).items():
-            if count > 1:
-                of_kind = (zip(one.numbers, one.identities, strict=True) for one in given if one.kind is kind)
-                for number, name in sorted(chain.from_iterable(of_kind)):
-                    self._number_of[kind].setdefault(name, number)
-
-    def _are_first(self, arrivals: Arrivals) -> list[bool]:
-        known = self._number_of[arrivals.kind].setdefault
-        first = [known(name, number) for name, number in zip(arrivals.identities, arrivals.numbers, strict=True)]
-        are_first = list(map(eq, first, arrivals.numbers))
-        if not all(are_first):
-            for one, number, is_first in zip(first, arrivals.numbers, are_first, strict=True):
-                if not is_first:
-                    self._take_repeat(one, number)
-        return are_first
-
-    def _take_repeat(self, first: int, number: int) -> None:
-        mark = self._mark(first)
-        if mark is not None and mark == self._mark(number):
-            self.duplicates += 1
+    settled = Settled()
+    doubts: dict[int, list[int]] = defaultdict(list)
+    for first, later in repeats:
+        if is_same(first, later):
+            settled.duplicates += 1
+            settled.repeats.append(later)
         else:
-            self.doubts.append((first, number))
-
-    def _mark(self, number: int) -> int | None:
-        chunk = bisect_right(self._starts, number) - 1
-        marks = self._marks[chunk]
-        return None if marks is None else int(marks[number - self._starts[chunk]])
-
-
-def conflicts_among(
-    doubts: Sequence[tuple[int, int]], originals: Callable[[Sequence[int]], Iterator[tuple[int, bytes]]]
-) -> list[int]:
-    """Returns the numbers of the later events that say something else than the first of their identity.
-
-    Args: `originals` yields number and bytes for numbers that ascend.
-    """
-    said = {number: _content_of(original) for number, original in originals(sorted(set(chain.from_iterable(doubts))))}
-    return [number for first, number in doubts if said[first] != said[number]]
+            doubts[first].append(later)
+    said = {number: _said(original) for number, original in originals(sorted({*doubts, *chain(*doubts.values())}))}
+    for first, later_ones in doubts.items():
+        content_of = dict([said[first]])
+        for later in sorted(later_ones):
+            identity, content = said[later]
+            stands = content_of.setdefault(identity, content)
+            ...
+    return settled
 
 
-def _content_of(original: bytes) -> bytes:
+def _said(original: bytes) -> tuple[str, bytes]:
+    """Returns the identity of an event and a digest of what it says."""
     event = decode_event(original)
     if isinstance(event, InvalidEvent):
         raise InvariantError("what was an event is none when it is read again: the input has changed")
-    return content_digest(event)
+    return identity_of(event), content_digest(event)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import functools
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -80,7 +81,13 @@ def faulty_tree(fault: Fault) -> ast.Module:
 
 
 def _tree(file: str) -> ast.Module:
-    return ast.parse((CHECKOUT / file).read_text(encoding="utf-8"))
+    return ast.parse(_source(file))
+
+
+@functools.cache
+def _source(file: str) -> str:
+    """Returns what stood in the file when it was first asked for; an edit meanwhile changes no fault."""
+    return (CHECKOUT / file).read_text(encoding="utf-8")
 
 
 class _Replacing(ast.NodeTransformer):

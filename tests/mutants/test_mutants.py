@@ -49,7 +49,9 @@ def test_a_fault_is_one_change_of_one_function():
 def test_every_entry_of_the_list_of_equivalents_gives_a_reason_and_fits_a_fault():
     assert [entry for entry in EQUIVALENT if len(entry.why) < 20] == []
     unfit = [
-        entry for entry in EQUIVALENT if not any(entry.fits(fault, tuple(RULES)[:1]) or entry.rules for fault in faults_of(entry.file))
+        entry
+        for entry in EQUIVALENT
+        if not any(entry.fits(fault, tuple(RULES)[:1]) or entry.rules for fault in faults_of(entry.file))
     ]
     assert unfit == []
 
@@ -61,7 +63,13 @@ def test_a_fault_of_each_kind_turns_something_red_and_one_that_means_the_same_do
         faults = [fault for fault in faults_of(file_of(rule)) if mutant(fault, rule).equivalent is None]
         for kind in KINDS:
             sample += [mutant(fault, rule) for fault in faults if fault.kind == kind][:1]
-        sample += [mutant(fault, rule) for fault in faults_of(BUILDER) if fault.function == "SlabBuilder.build" and fault.kind == "reversal"]
+        sample += [
+            mutant(fault, rule)
+            for fault in faults_of(BUILDER)
+            if fault.function == "SlabBuilder.build" and fault.kind == "reversal"
+        ]
     assert {fault for fault, red in red_of(sample).items() if red is None} == set()
-    harmless = [mutant(f, "closed_hours") for f in faults_of(file_of("closed_hours")) if mutant(f, "closed_hours").equivalent]
+    harmless = [
+        mutant(f, "closed_hours") for f in faults_of(file_of("closed_hours")) if mutant(f, "closed_hours").equivalent
+    ]
     assert set(red_of(harmless[:1]).values()) == {None}

@@ -10,11 +10,14 @@ import importlib
 import importlib.util
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from types import FrameType
 
 from detectors.catalogue import Ruleset, read_ruleset, rule_modules
+from events.findings import Finding
+from tests import product
 from tests.brute_force import accept, findings, stories
 from tests.brute_force.cases import Case, cases_of, golden_cases
 from tests.detectors.test_golden_by_product import product_judge
@@ -31,9 +34,10 @@ from tests.detectors.test_laws import (
     told,
 )
 from tests.detectors.test_reach import stories_about, test_an_anchor_depends_on_nothing_beyond_the_rules_reach
-from tests.mutants.faults import CHECKOUT
+from tests.mutants.faults import CHECKOUT, Fault
 
 Trial = tuple[str, Callable[[], None]]
+Replay = Callable[[Sequence[Row], Ruleset, int | None], list[Finding]]
 BATCHED_SEEDS = SEEDS[:6]
 
 
@@ -74,8 +78,8 @@ def own_cases(name: str) -> tuple[Case, ...]:
     return tuple(cases_of(importlib.import_module(test))) if importlib.util.find_spec(test) else ()
 
 
-def trials_of(rules: Sequence[str], file: str) -> Iterator[Trial]:
-    """Yields what is tried of these rules with a fault in this file, the quickest and sharpest first."""
+def whole_trials(rules: Sequence[str], file: str) -> Iterator[Trial]:
+    """Yields what judges each story whole, the quickest and sharpest first; `file` is where the fault is."""
     for world in worlds()[:4]:
         yield f"world {world.seed}", functools.partial(world.compare, rules, None)
     for rule, example in examples():
@@ -90,11 +94,22 @@ def trials_of(rules: Sequence[str], file: str) -> Iterator[Trial]:
             yield f"test_{name}: {case.name}", case.run
     for world in worlds()[4:]:
         yield f"world {world.seed}", functools.partial(world.compare, rules, None)
-    for world in worlds()[: len(BATCHED_SEEDS)]:
-        yield f"world {world.seed} in batches", functools.partial(world.compare, rules, 50)
+
+
+def reach_trials(rules: Sequence[str]) -> Iterator[Trial]:
+    """Yields what judges the surroundings of each anchor alone."""
     for rule in rules:
         run = functools.partial(test_an_anchor_depends_on_nothing_beyond_the_rules_reach, rule)
         yield f"reach of {rule}", run
+
+
+def batch_trials(rules: Sequence[str], file: str) -> Iterator[Trial]:
+    """Yields what judges stories as they come in."""
+    for world in worlds()[: len(BATCHED_SEEDS)]:
+        yield f"world {world.seed} in batches", functools.partial(world.compare, rules, 50)
+    for name in dict.fromkeys([Path(file).stem, *rules]):
+        for case in own_cases(name):
+            yield f"test_{name}: {case.name}, event by event", case.run
 
 
 def make_ready() -> None:
@@ -106,10 +121,30 @@ def make_ready() -> None:
         stories_about(rule)
 
 
-def first_red(rules: Sequence[str], file: str) -> str | None:
-    """Returns the first trial of these rules that fails, and None where all pass; for a process of its own."""
+def first_red(rules: Sequence[str], fault: Fault | None, *, is_listed: bool = False) -> str | None:
+    """Returns the first trial of these rules that fails, or None where all pass; for a process of its own.
+
+    A fault that is listed as none is tried on whole stories only.
+    """
     stories.judge = product_judge(None, "as told")
-    for name, run in trials_of(rules, file):
+    file = "" if fault is None else fault.file
+    if fault is not None and fault.kind == "reach":
+        return _first_red(chain(reach_trials(rules), batch_trials(rules, file)))
+    replayed, product._replayed = product._replayed, _replayed_whole(product._replayed)
+    red = _first_red(whole_trials(rules, file))
+    product._replayed = replayed
+    if red is not None or is_listed:
+        return red
+    return _first_red(chain(reach_trials(rules), batch_trials(rules, file)))
+
+
+def _replayed_whole(replayed: Replay) -> Replay:
+    """Returns a replay that takes no batches, which makes the rules' own tests quick."""
+    return lambda told, ruleset, _batch: replayed(told, ruleset, None)
+
+
+def _first_red(trials: Iterable[Trial]) -> str | None:
+    for name, run in trials:
         try:
             run()
         except Exception as error:  # noqa: BLE001 - whatever a fault brings about is red

@@ -26,7 +26,7 @@ from app.rule_files import read_rules
 from app.rule_words import in_words, written
 from app.standing import wait_until_decided
 from config.settings import packaged
-from events.dead_letters import dead_letter_json
+from events.dead_letters import DeadLetter, Place, dead_letter_json
 from events.durations import duration_ms
 from events.errors import ConfigError
 from events.findings import finding_json, replay_order
@@ -35,6 +35,7 @@ from storage.findings import standing_json
 from storage.log import AcceptedLog
 from streams.changes import Changes
 from streams.logged_engine import LoggedEngine
+from streams.places import Offer
 from streams.replay import ReplayResult, replay_files
 from streams.sources import read_offers
 
@@ -55,7 +56,9 @@ RulesFile = Annotated[
 RegistryFile = Annotated[
     Path | None, typer.Option("--registry", help="Institutions, tills, cameras and terminals (YAML).")
 ]
-Files = Annotated[list[Path], typer.Argument(help="JSON Lines files (.jsonl, .jsonl.gz), in order of arrival.")]
+Files = Annotated[
+    list[Path], typer.Argument(help="Event files in order of arrival: JSON Lines (.jsonl, .jsonl.gz) or .parquet.")
+]
 OutFile = Annotated[Path | None, typer.Option("--out", help="Write there instead of standard output.")]
 commands.add_typer(rule_commands, name="rules")
 
@@ -170,13 +173,43 @@ def export(
     database: DatabaseAddress = None,
     out: OutFile = None,
 ) -> None:
-    """Prints the accepted log (JSON Lines): the original bytes of every accepted event, in order of acceptance."""
+    """Prints the accepted log (JSON Lines): the original bytes of every accepted event, in order of acceptance.
+
+    To a file that ends in .parquet it writes the events as rows.
+    """
     configure_logs()
     opened = Database.open(existing_database(data, database))
     try:
-        _write(out, (logged.original for logged in AcceptedLog(opened).read()))
+        originals = (logged.original for logged in AcceptedLog(opened).read())
+        if out is not None and out.suffix == ".parquet":
+            _write_parquet(out, ((original, Place()) for original in originals))
+        else:
+            _write(out, originals)
     finally:
         opened.close()
+
+
+@commands.command()
+def convert(
+    files: Files,
+    out: Annotated[Path, typer.Option("--out", help="The file to write, .parquet.")],
+    dead_letters: Annotated[Path | None, typer.Option(help="Write what is no event there (JSON Lines).")] = None,
+) -> None:
+    """Writes event files as one Parquet file, a row an event; what is no event is left out and counted."""
+    configure_logs()
+    if out.suffix != ".parquet":
+        raise ConfigError("command line", "--out", str(out), "a name that ends in .parquet")
+    with byte_progress("convert", sum(_size(file) for file in files)) as progress:
+        letters = _write_parquet(out, (offer for file in files for offer in read_offers(file, progress)))
+    if dead_letters is not None:
+        _write(dead_letters, (dead_letter_json(letter) for letter in letters), "--dead-letters")
+    typer.echo(f"{out}: {len(letters)} dead letters left out", err=True)
+
+
+def _write_parquet(out: Path, offers: Iterable[Offer]) -> list[DeadLetter]:
+    from streams.parquet.writer import write_parquet  # loaded by those who write Parquet alone
+
+    return write_parquet(out, offers)
 
 
 @commands.command("import")
@@ -192,7 +225,9 @@ def import_command(
     vault = Vault(data, exclusive=True)
     try:
         kept = KeptRules(vault.database)
-        kept.take_in(configuration.rule_files, configuration.rules_path, given=configuration.rules_given, now_ms=now_ms())
+        kept.take_in(
+            configuration.rule_files, configuration.rules_path, given=configuration.rules_given, now_ms=now_ms()
+        )
         logged = LoggedEngine(vault.database, kept.rulebook(), now_ms, vault.store)
         with byte_progress("import", sum(_size(file) for file in files)) as progress:
             offers = (offer for file in files for offer in read_offers(file, progress))

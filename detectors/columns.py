@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from itertools import chain
 from typing import Any, TypeVar
 
 import numpy as np
@@ -177,3 +178,47 @@ def _belonging_to(given: _Belonging, owners: Int64s) -> _Belonging:
     values: dict[str, Any] = {column.name: _rows_of(getattr(given, column.name), rows) for column in others}
     values[first.name] = number
     return type(given)(**values)
+
+
+def concatenated(given: Sequence[_Columns]) -> _Columns:
+    """Returns the rows of several columns of one kind, at least one, one after another; every text has one code."""
+    sizes = [len(getattr(columns, fields(columns)[0].name)) for columns in given]
+    starts = np.cumsum([0, *sizes[:-1]])
+    joined: _Columns = _concatenated(given, starts)
+    return joined
+
+
+def _concatenated(given: Sequence[Any], starts: Int64s) -> Any:  # noqa: ANN401 - of whatever kind the columns are
+    kind = type(given[0])
+    values = {
+        column.name: _joined([getattr(columns, column.name) for columns in given], starts) for column in fields(kind)
+    }
+    return kind(**values)
+
+
+def _joined(given: Sequence[Any], starts: Int64s) -> Any:  # noqa: ANN401 - as above
+    first = given[0]
+    if isinstance(first, Coded):
+        return _in_one_numbering(given)
+    if isinstance(first, np.ndarray):
+        return np.concatenate(given)
+    if isinstance(first, ItemColumns | PackColumns | HomeColumns | FaceColumns):
+        owner = fields(first)[0].name
+        return _concatenated(
+            [
+                replace(one, **{owner: getattr(one, owner) + start})
+                for one, start in zip(given, starts.tolist(), strict=True)
+            ],
+            starts,
+        )
+    return list(chain.from_iterable(given))
+
+
+def _in_one_numbering(given: Sequence[Coded]) -> Coded:
+    known: dict[str, int] = {}
+
+    def codes_of(names: list[str]) -> list[int]:
+        return [known.setdefault(name, len(known)) for name in names]
+
+    codes = [one.renumbered(codes_of) for one in given]
+    return Coded(codes=np.concatenate(codes).astype(np.int64), names=list(known))

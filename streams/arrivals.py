@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import chain
 from operator import attrgetter
 from typing import cast
@@ -21,8 +21,6 @@ from events.identity import content_digest, identity_of
 from events.types import AnyEvent, Reversal, Swipe
 
 Kind = type[AnyEvent]
-Repeat = tuple[int, int]
-"""The numbers of an event and of an earlier one, the first, that seems to be of its identity: first, later."""
 Originals = Callable[[Sequence[int]], Iterator[tuple[int, bytes]]]
 """Yields number and original of these numbers, which ascend."""
 
@@ -31,12 +29,14 @@ Originals = Callable[[Sequence[int]], Iterator[tuple[int, bytes]]]
 class Arrivals:
     """Events of one type, as columns or, of types of which there are few, as objects.
 
-    Events of one identity have one of the `hashes`; other events have another, but for chance. `numbers` ascend.
+    Events of one identity have one of the `hashes`, others another but for chance. `numbers` ascend. Events with one
+    of the `marks` have the same original bytes, but for chance once in 2⁶⁴.
     """
 
     kind: Kind
     hashes: Int64s
     numbers: Int64s
+    marks: Int64s
     events: Sequence[AnyEvent] = ()
     columns: EventColumns | None = None
 
@@ -47,6 +47,7 @@ class Arrivals:
             kind=self.kind,
             hashes=self.hashes[rows],
             numbers=self.numbers[rows],
+            marks=self.marks[rows],
             events=[self.events[row] for row in rows.tolist()] if self.events else (),
             columns=None if self.columns is None else rows_of(self.columns, rows),
         )
@@ -65,15 +66,13 @@ class Invalid:
 class Chunk:
     """Offers that follow one another, `size` numbers from `first` on, by type, and those that are no events.
 
-    Some numbers may stand for nothing. `marks`, one a number, are equal where the original bytes are: a keyed hash of
-    64 bits. Without them nothing is known of that.
+    Some numbers may stand for nothing.
     """
 
     first: int
     size: int
     arrivals: Sequence[Arrivals]
     invalid: Sequence[Invalid]
-    marks: Int64s | None = None
 
     @property
     def offered(self) -> int:
@@ -85,12 +84,13 @@ def chunk_of(originals: Sequence[bytes], first: int) -> Chunk:
     """Returns what these originals bring, numbered from `first`."""
     decoded = decode_events(originals)
     kinds = list(map(type, decoded))
+    marks = hashes_of(originals)
     arrivals = []
     for kind in dict.fromkeys(kinds):
         if kind is not InvalidEvent:
-            places = [place for place, one in enumerate(kinds) if one is kind]
-            events = cast("list[AnyEvent]", [decoded[place] for place in places])
-            arrivals.append(arrivals_of(cast("Kind", kind), events, np.array(places, dtype=np.int64) + first))
+            places = np.array([place for place, one in enumerate(kinds) if one is kind], dtype=np.int64)
+            events = cast("list[AnyEvent]", [decoded[place] for place in places.tolist()])
+            arrivals.append(_arrivals_of(cast("Kind", kind), events, places + first, marks[places]))
     return Chunk(
         first=first,
         size=len(originals),
@@ -100,16 +100,14 @@ def chunk_of(originals: Sequence[bytes], first: int) -> Chunk:
             for place, why in enumerate(decoded)
             if isinstance(why, InvalidEvent)
         ],
-        marks=hashes_of(originals),
     )
 
 
-def arrivals_of(kind: Kind, events: Sequence[AnyEvent], numbers: Int64s) -> Arrivals:
-    """Returns events of one type as arrivals."""
+def _arrivals_of(kind: Kind, events: Sequence[AnyEvent], numbers: Int64s, marks: Int64s) -> Arrivals:
     hashes = hashes_of(list(map(_IDENTITY_OF.get(kind, _EVENT_ID), events)))
-    if kind in COLUMNS_OF:
-        return Arrivals(kind=kind, hashes=hashes, numbers=numbers, columns=COLUMNS_OF[kind](events))
-    return Arrivals(kind=kind, hashes=hashes, numbers=numbers, events=events)
+    columns = COLUMNS_OF[kind](events) if kind in COLUMNS_OF else None
+    kept = () if kind in COLUMNS_OF else events
+    return Arrivals(kind=kind, hashes=hashes, numbers=numbers, marks=marks, events=kept, columns=columns)
 
 
 def hashes_of(values: Sequence[str] | Sequence[bytes]) -> Int64s:
@@ -125,14 +123,27 @@ _IDENTITY_OF: Mapping[Kind, Callable[[AnyEvent], str]] = {
 """What identifies an event among those of its type, where that is not the event_id."""
 
 
-def repeats_among(hashes: Int64s, numbers: Int64s) -> list[Repeat]:
-    """Returns every event that has the hash of one with a lesser number, with the first of them."""
-    order = np.lexsort((numbers, hashes)) if _has_equals(hashes) else np.zeros(0, dtype=np.int64)
-    hashes, numbers = hashes[order], numbers[order]
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """The number of an event and that of the first that seems to be of its identity."""
+
+    first: int
+    later: int
+    has_same_bytes: bool
+
+
+def repeats_among(hashes: Int64s, numbers: Int64s, marks: Int64s) -> Iterator[Repeat]:
+    """Yields every event that has the hash of one with a lesser number."""
+    if not _has_equals(hashes):
+        return
+    order = np.lexsort((numbers, hashes))
+    hashes, numbers, marks = hashes[order], numbers[order], marks[order]
     is_later = np.zeros(len(order), dtype=np.bool_)
     is_later[1:] = hashes[1:] == hashes[:-1]
     first = np.maximum.accumulate(np.where(is_later, 0, np.arange(len(order), dtype=np.int64)))
-    return list(zip(numbers[first[is_later]].tolist(), numbers[is_later].tolist(), strict=True))
+    same = marks == marks[first]
+    columns = (column[is_later].tolist() for column in (numbers[first], numbers, same))
+    yield from map(Repeat, *columns)
 
 
 def _has_equals(values: Int64s) -> bool:
@@ -142,33 +153,37 @@ def _has_equals(values: Int64s) -> bool:
 
 @dataclass(slots=True)
 class Settled:
-    """What became of repeats: so many say the same, others something else, and some were none after all."""
+    """What became of what seemed repeated: some of the `repeats` are `conflicting`, the others say the same."""
 
-    duplicates: int = 0
-    conflicting: list[int] = field(default_factory=list)
     repeats: list[int] = field(default_factory=list)
+    conflicting: list[int] = field(default_factory=list)
+
+    @property
+    def duplicates(self) -> int:
+        """How many repeats say the same."""
+        return len(self.repeats) - len(self.conflicting)
 
 
-def settle(repeats: Iterable[Repeat], is_same: Callable[[int, int], bool], originals: Originals) -> Settled:
-    """Returns what repeats are; those whose bytes are not known to be the same are read again.
-
-    Args: `is_same` says whether the originals of two numbers are known to be equal.
-    """
+def settle(repeats: Iterable[Repeat], originals: Originals) -> Settled:
+    """Returns what repeats are; those whose originals are not known to be equal are read again."""
     settled = Settled()
     doubts: dict[int, list[int]] = defaultdict(list)
-    for first, later in repeats:
-        if is_same(first, later):
-            settled.duplicates += 1
-            settled.repeats.append(later)
+    for repeat in repeats:
+        if repeat.has_same_bytes:
+            settled.repeats.append(repeat.later)
         else:
-            doubts[first].append(later)
+            doubts[repeat.first].append(repeat.later)
     said = {number: _said(original) for number, original in originals(sorted({*doubts, *chain(*doubts.values())}))}
     for first, later_ones in doubts.items():
         content_of = dict([said[first]])
         for later in sorted(later_ones):
             identity, content = said[later]
-            stands = content_of.setdefault(identity, content)
-            ...
+            if identity not in content_of:  # another event, whose hash is the same by chance
+                content_of[identity] = content
+                continue
+            settled.repeats.append(later)
+            if content_of[identity] != content:
+                settled.conflicting.append(later)
     return settled
 
 

@@ -187,11 +187,13 @@ def _has_right_quantity(columns: Mapping[str, Array]) -> Bools:
 
 
 def _has_right_birth_date(columns: Mapping[str, Array]) -> Bools:
-    return _mask(_for_each(columns["birth_date"], _are_dates)) | _mask(pc.is_null(columns["birth_date"]))
+    written = columns["birth_date"]
+    different = written if pa.types.is_dictionary(written.type) else written.dictionary_encode()
+    return _mask(_for_each(different, _are_dates)) | _mask(pc.is_null(written))
 
 
 def _are_dates(names: Array) -> Array:
-    return pa.array([name is not None and is_date(name) for name in names.to_pylist()], pa.bool_())
+    return pa.array(list(map(is_date, names.to_pylist())), pa.bool_())
 
 
 _OWN_CHECKS: Mapping[type[AnyEvent], Callable[[Mapping[str, Any]], Bools]] = {

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
@@ -13,18 +14,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from detectors.columns import EventColumns, SwipeColumns
-from detectors.windows import Bools
+from detectors.windows import Bools, Int64s
 from events.dead_letters import Place
 from events.errors import ConfigError
 from events.types import AnyEvent
-from streams.arrivals import Arrivals, Chunk, Invalid, chunk_of
+from streams.arrivals import Arrivals, Chunk, chunk_of, hashes_of
 from streams.parquet.checks import check_rows, is_type
 from streams.parquet.columns import COLUMNS_OF
-from streams.parquet.layout import FIELD_NAMES
+from streams.parquet.layout import FIELD_NAMES, REPEATING
 from streams.parquet.rows import rows_as_json
 from streams.places import Offer, Progress
 
 BATCH_ROWS = 262_144
+THREADS = 2
+"""Arrow works outside Python's lock, so two batches at a time keep two cores busy."""
 
 _TAGGED = {str(kind.__struct_config__.tag): kind for kind in COLUMNS_OF}
 
@@ -35,17 +38,25 @@ class ParquetFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         try:
-            self._file = pq.ParquetFile(path)
+            schema = pq.read_schema(path)
+            repeating = [field.name for field in schema if field.name in REPEATING and field.type == pa.string()]
+            self._file = pq.ParquetFile(path, read_dictionary=repeating)
         except (OSError, pa.ArrowInvalid) as error:
             raise _unreadable(path, error) from error
-        self._columns = [name for name in self._file.schema_arrow.names if name in FIELD_NAMES]
+        self._columns = [name for name in schema.names if name in FIELD_NAMES]
 
     def chunks(self, first: int, progress: Progress) -> Iterator[Chunk]:
         """Yields all rows. Raises: ConfigError when the file cannot be read."""
         number = first
-        for rows in self._batches(progress):
-            yield _chunk(rows, number)
-            number += rows.num_rows
+        coming: deque[Future[Chunk]] = deque()
+        with ThreadPoolExecutor(max_workers=THREADS) as workers:
+            for rows in self._batches(progress):
+                coming.append(workers.submit(_chunk, rows, number))
+                number += rows.num_rows
+                if len(coming) > THREADS:
+                    yield coming.popleft().result()
+            while coming:
+                yield coming.popleft().result()
 
     def offers(self, progress: Progress) -> Iterator[Offer]:
         """Yields all rows as JSON. Raises: ConfigError when the file cannot be read."""
@@ -93,22 +104,31 @@ def _unreadable(path: Path, error: Exception) -> ConfigError:
 
 def _chunk(rows: pa.RecordBatch, first: int) -> Chunk:
     """Returns what rows bring: what is sound as columns, and the rest as if its rows were lines of JSON."""
-    is_done = np.zeros(rows.num_rows, dtype=np.bool_)
+    is_left = np.ones(rows.num_rows, dtype=np.bool_)
     arrivals = []
     for tag, kind in _TAGGED.items():
         is_sound, columns = _sound(rows, tag, kind)
         if columns is not None:
-            is_done |= is_sound
-            arrivals.append(_arrivals(kind, columns, (np.flatnonzero(is_sound) + first).tolist()))
-    rest = np.flatnonzero(~is_done)
-    others = chunk_of(rows_as_json(rows.take(pa.array(rest))), 0)
-    numbers = (rest + first).tolist()
+            is_left &= ~is_sound
+            arrivals.append(_arrivals(kind, columns, np.flatnonzero(is_sound) + first))
+    left = np.flatnonzero(is_left)
+    others = chunk_of(rows_as_json(_without_empty(rows.take(pa.array(left)))), 0)
     return Chunk(
         first=first,
         size=rows.num_rows,
-        arrivals=[*arrivals, *(_renumbered(one, numbers) for one in others.arrivals)],
-        invalid=[Invalid(number=numbers[one.number], original=one.original, why=one.why) for one in others.invalid],
+        arrivals=[*arrivals, *(_renumbered(one, left + first) for one in others.arrivals)],
+        invalid=[replace(one, number=int(left[one.number]) + first) for one in others.invalid],
     )
+
+
+def _renumbered(arrivals: Arrivals, numbers: Int64s) -> Arrivals:
+    """Returns arrivals with other numbers; what bytes they have is not compared."""
+    return replace(arrivals, numbers=numbers[arrivals.numbers], marks=numbers[arrivals.numbers])
+
+
+def _without_empty(rows: pa.RecordBatch) -> pa.RecordBatch:
+    """Returns the rows without columns that are null in all of them."""
+    return rows.select([name for name in rows.schema.names if rows.column(name).null_count < rows.num_rows])
 
 
 def _sound(rows: pa.RecordBatch, tag: str, kind: type[AnyEvent]) -> tuple[Bools, EventColumns | None]:
@@ -130,10 +150,6 @@ def _filtered(rows: pa.RecordBatch, is_wanted: Bools) -> pa.RecordBatch:
     return rows if is_wanted.all() else rows.filter(pa.array(is_wanted))
 
 
-def _arrivals(kind: type[AnyEvent], columns: EventColumns, numbers: Sequence[int]) -> Arrivals:
+def _arrivals(kind: type[AnyEvent], columns: EventColumns, numbers: Int64s) -> Arrivals:
     ids = columns.settlement_id if isinstance(columns, SwipeColumns) else columns.event_id
-    return Arrivals(kind=kind, identities=ids.tolist(), numbers=numbers, columns=columns)
-
-
-def _renumbered(arrivals: Arrivals, numbers: Sequence[int]) -> Arrivals:
-    return replace(arrivals, numbers=[numbers[number] for number in arrivals.numbers])
+    return Arrivals(kind=kind, hashes=hashes_of(ids.tolist()), numbers=numbers, marks=numbers, columns=columns)

@@ -81,7 +81,8 @@ def torn_gzip() -> bytes:
     [
         (["replay", "/nowhere/events.jsonl"], "/nowhere/events.jsonl"),
         (["replay", "{torn}"], "torn.jsonl.gz"),
-        (["replay", "{columns}"], "Parquet is not read yet"),
+        (["replay", "{columns}"], "events.parquet"),
+        (["convert", "{columns}", "--out", "events.csv"], "--out"),
         (["replay", "{bad}", "--dead-letters", "/nowhere/letters.jsonl"], "--dead-letters"),
         (["check-config", "--config", "{bad}"], "web.port = 70000"),
         (["check-config", "--rules", "{rules}"], "closed_hours.grace = 'soon'"),

@@ -92,3 +92,9 @@ def test_the_store_is_not_told():
 def test_it_shows_its_settings():
     (finding,) = found_by("card_ring", *TWICE, *met(3, DAY))
     assert finding.threshold == {"institutions": 3, "meeting_ms": 10 * MINUTE, "window_ms": 30 * DAY}
+
+
+def test_nobody_meets_himself():
+    alone = [swipe(f"{place}{time}", place * DAY, person="a", store=f"S{place}") for place in range(3) for time in "12"]
+    assert fired("card_ring", *alone) == {}
+    assert fired("card_ring", *alone, *met(0, 9), *met(1, DAY + 9), institutions=2).keys() == {"m1-b"}

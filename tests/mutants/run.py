@@ -49,7 +49,7 @@ class Mutant:
         """Returns the entry of the list that says that the fault is none."""
         if self.fault is None:
             return None
-        return next((entry for entry in EQUIVALENT if entry.fits(self.fault, self.rules)), None)
+        return next((entry for entry in EQUIVALENT if entry.fits(self.fault)), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +114,7 @@ def tried(mutants: Sequence[Mutant], jobs: int) -> Iterator[Verdict]:
         while waiting and len(running) < jobs:
             mutant = waiting.pop()
             ours, theirs = context.Pipe(duplex=False)
-            process = context.Process(target=_try, args=(mutant, theirs))
+            process: BaseProcess = context.Process(target=_try, args=(mutant, theirs))
             process.start()
             theirs.close()
             running[ours] = (process, mutant, time.monotonic())

@@ -6,6 +6,7 @@ import dataclasses
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import msgspec
@@ -35,9 +36,10 @@ from storage.findings import standing_json
 from storage.log import AcceptedLog
 from streams.changes import Changes
 from streams.logged_engine import LoggedEngine
+from streams.parts import parts_for
 from streams.places import Offer
-from streams.replay import ReplayResult, replay_files
-from streams.sources import read_offers
+from streams.replay import PartedResult, ReplayResult, replay_files, replay_in_parts
+from streams.sources import events_in, read_offers
 
 commands = typer.Typer(
     name="swipewatch",
@@ -114,6 +116,11 @@ def replay_command(
     emissions: Annotated[
         Path | None, typer.Option(help="Write every raised and withdrawn finding there, in order (needs --batch).")
     ] = None,
+    *,
+    parts: Annotated[
+        int | None,
+        typer.Option(min=1, help="Cut the input into so many parts on disk (TMPDIR); else as memory needs it."),
+    ] = None,
 ) -> None:
     """Runs the rules over event files and prints the findings that stand at the end (JSON Lines)."""
     configure_logs()
@@ -121,12 +128,19 @@ def replay_command(
         raise ConfigError(
             "command line", "--emissions", str(emissions), "needs --batch N: one judgement has no history"
         )
+    if parts is not None and batch is not None:
+        raise ConfigError("command line", "--parts", parts, "a replay in batches is never cut")
     rulebook = read_rules(rules or packaged("rules.yaml"))
     changes: list[Changes] = []
-    with byte_progress("replay", sum(_size(file) for file in files)) as progress:
-        on_changes = changes.append if emissions else None
-        result = replay_files(files, rulebook, batch=batch, on_changes=on_changes, progress=progress)
-    _write(out, (finding_json(finding) for finding in result.findings))
+    with TemporaryDirectory(prefix="swipewatch-") as scratch:
+        with byte_progress("replay", sum(_size(file) for file in files)) as progress:
+            result: ReplayResult | PartedResult
+            if batch is None and (cut := parts or parts_for(events_in(files))) > 1:
+                result = replay_in_parts(files, rulebook, cut, Path(scratch), progress)
+            else:
+                on_changes = changes.append if emissions else None
+                result = replay_files(files, rulebook, batch=batch, on_changes=on_changes, progress=progress)
+        _write(out, (finding_json(finding) for finding in result.findings))
     if dead_letters is not None:
         _write(dead_letters, (dead_letter_json(letter) for letter in result.dead_letters), "--dead-letters")
     if emissions is not None:
@@ -341,7 +355,7 @@ def _emissions(changes: Iterable[Changes]) -> Iterator[bytes]:
             yield msgspec.json.encode(body)
 
 
-def _summary(result: ReplayResult) -> str:
+def _summary(result: ReplayResult | PartedResult) -> str:
     return (
         f"{result.lines} lines: {result.accepted} accepted, {result.duplicates} duplicates, "
         f"{len(result.dead_letters)} dead letters; {len(result.findings)} findings"

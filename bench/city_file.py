@@ -100,9 +100,7 @@ def _references(chance: np.random.Generator, persons: int, stores: int) -> Itera
     yield from (_DRUG.format(number, before_ms, number // 3) for number in range(DRUGS))
 
 
-def _shopping(
-    chance: np.random.Generator, numbers: Int64s, at_ms: Int64s, persons: int, stores: int
-) -> Iterator[str]:
+def _shopping(chance: np.random.Generator, numbers: Int64s, at_ms: Int64s, persons: int, stores: int) -> Iterator[str]:
     """Yields swipes with what belongs to them; some persons shop more often than others, and all around the corner."""
     count = len(numbers)
     person = (persons * chance.random(count) ** 1.1).astype(np.int64)
@@ -118,9 +116,7 @@ def _visit(number: int, row: list[int]) -> Iterator[str]:
     at_ms, person, store, till, one_fen, other_fen, one, other = row
     credential, code = _CREDENTIALS[number % 4], 81_000_000_000_000_000_000 + (number - number % 5_000 // 4_999 * 77)
     total_fen = one_fen + other_fen
-    yield _SWIPE.format(
-        number, at_ms, person, store, till, credential, total_fen, one, one_fen, other, other_fen, code
-    )
+    yield _SWIPE.format(number, at_ms, person, store, till, credential, total_fen, one, one_fen, other, other_fen, code)
     if number % 10 == 0:
         yield _PURCHASE.format(number, at_ms - DAY_MS, store, one, 40)
     if number % 100 == 0:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from itertools import chain
 from typing import Any, TypeVar
 
@@ -222,3 +222,19 @@ def _in_one_numbering(given: Sequence[Coded]) -> Coded:
 
     codes = [one.renumbered(codes_of) for one in given]
     return Coded(codes=np.concatenate(codes).astype(np.int64), names=list(known))
+
+
+def compact(columns: _Columns) -> _Columns:
+    """Returns the columns with no names but those that a row has."""
+    compacted: _Columns = _compact(columns)
+    return compacted
+
+
+def _compact(value: Any) -> Any:  # noqa: ANN401 - as above
+    if isinstance(value, Coded):
+        used = different(value.codes[value.codes >= 0])
+        codes = np.where(value.codes >= 0, np.searchsorted(used, value.codes), -1)
+        return Coded(codes=codes, names=[value.names[code] for code in used.tolist()])
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(value, **{column.name: _compact(getattr(value, column.name)) for column in fields(value)})
+    return value

@@ -11,9 +11,9 @@ from typing import cast
 
 import numpy as np
 
-from detectors.columns import EventColumns, rows_of
+from detectors.columns import EventColumns
 from detectors.extraction import COLUMNS_OF
-from detectors.windows import Bools, Int64s
+from detectors.windows import Int64s
 from events.codec import decode_event, decode_events
 from events.dead_letters import InvalidEvent
 from events.errors import InvariantError
@@ -39,18 +39,6 @@ class Arrivals:
     marks: Int64s
     events: Sequence[AnyEvent] = ()
     columns: EventColumns | None = None
-
-    def kept(self, is_kept: Bools) -> Arrivals:
-        """Returns those that are kept."""
-        rows = np.flatnonzero(is_kept)
-        return Arrivals(
-            kind=self.kind,
-            hashes=self.hashes[rows],
-            numbers=self.numbers[rows],
-            marks=self.marks[rows],
-            events=[self.events[row] for row in rows.tolist()] if self.events else (),
-            columns=None if self.columns is None else rows_of(self.columns, rows),
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -70,23 +70,21 @@ class Frames:
 
 def _packed(value: Any) -> Any:  # noqa: ANN401 - whatever columns are made of
     if isinstance(value, np.ndarray):
-        return (
-            {"texts": value.tolist()}
-            if value.dtype == np.object_
-            else {"as": value.dtype.str, "bytes": value.tobytes()}
-        )
+        if value.dtype == np.object_:
+            return {"texts": value.tolist()}
+        return {"as": value.dtype.str, "shape": value.shape, "bytes": value.tobytes()}
     if is_dataclass(value) and not isinstance(value, type):
-        return {"kind": type(value).__name__} | {one.name: _packed(getattr(value, one.name)) for one in fields(value)}
+        return {"class": type(value).__name__} | {one.name: _packed(getattr(value, one.name)) for one in fields(value)}
     return [_packed(one) for one in value] if isinstance(value, tuple) else value
 
 
 def _unpacked(value: Any) -> Any:  # noqa: ANN401 - as above
     match value:
         case {"bytes": raw}:
-            return np.frombuffer(raw, dtype=value["as"])
+            return np.frombuffer(raw, dtype=value["as"]).reshape(value["shape"])
         case {"texts": given}:
             return texts(given)
-        case {"kind": kind, **columns}:
+        case {"class": kind, **columns}:
             return _KINDS[kind](**{str(name): _unpacked(column) for name, column in columns.items()})
         case [dict(), *_]:
             return [_unpacked(one) for one in value]

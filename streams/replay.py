@@ -32,6 +32,7 @@ from streams.acceptance import (
 from streams.arrivals import Arrivals, Repeat, repeats_among
 from streams.changes import Changes
 from streams.engine import Engine
+from streams.parts import PartedReplay, Runs
 from streams.places import Offer, Progress, unnoticed
 from streams.sources import Input, Offered, source_of
 from streams.stage_zero import StageZero
@@ -41,7 +42,7 @@ THREADS = 2
 _Item = TypeVar("_Item")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class ReplayResult:
     """What a replay found: findings in replay's order, dead letters in order of the input, and how much was read."""
 
@@ -50,6 +51,17 @@ class ReplayResult:
     lines: int = 0
     accepted: int = 0
     duplicates: int = 0
+
+
+@dataclass(slots=True, kw_only=True)
+class PartedResult:
+    """What a replay in parts found: as ReplayResult, with findings that are read from disk."""
+
+    findings: Runs
+    dead_letters: list[DeadLetter]
+    lines: int
+    accepted: int
+    duplicates: int
 
 
 def replay(
@@ -116,11 +128,11 @@ def _whole_slab(given: Input, stage_zero: StageZero) -> Slab:
     stage_zero.settle(_repeats(arrivals))
     builder = SlabBuilder()
     while arrivals:
-        given_ones = arrivals.popleft()
-        if given_ones.columns is None:
-            builder.add(stage_zero.accept_events(given_ones))
+        of_kind = arrivals.popleft()
+        if of_kind.columns is None:
+            builder.add(stage_zero.accept_events(of_kind))
         else:
-            builder.add_columns(stage_zero.accept_columns(given_ones))
+            builder.add_columns(stage_zero.accept_columns(of_kind.columns, of_kind.numbers))
     return builder.build(
         reversed_at_ms=stage_zero.reversed_at_ms(builder),
         corrections=stage_zero.corrections(),
@@ -132,6 +144,25 @@ def _repeats(arrivals: Collection[Arrivals]) -> Iterator[Repeat]:
     for kind in {one.kind for one in arrivals}:
         of_kind = [(one.hashes, one.numbers, one.marks) for one in arrivals if one.kind is kind]
         yield from repeats_among(*map(np.concatenate, zip(*of_kind, strict=True)))
+
+
+def replay_in_parts(
+    files: Sequence[Path], rulebook: Rulebook, parts: int, directory: Path, progress: Progress = unnoticed
+) -> PartedResult:
+    """Returns what `replay_files` does, with memory for one part of so many.
+
+    Args: `directory` is empty; it takes three to four times what the events take as columns, and keeps the findings.
+    """
+    parted = PartedReplay(Input([source_of(file) for file in files], progress), rulebook, parts, directory)
+    with without_cycle_collection():
+        parted.run()
+    return PartedResult(
+        findings=parted.findings,
+        dead_letters=parted.stage_zero.dead_letters(),
+        lines=parted.stage_zero.lines,
+        accepted=parted.stage_zero.accepted,
+        duplicates=parted.stage_zero.duplicates,
+    )
 
 
 def _judge_in_threads(slab: Slab, rulebook: Rulebook) -> list[Finding]:

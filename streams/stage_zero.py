@@ -4,26 +4,29 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import compress
 from operator import itemgetter
+from typing import TypeVar
 
 import numpy as np
 
-from detectors.columns import EventColumns
+from detectors.columns import EventColumns, rows_of
 from detectors.slab_builder import SlabBuilder
-from detectors.windows import Int64s
+from detectors.windows import Bools, Int64s
 from events.dead_letters import DeadLetter, InvalidEvent
-from events.errors import InvariantError
 from events.types import AnyEvent, Reversal, VisitorCorrection
 from streams.acceptance import CONFLICTING, MISMATCHED, set_aside
 from streams.arrivals import Arrivals, Chunk, Repeat, settle
 from streams.gathering import latest_corrections
 from streams.sources import Input
 
+Columns = TypeVar("Columns", bound=EventColumns)
+
 
 class StageZero:
     """What is known of all the input beside its columns.
 
-    First every chunk is noted, then the repeats are settled; from then on `first_comers` says what is accepted.
+    First every chunk is noted, then the repeats are settled; from then on it can say what is accepted.
     """
 
     def __init__(self, given: Input) -> None:
@@ -50,25 +53,21 @@ class StageZero:
         self._repeats = np.array(sorted(settled.repeats), dtype=np.int64)
         self._set_aside(dict.fromkeys(settled.conflicting, CONFLICTING))
 
-    def first_comers(self, arrivals: Arrivals) -> Arrivals:
-        """Returns the arrivals without repeats."""
-        accepted = arrivals
-        if len(self._repeats):
-            accepted = arrivals.kept(~np.isin(arrivals.numbers, self._repeats))
-        self.accepted += len(accepted.numbers)
-        return accepted
+    def accept(self, numbers: Int64s) -> Bools:
+        """Returns which of these are first comers; they count as accepted."""
+        are_first = ~np.isin(numbers, self._repeats)
+        self.accepted += int(are_first.sum())
+        return are_first
 
-    def accept_columns(self, arrivals: Arrivals) -> EventColumns:
-        """Returns the first comers of what came as columns."""
-        columns = self.first_comers(arrivals).columns
-        if columns is None:
-            raise InvariantError("these came as objects")
-        return columns
+    def accept_columns(self, columns: Columns, numbers: Int64s) -> Columns:
+        """Returns the first comers of these columns."""
+        are_first = self.accept(numbers)
+        return columns if are_first.all() else rows_of(columns, np.flatnonzero(are_first))
 
     def accept_events(self, arrivals: Arrivals) -> Iterator[AnyEvent]:
         """Yields the first comers that are objects; reversals and corrections are kept here."""
-        accepted = self.first_comers(arrivals)
-        for number, event in zip(accepted.numbers.tolist(), accepted.events, strict=True):
+        are_first = self.accept(arrivals.numbers)
+        for number, event in compress(zip(arrivals.numbers.tolist(), arrivals.events, strict=True), are_first.tolist()):
             if isinstance(event, Reversal):
                 self._reversals[event.settlement_id].append((number, event))
             elif isinstance(event, VisitorCorrection):

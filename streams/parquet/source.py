@@ -45,6 +45,10 @@ class ParquetFile:
             raise _unreadable(path, error) from error
         self._columns = [name for name in schema.names if name in FIELD_NAMES]
 
+    def size(self) -> int:
+        """Returns how many rows there are."""
+        return int(self._file.metadata.num_rows)
+
     def chunks(self, first: int, progress: Progress) -> Iterator[Chunk]:
         """Yields all rows. Raises: ConfigError when the file cannot be read."""
         number = first

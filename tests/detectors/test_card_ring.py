@@ -61,6 +61,9 @@ def test_one_household_at_the_swipes_own_time_is_no_ring():
         "+m3-b",
     ]
     assert fired("card_ring", *story, *family, person("b", None, since=DAY + 1)) == {}
+    assert fired("card_ring", *story, *family, person("b", None, since=DAY), person("a", "h", since=DAY + 1)) == {
+        "m3-b": "high"
+    }
     assert fired("card_ring", *story, person("a", "h"), person("b", "i")) == {"m3-b": "high"}
 
 

@@ -98,6 +98,8 @@ def test_a_zone_holds_from_its_own_millisecond():
     at = 11 * HOUR + 30 * 60_000  # 23:30 in Shanghai, 00:30 in Tokyo
     told = [store("A"), *weeks(1, 1, 1, 1), *today(3), swipe("s04", at, person="q4")]
     assert fired("volume_surge", *told, store("A", since=at, time_zone="Asia/Tokyo")) == {}
+    moved_twice = [store("A", since=at + number, time_zone="Asia/Tokyo") for number in (0, 1)]
+    assert fired("volume_surge", *told, *moved_twice) == {}
     assert fired("volume_surge", *told, store("A", since=at + 1, time_zone="Asia/Tokyo")) == {"s04": "medium"}
 
 

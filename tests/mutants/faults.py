@@ -278,7 +278,8 @@ def _is_handed_on(place: Place) -> bool:
     holder = holders[0] if holders else None
     if isinstance(holder, ast.Call):
         return name.removesuffix("_ms") not in LENGTHS and _name_of(holder) not in _MOVED_BY
-    return isinstance(holder, ast.Tuple) and any(isinstance(outer, ast.Lambda) for outer in place)
+    sorts = any(isinstance(outer, ast.Lambda) or _name_of(outer) == "lexsort" for outer in place)
+    return isinstance(holder, ast.Tuple) and sorts
 
 
 def edge(place: Place) -> Found:

@@ -27,7 +27,7 @@ SHARED = tuple(f"detectors/{name}.py" for name in ("windows", "ties", "meetings"
 """Kernels whose edges every rule that leans on them has to hold for itself."""
 BENEATH = tuple(
     f"detectors/{name}.py"
-    for name in ("local_time", "exact", "geodesy", "slab_builder", "slab_tables", "columns", "extraction")
+    for name in ("local_time", "exact", "geodesy", "slab_builder", "slab_tables")
 )
 BOUNDS = {"boundary", "edge", "order"}
 SETTLING_TIES = {"order_by_time_and_id", "settle_ties"}

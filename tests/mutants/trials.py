@@ -29,6 +29,7 @@ from tests.detectors.test_laws import (
     judged,
     rules_of,
     test_example_fires_where_it_says_and_nowhere_else,
+    test_rule_of_an_empty_slab_finds_nothing,
     told,
 )
 from tests.detectors.test_reach import stories_about, test_an_anchor_depends_on_nothing_beyond_the_rules_reach
@@ -86,6 +87,8 @@ def whole_trials(rules: Sequence[str], file: str) -> Iterator[Trial]:
     for case in golden_cases():
         if case.rules & set(rules):
             yield f"golden: {case.name}", case.run
+    for rule in rules:
+        yield f"{rule} of nothing", functools.partial(test_rule_of_an_empty_slab_finds_nothing, rule)
     for name in dict.fromkeys([Path(file).stem, *rules]):
         for case in own_cases(name):
             yield f"test_{name}: {case.name}", case.run

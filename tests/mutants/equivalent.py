@@ -44,6 +44,7 @@ def _of_kernel(kernel: str, function: str, why: str, **fault: str | int) -> Equi
 _ALWAYS_OPEN = "nothing is longer after opening than a day, so a length of a day or more is never exceeded anyway"
 _FEWER_STEPS = "the check only saves work; without it nothing is found as well"
 _LOOSER = "it only sorts out what cannot fire; a looser one lets through what the exact check then refuses"
+_NOBODY = "who is not known has the number −1, which no swipe has"
 _SHIFTED = "all times that are compared are moved alike"
 _DRIFT = "days that are counted some seconds late or early: no zone has ever changed so soon after midnight in UTC"
 _WHOLE = "it is asked about whole seconds, whose last millisecond is theirs"
@@ -202,4 +203,28 @@ EQUIVALENT: tuple[Equivalent, ...] = (
     _of_kernel("local_time", "local_ms", _DRIFT, kind="edge", was="time_ms", now="- 1", number=1),
     _of_kernel("local_time", "_offsets_ms", _WHOLE, kind="edge", now="+ 1"),
     _of_kernel("local_time", "_offset_ms", _WHOLE, kind="edge", was="instant_ms", now="+ 1"),
+    _of_kernel("slab_builder", "SlabBuilder.owners_of", _FEWER_STEPS, kind="logic"),
+    _of_kernel(
+        "slab_builder",
+        "SlabBuilder.build",
+        "of a holder's agents one is enough, whichever comes first",
+        kind="order",
+        was="agent.occurred_at_ms",
+    ),
+    _of_kernel("slab_builder", "SlabBuilder._known_versions", _NOBODY, kind="constant", was="0", now="-1"),
+    _of_kernel("slab_builder", "SlabBuilder._known_injections", _NOBODY, kind="constant", was="0", now="-1"),
+    _of_kernel("slab_builder", "SlabBuilder._known_movements", _NOBODY, kind="constant", was="0", now="-1", number=1),
+    _of_kernel(
+        "slab_builder",
+        "SlabBuilder._home_versions",
+        "whoever is told of households alone asks for nothing else",
+        kind="sign",
+        was="-1",
+    ),
+    _of_kernel(
+        "slab_builder",
+        "SlabBuilder._injection_table",
+        "each injection is judged for itself, and findings are put in order anew",
+        kind="order",
+    ),
 )

@@ -25,10 +25,7 @@ LONGEST_TRIAL_SECONDS = 300
 MEMORY_BYTES = 6 * 2**30
 SHARED = tuple(f"detectors/{name}.py" for name in ("windows", "ties", "meetings", "slab"))
 """Kernels whose edges every rule that leans on them has to hold for itself."""
-BENEATH = tuple(
-    f"detectors/{name}.py"
-    for name in ("local_time", "exact", "geodesy", "slab_builder", "slab_tables")
-)
+BENEATH = tuple(f"detectors/{name}.py" for name in ("local_time", "exact", "geodesy", "slab_builder", "slab_tables"))
 BOUNDS = {"boundary", "edge", "order"}
 SETTLING_TIES = {"order_by_time_and_id", "settle_ties"}
 

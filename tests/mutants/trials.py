@@ -36,7 +36,6 @@ from tests.detectors.test_reach import stories_about, test_an_anchor_depends_on_
 from tests.mutants.faults import CHECKOUT, Fault
 
 Trial = tuple[str, Callable[[], None]]
-BATCHED_SEEDS = SEEDS[:6]
 
 
 class World:
@@ -76,10 +75,14 @@ def own_cases(name: str) -> tuple[Case, ...]:
     return tuple(cases_of(importlib.import_module(test))) if importlib.util.find_spec(test) else ()
 
 
-def whole_trials(rules: Sequence[str], file: str) -> Iterator[Trial]:
-    """Yields what judges each story whole, the quickest and sharpest first; `file` is where the fault is."""
-    for world in worlds()[:4]:
-        yield f"world {world.seed}", functools.partial(world.compare, rules, None)
+def world_trials(rules: Sequence[str], seeds: range) -> Iterator[Trial]:
+    """Yields what compares these worlds, judged whole, with the brute force."""
+    for seed in seeds:
+        yield f"world {seed}", functools.partial(worlds()[seed].compare, rules, None)
+
+
+def story_trials(rules: Sequence[str], file: str) -> Iterator[Trial]:
+    """Yields what judges hand-made stories whole, the sharpest first; `file` is where the fault is."""
     for rule, example in examples():
         if rule in rules:
             run = functools.partial(test_example_fires_where_it_says_and_nowhere_else, rule, example)
@@ -92,8 +95,6 @@ def whole_trials(rules: Sequence[str], file: str) -> Iterator[Trial]:
     for name in dict.fromkeys([Path(file).stem, *rules]):
         for case in own_cases(name):
             yield f"test_{name}: {case.name}", case.run
-    for world in worlds()[4:]:
-        yield f"world {world.seed}", functools.partial(world.compare, rules, None)
 
 
 def reach_trials(rules: Sequence[str]) -> Iterator[Trial]:
@@ -105,8 +106,8 @@ def reach_trials(rules: Sequence[str]) -> Iterator[Trial]:
 
 def batch_trials(rules: Sequence[str], file: str) -> Iterator[Trial]:
     """Yields what judges stories as they come in."""
-    for world in worlds()[: len(BATCHED_SEEDS)]:
-        yield f"world {world.seed} in batches", functools.partial(world.compare, rules, 50)
+    for seed in SEEDS[:6]:
+        yield f"world {seed} in batches", functools.partial(worlds()[seed].compare, rules, 50)
     for name in dict.fromkeys([Path(file).stem, *rules]):
         for case in own_cases(name):
             yield f"test_{name}: {case.name}, event by event", case.run
@@ -124,19 +125,26 @@ def make_ready() -> None:
 def first_red(rules: Sequence[str], fault: Fault | None, *, is_listed: bool = False) -> str | None:
     """Returns the first trial of these rules that fails, or None where all pass; for a process of its own.
 
-    A fault that is listed as none is tried on whole stories only.
+    Args: `is_listed`: the fault is said to be none, which is tried on the worlds alone.
     """
     vars(stories)["judge"] = product_judge(None, "as told")
     file = "" if fault is None else fault.file
+    late = chain(reach_trials(rules), batch_trials(rules, file))
     if fault is not None and fault.kind == "reach":
-        return _first_red(chain(reach_trials(rules), batch_trials(rules, file)))
+        return _first_red(late)
+    if is_listed:
+        return _first_red(world_trials(rules, SEEDS))
+    red = _first_red(world_trials(rules, SEEDS[:4])) or _first_red_whole(story_trials(rules, file))
+    return red or _first_red(chain(world_trials(rules, SEEDS[4:]), late))
+
+
+def _first_red_whole(trials: Iterable[Trial]) -> str | None:
+    """Returns as `_first_red` does; the rules' own tests take no batches meanwhile, which makes them quick."""
     replayed = product._replayed
     vars(product)["_replayed"] = lambda told, ruleset, _batch: replayed(told, ruleset, None)
-    red = _first_red(whole_trials(rules, file))
+    red = _first_red(trials)
     vars(product)["_replayed"] = replayed
-    if red is not None or is_listed:
-        return red
-    return _first_red(chain(reach_trials(rules), batch_trials(rules, file)))
+    return red
 
 
 def _first_red(trials: Iterable[Trial]) -> str | None:

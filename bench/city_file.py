@@ -33,6 +33,7 @@ _SWIPE = (
     '"amount_fen":{8},"days_supply":7}},{{"line_no":2,"drug_code":"XA10BAE077A0010101{9:05d}","quantity":1,'
     '"unit_price_fen":{10},"amount_fen":{10},"trace_codes":["{11:020d}"]}}]}}\n'
 )
+_SWIPE_START = '{"type":"swipe"'
 _PERSON = (
     '{{"type":"person","event_id":"person-{0:09d}","occurred_at_ms":{1},"person_id":"329900{0:012d}","sex":"{2}",'
     '"birth_date":"{3}-06-15","region":"329900","household_id":{4},"status":"{5}","effective_from_ms":{1}}}\n'
@@ -71,6 +72,13 @@ def write_city(path: Path, swipes: int, seed: int = 1) -> None:
     with path.open("w", encoding="ascii", newline="\n") as file:
         for lines in _blocks(swipes, seed):
             file.write("".join(lines))
+
+
+def write_swipes(path: Path, swipes: int, seed: int = 1) -> None:
+    """Writes the city's swipes alone."""
+    with path.open("w", encoding="ascii", newline="\n") as file:
+        for lines in _blocks(swipes, seed):
+            file.write("".join(line for line in lines if line.startswith(_SWIPE_START)))
 
 
 def _blocks(swipes: int, seed: int) -> Iterator[list[str]]:

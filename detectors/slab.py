@@ -63,10 +63,6 @@ class Numbering(Generic[Name]):
     def __contains__(self, name: Name) -> bool:
         return name in self._codes
 
-    def find(self, name: Name) -> int:
-        """Returns the code of a name seen before, or −1."""
-        return self._codes.get(name, -1)
-
     def find_all(self, names: Sequence[Name]) -> list[int]:
         """Returns the codes of names seen before, −1 for the others."""
         return [self._codes.get(name, -1) for name in names]

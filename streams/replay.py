@@ -109,7 +109,7 @@ def _replay_whole(
     """Returns the findings that stand after all of the input: all swipes are one slab, judged once."""
     stage_zero = StageZero(given)
     with without_cycle_collection():
-        slab = _whole_slab(given, stage_zero)
+        slab = whole_slab(given, stage_zero)
         findings = judge_slab(slab, rulebook)
     return ReplayResult(
         findings=sorted(findings, key=replay_order),
@@ -120,7 +120,8 @@ def _replay_whole(
     )
 
 
-def _whole_slab(given: Input, stage_zero: StageZero) -> Slab:
+def whole_slab(given: Input, stage_zero: StageZero) -> Slab:
+    """Returns one slab of all of the input; stage zero is fresh, and knows the rest afterwards."""
     arrivals: deque[Arrivals] = deque()
     for chunk in given.chunks():
         stage_zero.note(chunk)

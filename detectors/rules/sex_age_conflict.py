@@ -69,9 +69,10 @@ def _is_of_other_sex(slab: Slab) -> Bools:
     """Returns whether each item's drug is for the other sex."""
     is_wrong = np.zeros(len(slab.items), dtype=np.bool_)
     drug_sex = slab.drug_facts.sex[slab.items.drug]
-    version = slab.person_versions_at_swipes()[slab.items.swipe]
-    judged = np.flatnonzero((drug_sex >= 0) & (version >= 0))
-    sex = slab.people.sex[version[judged]]
+    of_one_sex = np.flatnonzero(drug_sex >= 0)
+    version = slab.person_versions_at_swipes()[slab.items.swipe[of_one_sex]]
+    judged = of_one_sex[version >= 0]
+    sex = slab.people.sex[version[version >= 0]]
     is_wrong[judged] = (sex >= 0) & (sex != drug_sex[judged])
     return is_wrong
 

@@ -23,12 +23,12 @@ def _object(row: JsonRow) -> JsonRow:
     return {
         name: value if type(value) in _AS_THEY_ARE else _value(value)
         for name, value in row.items()
-        if value is not None
+        if value is not None and value == value  # noqa: PLR0124 - NaN alone differs from itself
     }
 
 
 def _value(value: object) -> object:
-    """Returns what JSON says of a value: dates as texts; what is no number is null."""
+    """Returns what JSON says of a value; times and the like become texts as it is encoded."""
     match value:
         case dict():
             return _object(value)

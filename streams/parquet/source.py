@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
@@ -19,7 +20,7 @@ from events.dead_letters import Place
 from events.errors import ConfigError
 from events.types import AnyEvent
 from streams.arrivals import Arrivals, Chunk, chunk_of, hashes_of
-from streams.parquet.checks import check_rows, is_type
+from streams.parquet.checks import check_rows, fields_of, is_type
 from streams.parquet.columns import COLUMNS_OF
 from streams.parquet.layout import FIELD_NAMES, REPEATING
 from streams.parquet.rows import rows_as_json
@@ -37,12 +38,10 @@ class ParquetFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        try:
+        with self._reading():
             schema = pq.read_schema(path)
             repeating = [field.name for field in schema if field.name in REPEATING and field.type == pa.string()]
             self._file = pq.ParquetFile(path, read_dictionary=repeating)
-        except (OSError, pa.ArrowInvalid) as error:
-            raise _unreadable(path, error) from error
         self._columns = [name for name in schema.names if name in FIELD_NAMES]
 
     def size(self) -> int:
@@ -53,7 +52,7 @@ class ParquetFile:
         """Yields all rows. Raises: ConfigError when the file cannot be read."""
         number = first
         coming: deque[Future[Chunk]] = deque()
-        with ThreadPoolExecutor(max_workers=THREADS) as workers:
+        with ThreadPoolExecutor(max_workers=THREADS) as workers, self._reading():
             for rows in self._batches(progress):
                 coming.append(workers.submit(_chunk, rows, number))
                 number += rows.num_rows
@@ -65,23 +64,21 @@ class ParquetFile:
     def offers(self, progress: Progress) -> Iterator[Offer]:
         """Yields all rows as JSON. Raises: ConfigError when the file cannot be read."""
         number = 0
-        for rows in self._batches(progress):
-            for original in rows_as_json(rows):
-                yield original, self.place(number)
-                number += 1
+        with self._reading():
+            for rows in self._batches(progress):
+                for original in rows_as_json(rows):
+                    yield original, self.place(number)
+                    number += 1
 
     def originals(self, numbers: Sequence[int]) -> Iterator[bytes]:
         """Yields these rows as JSON; reads the row groups that they lie in."""
         ends = np.cumsum([self._file.metadata.row_group(at).num_rows for at in range(self._file.num_row_groups)])
         for group, of_group in groupby(numbers, key=lambda number: int(np.searchsorted(ends, number, side="right"))):
             start = int(ends[group - 1]) if group else 0
-            try:
-                table = self._file.read_row_group(group, columns=self._columns)
-            except (OSError, pa.ArrowInvalid) as error:
-                raise _unreadable(self._path, error) from error
-            wanted = table.take(pa.array([number - start for number in of_group]))
-            for rows in wanted.to_batches():
-                yield from rows_as_json(rows)
+            with self._reading():
+                table = _without_views(self._file.read_row_group(group, columns=self._columns))
+                for rows in table.take(pa.array([number - start for number in of_group])).to_batches():
+                    yield from rows_as_json(rows)
 
     def place(self, number: int) -> Place:
         """Returns file and row, which counts from 1."""
@@ -91,19 +88,28 @@ class ParquetFile:
         """Yields all rows; while one batch is at work the next is read."""
         bytes_a_row = self._path.stat().st_size / max(self._file.metadata.num_rows, 1)
         batches = self._file.iter_batches(batch_size=BATCH_ROWS, columns=self._columns)
-        try:
-            with ThreadPoolExecutor(max_workers=1) as reader:
+        with ThreadPoolExecutor(max_workers=1) as reader:
+            coming = reader.submit(next, batches, None)
+            while (rows := coming.result()) is not None:
                 coming = reader.submit(next, batches, None)
-                while (rows := coming.result()) is not None:
-                    coming = reader.submit(next, batches, None)
-                    yield rows
-                    progress(round(rows.num_rows * bytes_a_row))
-        except (OSError, pa.ArrowInvalid) as error:
-            raise _unreadable(self._path, error) from error
+                yield _without_views(rows)
+                progress(round(rows.num_rows * bytes_a_row))
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Whatever Arrow says in here is the file's fault."""
+        try:
+            yield
+        except (OSError, pa.ArrowException) as error:
+            raise ConfigError(str(self._path), "FILE", str(self._path), f"cannot be read: {error}") from error
 
 
-def _unreadable(path: Path, error: Exception) -> ConfigError:
-    return ConfigError(str(path), "FILE", str(path), f"cannot be read: {error}")
+def _without_views(rows: pa.Table | pa.RecordBatch) -> pa.Table | pa.RecordBatch:
+    """Returns the rows with plain texts in place of views, with which Arrow can do little."""
+    for number, field in enumerate(rows.schema):
+        if pa.types.is_string_view(field.type) or pa.types.is_binary_view(field.type):
+            rows = rows.set_column(number, field.name, rows.column(number).cast(pa.string()))
+    return rows
 
 
 def _chunk(rows: pa.RecordBatch, first: int) -> Chunk:
@@ -140,7 +146,7 @@ def _sound(rows: pa.RecordBatch, tag: str, kind: type[AnyEvent]) -> tuple[Bools,
     is_sound = is_type(rows, tag)
     if not is_sound.any():
         return is_sound, None
-    of_kind = _filtered(rows, is_sound)
+    of_kind = _filtered(rows.select([name for name in rows.schema.names if name in fields_of(kind)]), is_sound)
     checked = check_rows(of_kind, kind)
     is_sound[is_sound] = checked.is_sound
     if not checked.is_sound.any():
@@ -151,7 +157,10 @@ def _sound(rows: pa.RecordBatch, tag: str, kind: type[AnyEvent]) -> tuple[Bools,
 
 
 def _filtered(rows: pa.RecordBatch, is_wanted: Bools) -> pa.RecordBatch:
-    return rows if is_wanted.all() else rows.filter(pa.array(is_wanted))
+    """Returns the wanted rows, at least one. Cost: none where they follow one another."""
+    first = int(np.argmax(is_wanted))
+    count = int(np.count_nonzero(is_wanted))
+    return rows.slice(first, count) if is_wanted[first : first + count].all() else rows.filter(pa.array(is_wanted))
 
 
 def _arrivals(kind: type[AnyEvent], columns: EventColumns, numbers: Int64s) -> Arrivals:

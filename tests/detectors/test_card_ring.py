@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
 
+from detectors.catalogue import read_ruleset
+from events.errors import ConfigError
 from tests.brute_force.stories import DAY, HOUR, MINUTE, Row, person, reversal, swipe
 from tests.product import CONFIGURED, changes_by, fired, found_by
 
@@ -101,3 +105,9 @@ def test_nobody_meets_himself():
     alone = [swipe(f"{place}{time}", place * DAY, person="a", store=f"S{place}") for place in range(3) for time in "12"]
     assert fired("card_ring", *alone) == {}
     assert fired("card_ring", *alone, *met(0, 9), *met(1, DAY + 9), institutions=2).keys() == {"m1-b"}
+
+
+@pytest.mark.parametrize(("written", "is_allowed"), [("24h", True), ("86400001ms", False), ("0s", True)])
+def test_a_meeting_lasts_a_day_at_most(written, is_allowed):
+    with nullcontext() if is_allowed else pytest.raises(ConfigError):
+        read_ruleset({"card_ring": CONFIGURED["card_ring"] | {"meeting": written}}, "rules.yaml")

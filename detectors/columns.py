@@ -22,17 +22,28 @@ class Coded:
     names: Sequence[str]
 
     def renumbered(self, codes_of: Callable[[list[str]], Sequence[int]]) -> Int32s:
-        """Returns the codes that `codes_of` gives to texts; null stays −1. Names that no row has are not asked for.
+        """Returns the codes that `codes_of` gives to texts; null stays −1. Names that no row has are not asked for."""
+        return renumbered(
+            self.codes, len(self.names), lambda used: codes_of([self.names[code] for code in used.tolist()])
+        )
 
-        Cost: a table as long as `names`, or where these are many more than the rows a search for each row.
-        """
-        used = different(self.codes[self.codes >= 0])
-        new = np.array([*codes_of([self.names[code] for code in used.tolist()]), -1], dtype=np.int32)
-        if len(self.names) <= max(len(self.codes), _FEW_NAMES):
-            place = np.full(len(self.names) + 1, -1, dtype=np.int64)
-            place[used] = np.arange(len(used), dtype=np.int64)
-            return new[place[self.codes]]
-        return new[np.where(self.codes >= 0, np.searchsorted(used, self.codes), -1)]
+
+def renumbered(codes: Int64s, size: int, codes_of: Callable[[Int64s], Sequence[int]]) -> Int32s:
+    """Returns other codes for codes from 0 to before `size`; −1 stays.
+
+    Args: `codes_of` is asked once, for the codes that occur, ascending.
+    Cost: a table of that size, or where it is much longer than the codes a search for each of them.
+    """
+    if size > max(len(codes), _FEW_NAMES):
+        used = different(codes[codes >= 0])
+        new = np.array([*codes_of(used), -1], dtype=np.int32)
+        return new[np.where(codes >= 0, np.searchsorted(used, codes), -1)]
+    is_used = np.zeros(size + 1, dtype=np.bool_)
+    is_used[codes] = True
+    used = np.flatnonzero(is_used[:-1])
+    code_of = np.full(size + 1, -1, dtype=np.int32)
+    code_of[used] = codes_of(used)
+    return code_of[codes]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,6 +37,7 @@ from detectors.meetings import MeetingReach, frequents_enough, neighbours
 from detectors.rule import Reach, Scope
 from detectors.slab import END_OF_TIME_MS, Corrections, Slab
 from detectors.slab_builder import SlabBuilder
+from detectors.slab_tables import places_of
 from detectors.windows import Int32s, Int64s, Spans, Texts, around, different
 from events.findings import Finding, replay_order
 from events.types import AnyEvent
@@ -182,7 +183,7 @@ class PartedReplay:
         reversed_at_ms = self.stage_zero.reversed_at_ms(builder)
         slab = builder.build(reversed_at_ms=reversed_at_ms, watermark_ms=END_OF_TIME_MS)
         self.findings.add(judge(slab, self._rulebook, PERSON_SCOPES))
-        standing = rows_of(swipes, _places_of(slab.swipes.settlement_id, swipes.settlement_id))
+        standing = rows_of(swipes, _rows_of(slab.swipes.settlement_id, swipes.settlement_id))
         self._send_to_places(standing, people, _frequenters(slab, self._meetings))
         self._send_to_codes(standing)
 
@@ -236,9 +237,9 @@ class PartedReplay:
         for part, rows in _parted((hashes_of(slab.visitors.names) % self._parts)[visitor]):
             tied = different(swipe[rows])
             seen = different(seen_around.pairs(tied)[1])
-            there = rows_of(given.swipes, _places_of(slab.swipes.settlement_id[tied], given.swipes.settlement_id))
+            there = rows_of(given.swipes, _rows_of(slab.swipes.settlement_id[tied], given.swipes.settlement_id))
             self._send_bare(f"visitor-{part}", there, given.people)
-            observed = _places_of(slab.observations.event_id[seen], given.observations.event_id)
+            observed = _rows_of(slab.observations.event_id[seen], given.observations.event_id)
             self._frames.append(f"visitor-{part}", compact(rows_of(given.observations, observed)))
 
     def _judge_visitors(self, part: int) -> None:
@@ -392,10 +393,9 @@ def _around_swipes(slab: Slab, ties: Reach, time_ms: Int64s, till: Int32s) -> Sp
     return around(slab.swipes.time_ms, slab.swipes.till, time_ms, till, ties.back_ms, ties.ahead_ms)
 
 
-def _places_of(wanted: Texts, ids: Texts) -> Int64s:
+def _rows_of(wanted: Texts, ids: Texts) -> Int64s:
     """Returns the rows of these ids."""
-    names = set(wanted.tolist())
-    return np.array([row for row, name in enumerate(ids.tolist()) if name in names], dtype=np.int64)
+    return np.array(places_of(set(wanted.tolist()), ids), dtype=np.int64)
 
 
 def _pair_hashes(one: Int64s, other: Int64s) -> Int64s:

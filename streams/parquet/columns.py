@@ -77,12 +77,13 @@ def _packs(items: Nested) -> PackColumns:
     codes = items.columns["trace_codes"]
     is_whole = ~_flags(items.columns["split_pack"])[codes.row]
     swipe = items.row[codes.row[is_whole]]
-    named = _coded(pc.filter(codes.columns[""], pa.array(is_whole)))
+    code = pc.filter(codes.columns[""], pa.array(is_whole)).to_pylist()
     if np.all(swipe[1:] > swipe[:-1]):
-        first = np.arange(len(swipe), dtype=np.int64)
-    else:
-        first = np.sort(np.unique(swipe * len(named.names) + named.codes, return_index=True)[1])
-    return PackColumns(swipe=swipe[first], code=[named.names[code] for code in named.codes[first].tolist()])
+        return PackColumns(swipe=swipe, code=code)
+    each_once = dict.fromkeys(zip(swipe.tolist(), code, strict=True))
+    return PackColumns(
+        swipe=np.array([swipe for swipe, _ in each_once], dtype=np.int64), code=[code for _, code in each_once]
+    )
 
 
 def _people(given: Columns) -> PersonColumns:

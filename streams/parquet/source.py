@@ -26,7 +26,7 @@ from streams.parquet.layout import FIELD_NAMES, REPEATING
 from streams.parquet.rows import rows_as_json
 from streams.places import Offer, Progress
 
-BATCH_ROWS = 262_144
+BATCH_ROWS = 1_048_576
 THREADS = 2
 """Arrow works outside Python's lock, so two batches at a time keep two cores busy."""
 
@@ -76,7 +76,7 @@ class ParquetFile:
         for group, of_group in groupby(numbers, key=lambda number: int(np.searchsorted(ends, number, side="right"))):
             start = int(ends[group - 1]) if group else 0
             with self._reading():
-                table = _without_views(self._file.read_row_group(group, columns=self._columns))
+                table = _without_views(self._file.read_row_group(group, columns=self._columns_of(group)))
                 for rows in table.take(pa.array([number - start for number in of_group])).to_batches():
                     yield from rows_as_json(rows)
 
@@ -87,13 +87,25 @@ class ParquetFile:
     def _batches(self, progress: Progress) -> Iterator[pa.RecordBatch]:
         """Yields all rows; while one batch is at work the next is read."""
         bytes_a_row = self._path.stat().st_size / max(self._file.metadata.num_rows, 1)
-        batches = self._file.iter_batches(batch_size=BATCH_ROWS, columns=self._columns)
+        batches = self._groups()
         with ThreadPoolExecutor(max_workers=1) as reader:
             coming = reader.submit(next, batches, None)
             while (rows := coming.result()) is not None:
                 coming = reader.submit(next, batches, None)
                 yield _without_views(rows)
                 progress(round(rows.num_rows * bytes_a_row))
+
+    def _groups(self) -> Iterator[pa.RecordBatch]:
+        """Yields all rows, without the columns that are null in all of their row group."""
+        for group in range(self._file.num_row_groups):
+            columns = self._columns_of(group)
+            yield from self._file.iter_batches(batch_size=BATCH_ROWS, row_groups=[group], columns=columns)
+
+    def _columns_of(self, group: int) -> list[str]:
+        """Returns the columns of events that say something in a row group, as far as its statistics tell."""
+        chunks = self._file.metadata.row_group(group)
+        spoken = {_name_of(chunk) for chunk in map(chunks.column, range(chunks.num_columns)) if not _is_null(chunk)}
+        return [name for name in self._columns if name in spoken] or self._columns[:1]
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
@@ -102,6 +114,16 @@ class ParquetFile:
             yield
         except (OSError, pa.ArrowException) as error:
             raise ConfigError(str(self._path), "FILE", str(self._path), f"cannot be read: {error}") from error
+
+
+def _name_of(chunk: pq.ColumnChunkMetaData) -> str:
+    return str(chunk.path_in_schema).split(".", maxsplit=1)[0]
+
+
+def _is_null(chunk: pq.ColumnChunkMetaData) -> bool:
+    """Returns whether a column is known to say nothing; of lists that is never known: they may be empty."""
+    statistics = None if "." in chunk.path_in_schema else chunk.statistics
+    return statistics is not None and statistics.has_null_count and statistics.null_count == chunk.num_values
 
 
 def _without_views(rows: pa.Table | pa.RecordBatch) -> pa.Table | pa.RecordBatch:

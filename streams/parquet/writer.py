@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from streams.acceptance import set_aside
 from streams.parquet.layout import SCHEMA
 from streams.places import Offer
 
-ROWS_A_GROUP = 262_144
+ROWS_A_GROUP = 1_500_000
 """Written and read as one, so that memory stays flat however long the file is."""
 
 
@@ -34,13 +34,15 @@ def write_parquet(path: Path, offers: Iterable[Offer]) -> list[DeadLetter]:
     try:
         with pq.ParquetWriter(path, SCHEMA, compression="zstd") as writer:
             while group := list(islice(coming, ROWS_A_GROUP)):
-                writer.write_table(_table(group, letters), row_group_size=ROWS_A_GROUP)
+                for table in _tables(group, letters):
+                    writer.write_table(table, row_group_size=ROWS_A_GROUP)
     except OSError as error:
         raise ConfigError("command line", "--out", str(path), f"cannot be written: {error}") from error
     return letters
 
 
-def _table(offers: Sequence[Offer], letters: list[DeadLetter]) -> pa.Table:
+def _tables(offers: Sequence[Offer], letters: list[DeadLetter]) -> Iterator[pa.Table]:
+    """Yields a table of each type: a row group of one type has nothing but nulls in the columns of others."""
     events: dict[type[AnyEvent], list[AnyEvent]] = defaultdict(list)
     decoded = decode_events([original for original, _ in offers])
     for event, (original, place) in zip(decoded, offers, strict=True):
@@ -48,8 +50,8 @@ def _table(offers: Sequence[Offer], letters: list[DeadLetter]) -> pa.Table:
             letters.append(set_aside(original, place, event))
         else:
             events[type(event)].append(event)
-    tables = [_table_of(kind, of_kind) for kind, of_kind in events.items()]
-    return pa.concat_tables([SCHEMA.empty_table(), *tables], promote_options="default")
+    for kind, of_kind in events.items():
+        yield pa.concat_tables([SCHEMA.empty_table(), _table_of(kind, of_kind)], promote_options="default")
 
 
 def _table_of(kind: type[AnyEvent], events: Sequence[AnyEvent]) -> pa.Table:

@@ -49,7 +49,8 @@ class _Site:
     now: str
 
 
-def faults_of(file: str) -> list[Fault]:
+@functools.cache
+def faults_of(file: str) -> tuple[Fault, ...]:
     """Returns every fault that can be planted into a file of the checkout."""
     seen: Counter[tuple[str, str, str, str]] = Counter()
     faults = []
@@ -69,7 +70,7 @@ def faults_of(file: str) -> list[Fault]:
                 site=number,
             )
         )
-    return faults
+    return tuple(faults)
 
 
 def faulty_tree(fault: Fault) -> ast.Module:

@@ -15,38 +15,14 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
-from detectors.catalogue import rule_modules
-from tests.mutants.equivalent import EQUIVALENT, Equivalent
-from tests.mutants.faults import CHECKOUT, KINDS, Fault, faults_of
+from tests.mutants.equivalent import EQUIVALENT
+from tests.mutants.faults import KINDS
+from tests.mutants.planned import Mutant, planned_mutants
 from tests.mutants.planting import plant
-from tests.mutants.trials import file_of, first_red, functions_called_by, make_ready, worlds
+from tests.mutants.trials import first_red, make_ready
 
 LONGEST_TRIAL_SECONDS = 300
 MEMORY_BYTES = 6 * 2**30
-SHARED = tuple(f"detectors/{name}.py" for name in ("windows", "ties", "meetings", "slab"))
-"""Kernels whose edges every rule that leans on them has to hold for itself."""
-BENEATH = tuple(f"detectors/{name}.py" for name in ("local_time", "exact", "geodesy", "slab_builder", "slab_tables"))
-BOUNDS = {"boundary", "edge", "order"}
-SETTLING_TIES = {"order_by_time_and_id", "settle_ties"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mutant:
-    """A fault, the rules of which one has to notice it, and the row of the table that it belongs to.
-
-    Without a fault it is the product itself, in which nothing may be red.
-    """
-
-    fault: Fault | None
-    rules: tuple[str, ...]
-    row: str
-
-    @property
-    def equivalent(self) -> Equivalent | None:
-        """Returns the entry of the list that says that the fault is none."""
-        if self.fault is None:
-            return None
-        return next((entry for entry in EQUIVALENT if entry.fits(self.fault)), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,47 +32,6 @@ class Verdict:
     mutant: Mutant
     red: str | None
     seconds: float
-
-
-# ----------------------------------------------------------------------------------------------------- what is planted
-
-
-def all_mutants() -> list[Mutant]:
-    """Returns every fault of every rule and kernel; bounds of a kernel once for each rule that leans on it."""
-    rules = tuple(rule_modules())
-    mutants = [Mutant(fault=fault, rules=(rule,), row=rule) for rule in rules for fault in faults_of(file_of(rule))]
-    leaning = _rules_leaning_on(rules)
-    for file in (*SHARED, *BENEATH):
-        for fault in _existing_faults_of(file):
-            mutants.append(Mutant(fault=fault, rules=rules, row=file))
-            mutants += [Mutant(fault=fault, rules=(rule,), row=rule) for rule in leaning(fault)]
-    return mutants
-
-
-def _existing_faults_of(file: str) -> list[Fault]:
-    return faults_of(file) if (CHECKOUT / file).exists() else []
-
-
-class _Leaning:
-    """Which rules have to notice a kernel's fault each for itself."""
-
-    def __init__(self, rules: Sequence[str]) -> None:
-        self._rules = rules
-        self._called = {rule: functions_called_by(rule) for rule in rules}
-        self._ordered = [rule for rule in rules if any(world.cites_several(rule) for world in worlds())]
-
-    def __call__(self, fault: Fault) -> list[str]:
-        if fault.kind == "reversal" and fault.function == "SlabBuilder.build":
-            return list(self._rules)
-        if fault.kind == "order" and fault.function in SETTLING_TIES:
-            return self._ordered
-        if fault.kind in BOUNDS and fault.file in SHARED:
-            return [rule for rule in self._rules if (fault.file, fault.function) in self._called[rule]]
-        return []
-
-
-def _rules_leaning_on(rules: Sequence[str]) -> _Leaning:
-    return _Leaning(rules)
 
 
 # ---------------------------------------------------------------------------------------------------- how it is tried
@@ -202,7 +137,7 @@ def main() -> int:
     options = _options()
     began = time.monotonic()
     make_ready()
-    mutants = [mutant for mutant in all_mutants() if options.only in f"{mutant.row} {mutant.fault}"]
+    mutants = [mutant for mutant in planned_mutants() if options.only in f"{mutant.row} {mutant.fault}"]
     sound = Mutant(fault=None, rules=tuple({rule: None for mutant in mutants for rule in mutant.rules}), row="")
     tally = Tally()
     for number, verdict in enumerate(tried([sound, *mutants], options.jobs), start=1):

@@ -12,7 +12,6 @@ import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
-from pathlib import Path
 from types import FrameType
 
 from detectors.catalogue import Ruleset, read_ruleset, rule_modules
@@ -36,6 +35,9 @@ from tests.detectors.test_reach import stories_about, test_an_anchor_depends_on_
 from tests.mutants.faults import CHECKOUT, Fault
 
 Trial = tuple[str, Callable[[], None]]
+CUSTOM = tuple(f"detectors/{name}.py" for name in ("custom", "aggregates", "measures"))
+"""What judges custom rules, which have a test of their own."""
+KERNELS_WITH_TESTS = ("windows", "local_time", "exact", "slab_builder")
 
 
 class World:
@@ -92,7 +94,9 @@ def story_trials(rules: Sequence[str], file: str) -> Iterator[Trial]:
             yield f"golden: {case.name}", case.run
     for rule in rules:
         yield f"{rule} of nothing", functools.partial(test_rule_of_an_empty_slab_finds_nothing, rule)
-    for name in dict.fromkeys([Path(file).stem, *rules]):
+    kernels = () if file.startswith("detectors/rules/") else KERNELS_WITH_TESTS
+    custom = ("custom_rules",) if file in ("", *CUSTOM) else ()
+    for name in (*rules, *kernels, *custom):
         for case in own_cases(name):
             yield f"test_{name}: {case.name}", case.run
 
@@ -104,11 +108,11 @@ def reach_trials(rules: Sequence[str]) -> Iterator[Trial]:
         yield f"reach of {rule}", run
 
 
-def batch_trials(rules: Sequence[str], file: str) -> Iterator[Trial]:
+def batch_trials(rules: Sequence[str]) -> Iterator[Trial]:
     """Yields what judges stories as they come in."""
     for seed in SEEDS[:6]:
         yield f"world {seed} in batches", functools.partial(worlds()[seed].compare, rules, 50)
-    for name in dict.fromkeys([Path(file).stem, *rules]):
+    for name in rules:
         for case in own_cases(name):
             yield f"test_{name}: {case.name}, event by event", case.run
 
@@ -117,8 +121,9 @@ def make_ready() -> None:
     """Afterwards all that trials share is there, so that a forked process need not make it."""
     golden_cases()
     worlds()
+    for name in (*rule_modules(), *KERNELS_WITH_TESTS, "custom_rules"):
+        own_cases(name)
     for rule in rule_modules():
-        own_cases(rule)
         stories_about(rule)
 
 
@@ -129,7 +134,7 @@ def first_red(rules: Sequence[str], fault: Fault | None, *, is_listed: bool = Fa
     """
     vars(stories)["judge"] = product_judge(None, "as told")
     file = "" if fault is None else fault.file
-    late = chain(reach_trials(rules), batch_trials(rules, file))
+    late = chain(reach_trials(rules), batch_trials(rules))
     if fault is not None and fault.kind == "reach":
         return _first_red(late)
     if is_listed:

@@ -118,3 +118,8 @@ def test_sound_rows_of_the_great_types_never_become_objects(tmp_path):
     assert sum(len(arrivals.numbers) for arrivals in chunk.arrivals) == len(rows)
     swipes = next(arrivals.columns for arrivals in chunk.arrivals if arrivals.kind is Swipe)
     assert swipes is not None
+
+
+def test_empty_lists_in_all_rows_are_lists(tmp_path):
+    assert reasons(tmp_path, table(items=pa.array([[], [], []], pa.list_(LINE)))) == [None] * 3
+    assert reasons(tmp_path, table(items=pa.array([[], None, []], pa.list_(LINE)))) == [None, "missing_field", None]

@@ -6,6 +6,7 @@ import dataclasses
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import msgspec
@@ -29,7 +30,7 @@ from app.rule_words import in_words, written
 from app.standing import wait_until_decided
 from app.webhook import WEBHOOK_KEY, secret_text
 from config.settings import packaged
-from events.dead_letters import dead_letter_json
+from events.dead_letters import DeadLetter, Place, dead_letter_json
 from events.durations import duration_ms
 from events.errors import ConfigError
 from events.findings import finding_json, replay_order
@@ -39,8 +40,10 @@ from storage.findings import standing_json
 from storage.log import AcceptedLog
 from streams.changes import Changes
 from streams.logged_engine import LoggedEngine
-from streams.replay import ReplayResult, replay_files
-from streams.sources import read_offers
+from streams.parts import parts_for
+from streams.places import Offer
+from streams.replay import PartedResult, ReplayResult, replay_files, replay_in_parts
+from streams.sources import events_in, read_offers
 
 commands = typer.Typer(
     name="swipewatch",
@@ -59,7 +62,9 @@ RulesFile = Annotated[
 RegistryFile = Annotated[
     Path | None, typer.Option("--registry", help="Institutions, tills, cameras and terminals (YAML).")
 ]
-Files = Annotated[list[Path], typer.Argument(help="JSON Lines files (.jsonl, .jsonl.gz), in order of arrival.")]
+Files = Annotated[
+    list[Path], typer.Argument(help="Event files in order of arrival: JSON Lines (.jsonl, .jsonl.gz) or .parquet.")
+]
 OutFile = Annotated[Path | None, typer.Option("--out", help="Write there instead of standard output.")]
 commands.add_typer(rule_commands, name="rules")
 commands.add_typer(account_commands, name="accounts")
@@ -117,6 +122,11 @@ def replay_command(
     emissions: Annotated[
         Path | None, typer.Option(help="Write every raised and withdrawn finding there, in order (needs --batch).")
     ] = None,
+    *,
+    parts: Annotated[
+        int | None,
+        typer.Option(min=1, help="Cut the input into so many parts on disk (TMPDIR); else as memory needs it."),
+    ] = None,
 ) -> None:
     """Runs the rules over event files and prints the findings that stand at the end (JSON Lines)."""
     configure_logs()
@@ -124,12 +134,19 @@ def replay_command(
         raise ConfigError(
             "command line", "--emissions", str(emissions), "needs --batch N: one judgement has no history"
         )
+    if parts is not None and batch is not None:
+        raise ConfigError("command line", "--parts", parts, "a replay in batches is never cut")
     rulebook = read_rules(rules or packaged("rules.yaml"))
     changes: list[Changes] = []
-    with byte_progress("replay", sum(_size(file) for file in files)) as progress:
-        on_changes = changes.append if emissions else None
-        result = replay_files(files, rulebook, batch=batch, on_changes=on_changes, progress=progress)
-    _write(out, (finding_json(finding) for finding in result.findings))
+    with TemporaryDirectory(prefix="swipewatch-") as scratch:
+        with byte_progress("replay", sum(_size(file) for file in files)) as progress:
+            result: ReplayResult | PartedResult
+            if batch is None and (cut := parts or parts_for(events_in(files))) > 1:
+                result = replay_in_parts(files, rulebook, cut, Path(scratch), progress)
+            else:
+                on_changes = changes.append if emissions else None
+                result = replay_files(files, rulebook, batch=batch, on_changes=on_changes, progress=progress)
+        _write(out, (finding_json(finding) for finding in result.findings))
     if dead_letters is not None:
         _write(dead_letters, (dead_letter_json(letter) for letter in result.dead_letters), "--dead-letters")
     if emissions is not None:
@@ -176,13 +193,43 @@ def export(
     database: DatabaseAddress = None,
     out: OutFile = None,
 ) -> None:
-    """Prints the accepted log (JSON Lines): the original bytes of every accepted event, in order of acceptance."""
+    """Prints the accepted log (JSON Lines): the original bytes of every accepted event, in order of acceptance.
+
+    To a file that ends in .parquet it writes the events as rows.
+    """
     configure_logs()
     opened = Database.open(existing_database(data, database))
     try:
-        _write(out, (logged.original for logged in AcceptedLog(opened).read()))
+        originals = (logged.original for logged in AcceptedLog(opened).read())
+        if out is not None and out.suffix == ".parquet":
+            _write_parquet(out, ((original, Place()) for original in originals))
+        else:
+            _write(out, originals)
     finally:
         opened.close()
+
+
+@commands.command()
+def convert(
+    files: Files,
+    out: Annotated[Path, typer.Option("--out", help="The file to write, .parquet.")],
+    dead_letters: Annotated[Path | None, typer.Option(help="Write what is no event there (JSON Lines).")] = None,
+) -> None:
+    """Writes event files as one Parquet file, a row an event; what is no event is left out and counted."""
+    configure_logs()
+    if out.suffix != ".parquet":
+        raise ConfigError("command line", "--out", str(out), "a name that ends in .parquet")
+    with byte_progress("convert", sum(_size(file) for file in files)) as progress:
+        letters = _write_parquet(out, (offer for file in files for offer in read_offers(file, progress)))
+    if dead_letters is not None:
+        _write(dead_letters, (dead_letter_json(letter) for letter in letters), "--dead-letters")
+    typer.echo(f"{out}: {len(letters)} dead letters left out", err=True)
+
+
+def _write_parquet(out: Path, offers: Iterable[Offer]) -> list[DeadLetter]:
+    from streams.parquet.writer import write_parquet  # loaded by those who write Parquet alone
+
+    return write_parquet(out, offers)
 
 
 @commands.command("import")
@@ -321,7 +368,7 @@ def _emissions(changes: Iterable[Changes]) -> Iterator[bytes]:
             yield msgspec.json.encode(body)
 
 
-def _summary(result: ReplayResult) -> str:
+def _summary(result: ReplayResult | PartedResult) -> str:
     return (
         f"{result.lines} lines: {result.accepted} accepted, {result.duplicates} duplicates, "
         f"{len(result.dead_letters)} dead letters; {len(result.findings)} findings"

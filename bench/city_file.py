@@ -33,6 +33,7 @@ _SWIPE = (
     '"amount_fen":{8},"days_supply":7}},{{"line_no":2,"drug_code":"XA10BAE077A0010101{9:05d}","quantity":1,'
     '"unit_price_fen":{10},"amount_fen":{10},"trace_codes":["{11:020d}"]}}]}}\n'
 )
+_SWIPE_START = '{"type":"swipe"'
 _PERSON = (
     '{{"type":"person","event_id":"person-{0:09d}","occurred_at_ms":{1},"person_id":"329900{0:012d}","sex":"{2}",'
     '"birth_date":"{3}-06-15","region":"329900","household_id":{4},"status":"{5}","effective_from_ms":{1}}}\n'
@@ -73,6 +74,13 @@ def write_city(path: Path, swipes: int, seed: int = 1) -> None:
             file.write("".join(lines))
 
 
+def write_swipes(path: Path, swipes: int, seed: int = 1) -> None:
+    """Writes the city's swipes alone."""
+    with path.open("w", encoding="ascii", newline="\n") as file:
+        for lines in _blocks(swipes, seed):
+            file.write("".join(line for line in lines if line.startswith(_SWIPE_START)))
+
+
 def _blocks(swipes: int, seed: int) -> Iterator[list[str]]:
     chance = np.random.default_rng(seed)
     persons, stores = max(swipes // SWIPES_A_PERSON, 1), max(swipes // SWIPES_A_STORE, 5)
@@ -100,9 +108,7 @@ def _references(chance: np.random.Generator, persons: int, stores: int) -> Itera
     yield from (_DRUG.format(number, before_ms, number // 3) for number in range(DRUGS))
 
 
-def _shopping(
-    chance: np.random.Generator, numbers: Int64s, at_ms: Int64s, persons: int, stores: int
-) -> Iterator[str]:
+def _shopping(chance: np.random.Generator, numbers: Int64s, at_ms: Int64s, persons: int, stores: int) -> Iterator[str]:
     """Yields swipes with what belongs to them; some persons shop more often than others, and all around the corner."""
     count = len(numbers)
     person = (persons * chance.random(count) ** 1.1).astype(np.int64)
@@ -118,9 +124,7 @@ def _visit(number: int, row: list[int]) -> Iterator[str]:
     at_ms, person, store, till, one_fen, other_fen, one, other = row
     credential, code = _CREDENTIALS[number % 4], 81_000_000_000_000_000_000 + (number - number % 5_000 // 4_999 * 77)
     total_fen = one_fen + other_fen
-    yield _SWIPE.format(
-        number, at_ms, person, store, till, credential, total_fen, one, one_fen, other, other_fen, code
-    )
+    yield _SWIPE.format(number, at_ms, person, store, till, credential, total_fen, one, one_fen, other, other_fen, code)
     if number % 10 == 0:
         yield _PURCHASE.format(number, at_ms - DAY_MS, store, one, 40)
     if number % 100 == 0:

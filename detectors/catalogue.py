@@ -32,7 +32,7 @@ from detectors.rule import (
 )
 from detectors.slab import END_OF_TIME_MS, Slab
 from detectors.ties import TieParameters
-from events.errors import ConfigError
+from events.errors import ConfigError, InvariantError
 from events.findings import Finding, finding_id_of
 from events.validation import config_error
 
@@ -291,7 +291,10 @@ class _Detected:
         for parameters, firings in known:
             if parameters == entry.parameters:
                 return firings
-        firings = entry.rule.detect(self._slab, entry.parameters)
+        try:
+            firings = entry.rule.detect(self._slab, entry.parameters)
+        except Exception as error:  # whatever a rule raises, whoever reads of it wants to know which rule it was
+            raise InvariantError(f"rule {entry.name} failed: {error!r}") from error
         known.append((entry.parameters, firings))
         return firings
 

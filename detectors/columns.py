@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass, replace
+from itertools import chain
 from typing import Any, TypeVar
 
 import numpy as np
@@ -21,17 +22,28 @@ class Coded:
     names: Sequence[str]
 
     def renumbered(self, codes_of: Callable[[list[str]], Sequence[int]]) -> Int32s:
-        """Returns the codes that `codes_of` gives to texts; null stays −1. Names that no row has are not asked for.
+        """Returns the codes that `codes_of` gives to texts; null stays −1. Names that no row has are not asked for."""
+        return renumbered(
+            self.codes, len(self.names), lambda used: codes_of([self.names[code] for code in used.tolist()])
+        )
 
-        Cost: a table as long as `names`, or where these are many more than the rows a search for each row.
-        """
-        used = different(self.codes[self.codes >= 0])
-        new = np.array([*codes_of([self.names[code] for code in used.tolist()]), -1], dtype=np.int32)
-        if len(self.names) <= max(len(self.codes), _FEW_NAMES):
-            place = np.full(len(self.names) + 1, -1, dtype=np.int64)
-            place[used] = np.arange(len(used), dtype=np.int64)
-            return new[place[self.codes]]
-        return new[np.where(self.codes >= 0, np.searchsorted(used, self.codes), -1)]
+
+def renumbered(codes: Int64s, size: int, codes_of: Callable[[Int64s], Sequence[int]]) -> Int32s:
+    """Returns other codes for codes from 0 to before `size`; −1 stays.
+
+    Args: `codes_of` is asked once, for the codes that occur, ascending.
+    Cost: a table of that size, or where it is much longer than the codes a search for each of them.
+    """
+    if size > max(len(codes), _FEW_NAMES):
+        used = different(codes[codes >= 0])
+        new = np.array([*codes_of(used), -1], dtype=np.int32)
+        return new[np.where(codes >= 0, np.searchsorted(used, codes), -1)]
+    is_used = np.zeros(size + 1, dtype=np.bool_)
+    is_used[codes] = True
+    used = np.flatnonzero(is_used[:-1])
+    code_of = np.full(size + 1, -1, dtype=np.int32)
+    code_of[used] = codes_of(used)
+    return code_of[codes]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,3 +189,63 @@ def _belonging_to(given: _Belonging, owners: Int64s) -> _Belonging:
     values: dict[str, Any] = {column.name: _rows_of(getattr(given, column.name), rows) for column in others}
     values[first.name] = number
     return type(given)(**values)
+
+
+def concatenated(given: Sequence[_Columns]) -> _Columns:
+    """Returns the rows of several columns of one kind, at least one, one after another; every text has one code."""
+    sizes = [len(getattr(columns, fields(columns)[0].name)) for columns in given]
+    starts = np.cumsum([0, *sizes[:-1]])
+    joined: _Columns = _concatenated(given, starts)
+    return joined
+
+
+def _concatenated(given: Sequence[Any], starts: Int64s) -> Any:  # noqa: ANN401 - of whatever kind the columns are
+    kind = type(given[0])
+    values = {
+        column.name: _joined([getattr(columns, column.name) for columns in given], starts) for column in fields(kind)
+    }
+    return kind(**values)
+
+
+def _joined(given: Sequence[Any], starts: Int64s) -> Any:  # noqa: ANN401 - as above
+    first = given[0]
+    if isinstance(first, Coded):
+        return _in_one_numbering(given)
+    if isinstance(first, np.ndarray):
+        return np.concatenate(given)
+    if isinstance(first, ItemColumns | PackColumns | HomeColumns | FaceColumns):
+        owner = fields(first)[0].name
+        return _concatenated(
+            [
+                replace(one, **{owner: getattr(one, owner) + start})
+                for one, start in zip(given, starts.tolist(), strict=True)
+            ],
+            starts,
+        )
+    return list(chain.from_iterable(given))
+
+
+def _in_one_numbering(given: Sequence[Coded]) -> Coded:
+    known: dict[str, int] = {}
+
+    def codes_of(names: list[str]) -> list[int]:
+        return [known.setdefault(name, len(known)) for name in names]
+
+    codes = [one.renumbered(codes_of) for one in given]
+    return Coded(codes=np.concatenate(codes).astype(np.int64), names=list(known))
+
+
+def compact(columns: _Columns) -> _Columns:
+    """Returns the columns with no names but those that a row has."""
+    compacted: _Columns = _compact(columns)
+    return compacted
+
+
+def _compact(value: Any) -> Any:  # noqa: ANN401 - as above
+    if isinstance(value, Coded):
+        used = different(value.codes[value.codes >= 0])
+        codes = np.where(value.codes >= 0, np.searchsorted(used, value.codes), -1)
+        return Coded(codes=codes, names=[value.names[code] for code in used.tolist()])
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(value, **{column.name: _compact(getattr(value, column.name)) for column in fields(value)})
+    return value

@@ -170,6 +170,8 @@ def date_number(date: str | None) -> int:
     return 0 if date is None else int(date.replace("-", ""))
 
 
+NO_ITEMS = ItemColumns(swipe=int64s([]), drug=coded([]), quantity=_floats([]), days_supply=_floats([]))
+NO_PACKS = PackColumns(swipe=int64s([]), code=[])
 NO_HOMES = HomeColumns(swipe=int64s([]), from_ms=int64s([]), household=coded([]))
 
 

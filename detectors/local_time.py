@@ -10,6 +10,8 @@ import numpy as np
 from detectors.windows import Int64s
 
 DAY_MS = 86_400_000
+LAST_DAY = 47_481
+"""31 December 2099, in days since 1970."""
 MINUTE_MS = 60_000
 
 
@@ -20,11 +22,16 @@ def local_ms(time_ms: Int64s, zone: str) -> Int64s:
     whole minute.
     """
     place = ZoneInfo(zone)
-    days, day_of = np.unique(time_ms // DAY_MS, return_inverse=True)
-    at_start = _offsets_ms(days * DAY_MS, place)
-    at_end = _offsets_ms((days + 1) * DAY_MS, place)
-    offset = at_start[day_of]
-    changing = (at_start != at_end)[day_of]
+    day = time_ms // DAY_MS
+    first = int(day.min(initial=LAST_DAY))
+    known = np.zeros(int(day.max(initial=first)) - first + 1, dtype=np.bool_)
+    known[day - first] = True
+    days = np.flatnonzero(known)
+    at_start, at_end = np.zeros((2, len(known)), dtype=np.int64)
+    at_start[days] = _offsets_ms((first + days) * DAY_MS, place)
+    at_end[days] = _offsets_ms((first + days + 1) * DAY_MS, place)
+    offset: Int64s = at_start[day - first]
+    changing = (at_start != at_end)[day - first]
     if changing.any():
         minutes, minute_of = np.unique(time_ms[changing] // MINUTE_MS, return_inverse=True)
         offset[changing] = _offsets_ms(minutes * MINUTE_MS, place)[minute_of]

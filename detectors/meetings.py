@@ -50,7 +50,7 @@ def meetings_of(slab: Slab, parameters: MeetingParameters) -> Meetings:
     Source: docs/rules.md, card_ring.
     """
     swipes = slab.swipes
-    later, first = _neighbours(swipes, _frequents_enough(swipes, parameters.institutions), parameters.meeting)
+    later, first = neighbours(swipes, frequents_enough(swipes, parameters.institutions), parameters.meeting)
     people = len(slab.persons.names)
     one, other = swipes.person[first].astype(np.int64), swipes.person[later].astype(np.int64)
     pair = np.minimum(one, other) * people + np.maximum(one, other)
@@ -60,7 +60,7 @@ def meetings_of(slab: Slab, parameters: MeetingParameters) -> Meetings:
     return Meetings(pair=pair[order], first=first[order], later=later[order])
 
 
-def _neighbours(swipes: SwipeTable, rows: Int64s, within_ms: int) -> tuple[Int64s, Int64s]:
+def neighbours(swipes: SwipeTable, rows: Int64s, within_ms: int) -> tuple[Int64s, Int64s]:
     """Returns (later, earlier) for any two of the rows at one till at most so far apart, by order."""
     groups = Groups.of(swipes.till, rows)
     oldest = np.searchsorted(swipes.time_ms, swipes.time_ms[rows] - within_ms, side="left").astype(np.int64)
@@ -70,7 +70,7 @@ def _neighbours(swipes: SwipeTable, rows: Int64s, within_ms: int) -> tuple[Int64
     return rows[number], earlier
 
 
-def _frequents_enough(swipes: SwipeTable, institutions: int) -> Int64s:
+def frequents_enough(swipes: SwipeTable, institutions: int) -> Int64s:
     """Returns the rows of persons who swipe at so many institutions; nobody else can meet there."""
     return np.flatnonzero(_met_at_enough(swipes.person.astype(np.int64), swipes.institution, institutions))
 

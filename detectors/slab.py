@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice, repeat
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -51,10 +52,10 @@ class Numbering(Generic[Name]):
     def codes(self, names: Sequence[Name]) -> list[int]:
         """Returns the codes of names, new ones at first sight."""
         known = self._codes
-        new = [name for name in dict.fromkeys(names) if name not in known]
-        known.update(zip(new, range(len(known), len(known) + len(new)), strict=True))
-        self.names += new
-        return list(map(known.__getitem__, names))
+        codes = [known.setdefault(name, len(known)) for name in names]
+        new = islice(reversed(known), len(known) - len(self.names))
+        self.names += reversed(list(new))
+        return codes
 
     def code_or_null(self, name: Name | None) -> int:
         """Returns the name's code, or −1 for None."""
@@ -63,13 +64,9 @@ class Numbering(Generic[Name]):
     def __contains__(self, name: Name) -> bool:
         return name in self._codes
 
-    def find(self, name: Name) -> int:
-        """Returns the code of a name seen before, or −1."""
-        return self._codes.get(name, -1)
-
     def find_all(self, names: Sequence[Name]) -> list[int]:
         """Returns the codes of names seen before, −1 for the others."""
-        return [self._codes.get(name, -1) for name in names]
+        return list(map(self._codes.get, names, repeat(-1)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

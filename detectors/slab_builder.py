@@ -16,6 +16,7 @@ from detectors.columns import (
     ObservationColumns,
     PersonColumns,
     SwipeColumns,
+    renumbered,
 )
 from detectors.extraction import (
     COLUMNS_OF,
@@ -57,11 +58,12 @@ from detectors.slab_tables import (
     joined,
     observations_in_order,
     order_of_versions,
+    places_of,
     swipes_in_order,
     taken,
     trace_table,
 )
-from detectors.windows import Bools, Floats, Int32s, Int64s, different, order_by_time_and_id
+from detectors.windows import Bools, Floats, Int32s, Int64s, order_by_time_and_id
 from events.types import (
     AgentRegistration,
     AnyEvent,
@@ -139,9 +141,11 @@ class SlabBuilder:
             return {}
         swipes = joined(SwipeTable, self._swipes)
         return {
-            name: (self._institution_ids.names[swipes.institution[row]], self._persons.names[swipes.person[row]])
-            for row, name in enumerate(swipes.settlement_id.tolist())
-            if name in settlement_ids
+            swipes.settlement_id[row]: (
+                self._institution_ids.names[swipes.institution[row]],
+                self._persons.names[swipes.person[row]],
+            )
+            for row in places_of(settlement_ids, swipes.settlement_id)
         }
 
     def build(
@@ -277,10 +281,12 @@ class SlabBuilder:
     def _tills_of(self, institution: Coded, till: Coded) -> Int32s:
         """Returns the codes of (institution, till)."""
         width = len(till.names)
-        both = institution.codes * width + till.codes
-        used = different(both)
-        names = [(institution.names[one // width], till.names[one % width]) for one in used.tolist()]
-        return _ints32(self._tills.codes(names))[np.searchsorted(used, both)]
+
+        def codes_of(used: Int64s) -> list[int]:
+            both = (divmod(one, width) for one in used.tolist())
+            return self._tills.codes([(institution.names[place], till.names[number]) for place, number in both])
+
+        return renumbered(institution.codes * width + till.codes, len(institution.names) * width, codes_of)
 
     def _regions_of(self, regions: Sequence[str]) -> list[int]:
         return self._regions.codes([region[:REGION_DIGITS] for region in regions])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, fields
+from itertools import compress
 from typing import TypeVar
 
 import numpy as np
@@ -150,7 +151,7 @@ def face_table(faces: FaceChunk, arrivals: Int64s, swipes: SwipeTable) -> FaceTa
     """Returns the faces of the observations, given by their arrivals."""
     observation, rows = belonging(faces.observation, arrivals)
     named = faces.settlement_id[rows].tolist()
-    row_of = _rows_of(set(named), swipes)
+    row_of = {swipes.settlement_id[row]: row for row in places_of(set(named), swipes.settlement_id)}
     settlement = [NO_SETTLEMENT if name is None else row_of.get(name, OTHER_SETTLEMENT) for name in named]
     return FaceTable(
         observation=observation,
@@ -162,6 +163,6 @@ def face_table(faces: FaceChunk, arrivals: Int64s, swipes: SwipeTable) -> FaceTa
     )
 
 
-def _rows_of(names: Collection[str | None], swipes: SwipeTable) -> dict[str, int]:
-    """Returns the rows of the swipes of these names."""
-    return {name: row for row, name in enumerate(swipes.settlement_id.tolist()) if name in names}
+def places_of(names: Collection[str | None], ids: Texts) -> list[int]:
+    """Returns where in a column these names stand, ascending; `names` is a set or a mapping."""
+    return list(compress(range(len(ids)), map(names.__contains__, ids.tolist())))

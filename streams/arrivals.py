@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import chain, compress
-from operator import attrgetter, eq
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from operator import attrgetter
 from typing import cast
 
 import numpy as np
 
-from detectors.columns import EventColumns, rows_of
+from detectors.columns import EventColumns
 from detectors.extraction import COLUMNS_OF
 from detectors.windows import Int64s
 from events.codec import decode_event, decode_events
@@ -22,36 +21,24 @@ from events.identity import content_digest, identity_of
 from events.types import AnyEvent, Reversal, Swipe
 
 Kind = type[AnyEvent]
+Originals = Callable[[Sequence[int]], Iterator[tuple[int, bytes]]]
+"""Yields number and original of these numbers, which ascend."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrivals:
-    """Events of one type: their identities within it, their numbers, and either objects or columns."""
+    """Events of one type, as columns or, of types of which there are few, as objects.
+
+    Events of one identity have one of the `hashes`, others another but for chance. `numbers` ascend. Events with one
+    of the `marks` have the same original bytes, but for chance once in 2⁶⁴.
+    """
 
     kind: Kind
-    identities: Sequence[str]
-    numbers: Sequence[int]
+    hashes: Int64s
+    numbers: Int64s
+    marks: Int64s
     events: Sequence[AnyEvent] = ()
     columns: EventColumns | None = None
-
-    def kept(self, is_kept: Sequence[bool]) -> Arrivals:
-        """Returns those that are kept."""
-        if all(is_kept):
-            return self
-        rows = np.flatnonzero(np.array(is_kept, dtype=np.bool_))
-        return Arrivals(
-            kind=self.kind,
-            identities=list(compress(self.identities, is_kept)),
-            numbers=list(compress(self.numbers, is_kept)),
-            events=list(compress(self.events, is_kept)),
-            columns=None if self.columns is None else rows_of(self.columns, rows),
-        )
-
-    def as_columns(self) -> EventColumns | None:
-        """Returns the columns; None for a type that stays objects."""
-        if self.columns is not None or self.kind not in COLUMNS_OF:
-            return self.columns
-        return COLUMNS_OF[self.kind](self.events)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,15 +54,13 @@ class Invalid:
 class Chunk:
     """Offers that follow one another, `size` numbers from `first` on, by type, and those that are no events.
 
-    Some numbers may stand for nothing. `marks`, one a number, are equal where the original bytes are: a keyed hash of
-    64 bits. Without them nothing is known of that.
+    Some numbers may stand for nothing.
     """
 
     first: int
     size: int
     arrivals: Sequence[Arrivals]
     invalid: Sequence[Invalid]
-    marks: Int64s | None = None
 
     @property
     def offered(self) -> int:
@@ -87,12 +72,13 @@ def chunk_of(originals: Sequence[bytes], first: int) -> Chunk:
     """Returns what these originals bring, numbered from `first`."""
     decoded = decode_events(originals)
     kinds = list(map(type, decoded))
+    marks = hashes_of(originals)
     arrivals = []
     for kind in dict.fromkeys(kinds):
         if kind is not InvalidEvent:
-            places = [place for place, one in enumerate(kinds) if one is kind]
-            events = cast("list[AnyEvent]", [decoded[place] for place in places])
-            arrivals.append(arrivals_of(cast("Kind", kind), events, [first + place for place in places]))
+            places = np.array([place for place, one in enumerate(kinds) if one is kind], dtype=np.int64)
+            events = cast("list[AnyEvent]", [decoded[place] for place in places.tolist()])
+            arrivals.append(_arrivals_of(cast("Kind", kind), events, places + first, marks[places]))
     return Chunk(
         first=first,
         size=len(originals),
@@ -102,89 +88,96 @@ def chunk_of(originals: Sequence[bytes], first: int) -> Chunk:
             for place, why in enumerate(decoded)
             if isinstance(why, InvalidEvent)
         ],
-        marks=np.fromiter(map(hash, originals), dtype=np.int64, count=len(originals)),
     )
 
 
-def arrivals_of(kind: Kind, events: Sequence[AnyEvent], numbers: Sequence[int]) -> Arrivals:
-    """Returns events of one type as arrivals."""
-    identity = IDENTITY_OF.get(kind, _EVENT_ID)
-    return Arrivals(kind=kind, identities=list(map(identity, events)), numbers=numbers, events=events)
+def _arrivals_of(kind: Kind, events: Sequence[AnyEvent], numbers: Int64s, marks: Int64s) -> Arrivals:
+    hashes = hashes_of(list(map(_IDENTITY_OF.get(kind, _EVENT_ID), events)))
+    columns = COLUMNS_OF[kind](events) if kind in COLUMNS_OF else None
+    kept = () if kind in COLUMNS_OF else events
+    return Arrivals(kind=kind, hashes=hashes, numbers=numbers, marks=marks, events=kept, columns=columns)
+
+
+def hashes_of(values: Sequence[str] | Sequence[bytes]) -> Int64s:
+    """Returns a hash of each, keyed anew for every process."""
+    return np.fromiter(map(hash, values), dtype=np.int64, count=len(values))
 
 
 _EVENT_ID = cast("Callable[[AnyEvent], str]", attrgetter("event_id"))
-IDENTITY_OF: Mapping[Kind, Callable[[AnyEvent], str]] = {
+_IDENTITY_OF: Mapping[Kind, Callable[[AnyEvent], str]] = {
     Swipe: cast("Callable[[AnyEvent], str]", attrgetter("settlement_id")),
     Reversal: identity_of,
 }
 """What identifies an event among those of its type, where that is not the event_id."""
 
 
-class FirstComers:
-    """Which events are the first of their identity; the others are repeats, or in doubt until their contents are read.
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """The number of an event and that of the first that seems to be of its identity."""
 
-    `doubts` are pairs of numbers: of the first event, and of a later one of its identity whose bytes may be others.
-    """
+    first: int
+    later: int
+    has_same_bytes: bool
 
-    def __init__(self) -> None:
-        self.duplicates = 0
-        self.doubts: list[tuple[int, int]] = []
-        self._number_of: dict[Kind, dict[str, int]] = defaultdict(dict)
-        self._starts: list[int] = []
-        self._marks: list[Int64s | None] = []
 
-    def among(self, chunk: Chunk) -> Iterator[Arrivals]:
-        """Yields a chunk's arrivals that are the first of their identity; chunks come in order of their numbers."""
-        self._starts.append(chunk.first)
-        self._marks.append(chunk.marks)
-        self._know_mixed(chunk.arrivals)
-        for arrivals in chunk.arrivals:
-            yield arrivals.kept(self._are_first(arrivals))
+def repeats_among(hashes: Int64s, numbers: Int64s, marks: Int64s) -> Iterator[Repeat]:
+    """Yields every event that has the hash of one with a lesser number."""
+    if not _has_equals(hashes):
+        return
+    order = np.lexsort((numbers, hashes))
+    hashes, numbers, marks = hashes[order], numbers[order], marks[order]
+    is_later = np.zeros(len(order), dtype=np.bool_)
+    is_later[1:] = hashes[1:] == hashes[:-1]
+    first = np.maximum.accumulate(np.where(is_later, 0, np.arange(len(order), dtype=np.int64)))
+    same = marks == marks[first]
+    columns = (column[is_later].tolist() for column in (numbers[first], numbers, same))
+    yield from map(Repeat, *columns)
 
-    def _know_mixed(self, given: Sequence[Arrivals]) -> None:
-        """Takes note of what came as columns and as objects, by number: the lesser is the first."""
-        for kind, count in Counter(arrivals.kind for arrivals in given).items():
-            if count > 1:
-                of_kind = (zip(one.numbers, one.identities, strict=True) for one in given if one.kind is kind)
-                for number, name in sorted(chain.from_iterable(of_kind)):
-                    self._number_of[kind].setdefault(name, number)
 
-    def _are_first(self, arrivals: Arrivals) -> list[bool]:
-        known = self._number_of[arrivals.kind].setdefault
-        first = [known(name, number) for name, number in zip(arrivals.identities, arrivals.numbers, strict=True)]
-        are_first = list(map(eq, first, arrivals.numbers))
-        if not all(are_first):
-            for one, number, is_first in zip(first, arrivals.numbers, are_first, strict=True):
-                if not is_first:
-                    self._take_repeat(one, number)
-        return are_first
+def _has_equals(values: Int64s) -> bool:
+    ascending = np.sort(values)
+    return bool(np.any(ascending[1:] == ascending[:-1]))
 
-    def _take_repeat(self, first: int, number: int) -> None:
-        mark = self._mark(first)
-        if mark is not None and mark == self._mark(number):
-            self.duplicates += 1
+
+@dataclass(slots=True)
+class Settled:
+    """What became of what seemed repeated: some of the `repeats` are `conflicting`, the others say the same."""
+
+    repeats: list[int] = field(default_factory=list)
+    conflicting: list[int] = field(default_factory=list)
+
+    @property
+    def duplicates(self) -> int:
+        """How many repeats say the same."""
+        return len(self.repeats) - len(self.conflicting)
+
+
+def settle(repeats: Iterable[Repeat], originals: Originals) -> Settled:
+    """Returns what repeats are; those whose originals are not known to be equal are read again."""
+    settled = Settled()
+    doubts: dict[int, list[int]] = defaultdict(list)
+    for repeat in repeats:
+        if repeat.has_same_bytes:
+            settled.repeats.append(repeat.later)
         else:
-            self.doubts.append((first, number))
-
-    def _mark(self, number: int) -> int | None:
-        chunk = bisect_right(self._starts, number) - 1
-        marks = self._marks[chunk]
-        return None if marks is None else int(marks[number - self._starts[chunk]])
-
-
-def conflicts_among(
-    doubts: Sequence[tuple[int, int]], originals: Callable[[Sequence[int]], Iterator[tuple[int, bytes]]]
-) -> list[int]:
-    """Returns the numbers of the later events that say something else than the first of their identity.
-
-    Args: `originals` yields number and bytes for numbers that ascend.
-    """
-    said = {number: _content_of(original) for number, original in originals(sorted(set(chain.from_iterable(doubts))))}
-    return [number for first, number in doubts if said[first] != said[number]]
+            doubts[repeat.first].append(repeat.later)
+    said = {number: _said(original) for number, original in originals(sorted({*doubts, *chain(*doubts.values())}))}
+    for first, later_ones in doubts.items():
+        content_of = dict([said[first]])
+        for later in sorted(later_ones):
+            identity, content = said[later]
+            if identity not in content_of:  # another event, whose hash is the same by chance
+                content_of[identity] = content
+                continue
+            settled.repeats.append(later)
+            if content_of[identity] != content:
+                settled.conflicting.append(later)
+    return settled
 
 
-def _content_of(original: bytes) -> bytes:
+def _said(original: bytes) -> tuple[str, bytes]:
+    """Returns the identity of an event and a digest of what it says."""
     event = decode_event(original)
     if isinstance(event, InvalidEvent):
         raise InvariantError("what was an event is none when it is read again: the input has changed")
-    return content_digest(event)
+    return identity_of(event), content_digest(event)

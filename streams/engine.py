@@ -37,6 +37,7 @@ from events.types import (
 )
 from streams.changes import RULES, Changes
 from streams.partition import Partition
+from streams.retention import GRACE_MS
 from streams.snapshot import Position, Snapshot, clear, code_hash, read_snapshot, rules_of, write_snapshot
 from streams.stages import CausedRow, Meeting, Observation, PersonFact, PlaceFact, Sighting
 from streams.store.columns import StoreCorrupt
@@ -131,11 +132,12 @@ class Engine:
     def prune(self) -> list[str]:
         """Forgets what no open anchor looks back to; returns the identities of the events that it has forgotten."""
         before, self._generation, self.pruned_at_ms = self._partitions, self._generation + 1, self._watermark_ms
+        now_ms = self._latest_ms()
         forgotten: dict[str, None] = {}
         self._partitions = []
         for number, partition in enumerate(before):
             self._partitions.append(self._partition(number, len(before), None))
-            forgotten |= dict.fromkeys(self._partitions[-1].keep(partition, self._watermark_ms))
+            forgotten |= dict.fromkeys(self._partitions[-1].keep(partition, now_ms, self._watermark_ms))
         if self._directory is not None:
             self.freeze()
         return list(forgotten)
@@ -147,7 +149,12 @@ class Engine:
         return any(finding.occurred_at_ms < limits.frozen_before_ms(scope) for scope in scopes)
 
     def _now_ms(self) -> int | None:
-        return self._watermark_ms if self._forgets else None
+        return self._latest_ms() if self._forgets else None
+
+    def _latest_ms(self) -> int:
+        """Returns the time that has passed for sure: a clock that runs ahead of all swipes makes nobody forget them."""
+        swiped_ms = max(partition.stores.swipes.first_and_last_ms()[1] for partition in self._partitions)
+        return min(self._watermark_ms, swiped_ms + GRACE_MS)
 
     def standing(self) -> Iterator[Finding]:
         """Yields every finding that stands, in no particular order."""

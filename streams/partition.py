@@ -91,7 +91,7 @@ class Partition:
         """Returns the limits of a moment; None for ever."""
         return Retention(self._reach, now_ms)
 
-    def keep(self, other: Partition, now_ms: int) -> list[str]:
+    def keep(self, other: Partition, now_ms: int, watermark_ms: int) -> list[str]:
         """Takes over what another partition still needs; returns the identities that it leaves out. Has to be empty."""
         limits = self.retention(now_ms)
         place_of = self.stores.swipes.keep(
@@ -111,7 +111,7 @@ class Partition:
         self.stores.meetings.keep(other.stores.meetings, place_of)
         self.stores.sightings.keep(other.stores.sightings, place_of)
         self._standing.keep(other._standing, limits.frozen_before_ms)
-        self.obey(self._rulebook, now_ms)
+        self.institutions.await_again(self._reach["till"].waits_ms, watermark_ms)
         swipes = other.stores.swipes.settlement_ids(np.flatnonzero(place_of < 0))
         return [*forgotten, *(identity_text("swipe", name) for name in swipes)]
 

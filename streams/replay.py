@@ -3,42 +3,46 @@
 from __future__ import annotations
 
 import gc
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from operator import itemgetter
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
+
 from detectors.catalogue import Rulebook, judge
+from detectors.rule import SCOPES
 from detectors.slab import END_OF_TIME_MS, Slab
 from detectors.slab_builder import SlabBuilder
 from events.dead_letters import DeadLetter, Place
 from events.findings import Finding, replay_order
 from events.identity import identity_of
-from events.types import AnyEvent, Reversal, VisitorCorrection
+from events.types import AnyEvent, Reversal
 from streams.acceptance import (
-    CONFLICTING,
-    MISMATCHED,
     Accepted,
     RememberedDigests,
     decide,
     reversal_mismatch,
-    set_aside,
 )
-from streams.arrivals import Arrivals, Chunk, FirstComers, conflicts_among
+from streams.arrivals import Arrivals, Repeat, repeats_among
 from streams.changes import Changes
 from streams.engine import Engine
-from streams.gathering import latest_corrections
+from streams.parts import PartedReplay, Runs
 from streams.places import Offer, Progress, unnoticed
 from streams.sources import Input, Offered, source_of
+from streams.stage_zero import StageZero
+
+THREADS = 2
 
 _Item = TypeVar("_Item")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class ReplayResult:
     """What a replay found: findings in replay's order, dead letters in order of the input, and how much was read."""
 
@@ -47,6 +51,17 @@ class ReplayResult:
     lines: int = 0
     accepted: int = 0
     duplicates: int = 0
+
+
+@dataclass(slots=True, kw_only=True)
+class PartedResult:
+    """What a replay in parts found: as ReplayResult, with findings that are read from disk."""
+
+    findings: Runs
+    dead_letters: list[DeadLetter]
+    lines: int
+    accepted: int
+    duplicates: int
 
 
 def replay(
@@ -65,7 +80,7 @@ def replay(
         on_changes: is told what each batch changed (only with `batch`).
     """
     if batch is None:
-        return _replay_whole(Input([Offered(list(offers))]), rulebook)
+        return _replay_whole(Input([Offered(list(offers))]), rulebook, judge)
     return _replay_batches(offers, rulebook, batch, on_changes)
 
 
@@ -84,90 +99,82 @@ def replay_files(
     """
     given = Input([source_of(file) for file in files], progress)
     if batch is None:
-        return _replay_whole(given, rulebook)
+        return _replay_whole(given, rulebook, _judge_in_threads)
     return _replay_batches(given.offers(), rulebook, batch, on_changes)
 
 
-def _replay_whole(given: Input, rulebook: Rulebook) -> ReplayResult:
-    """Returns the findings that stand after all of the input, judged once: all swipes are one slab."""
-    intake = _WholeIntake(given)
-    with _without_cycle_collection():
-        for chunk in given.chunks():
-            intake.take(chunk)
-        slab = intake.slab()
-        findings = judge(slab, rulebook)
-    findings.sort(key=replay_order)
-    return intake.result(findings)
+def _replay_whole(
+    given: Input, rulebook: Rulebook, judge_slab: Callable[[Slab, Rulebook], list[Finding]]
+) -> ReplayResult:
+    """Returns the findings that stand after all of the input: all swipes are one slab, judged once."""
+    stage_zero = StageZero(given)
+    with without_cycle_collection():
+        slab = whole_slab(given, stage_zero)
+        findings = judge_slab(slab, rulebook)
+    return ReplayResult(
+        findings=sorted(findings, key=replay_order),
+        dead_letters=stage_zero.dead_letters(),
+        lines=stage_zero.lines,
+        accepted=stage_zero.accepted,
+        duplicates=stage_zero.duplicates,
+    )
 
 
-class _WholeIntake:
-    """Stage 0 of all the input: first comers into one slab; repeats, conflicts and mismatches aside."""
+def whole_slab(given: Input, stage_zero: StageZero) -> Slab:
+    """Returns one slab of all of the input; stage zero is fresh, and knows the rest afterwards."""
+    arrivals: deque[Arrivals] = deque()
+    for chunk in given.chunks():
+        stage_zero.note(chunk)
+        arrivals.extend(chunk.arrivals)
+    stage_zero.settle(_repeats(arrivals))
+    builder = SlabBuilder()
+    while arrivals:
+        of_kind = arrivals.popleft()
+        if of_kind.columns is None:
+            builder.add(stage_zero.accept_events(of_kind))
+        else:
+            builder.add_columns(stage_zero.accept_columns(of_kind.columns, of_kind.numbers))
+    return builder.build(
+        reversed_at_ms=stage_zero.reversed_at_ms(builder),
+        corrections=stage_zero.corrections(),
+        watermark_ms=END_OF_TIME_MS,
+    )
 
-    def __init__(self, given: Input) -> None:
-        self._given = given
-        self._builder, self._first_comers = SlabBuilder(), FirstComers()
-        self._reversals: dict[str, list[tuple[int, Reversal]]] = defaultdict(list)
-        self._corrections: list[VisitorCorrection] = []
-        self._letters: list[tuple[int, DeadLetter]] = []
-        self._mismatched: list[int] = []
-        self._lines, self._accepted = 0, 0
 
-    def take(self, chunk: Chunk) -> None:
-        """Takes a chunk in; chunks come in order."""
-        self._lines += chunk.offered
-        self._letters += [
-            (invalid.number, set_aside(invalid.original, self._given.place(invalid.number), invalid.why))
-            for invalid in chunk.invalid
-        ]
-        for arrivals in self._first_comers.among(chunk):
-            self._accepted += len(arrivals.numbers)
-            columns = arrivals.as_columns()
-            if columns is None:
-                self._take_events(arrivals)
-            else:
-                self._builder.add_columns(columns)
+def _repeats(arrivals: Collection[Arrivals]) -> Iterator[Repeat]:
+    for kind in {one.kind for one in arrivals}:
+        of_kind = [(one.hashes, one.numbers, one.marks) for one in arrivals if one.kind is kind]
+        yield from repeats_among(*map(np.concatenate, zip(*of_kind, strict=True)))
 
-    def _take_events(self, arrivals: Arrivals) -> None:
-        self._builder.add(arrivals.events)
-        for number, event in zip(arrivals.numbers, arrivals.events, strict=True):
-            if isinstance(event, Reversal):
-                self._reversals[event.settlement_id].append((number, event))
-            elif isinstance(event, VisitorCorrection):
-                self._corrections.append(event)
 
-    def slab(self) -> Slab:
-        """Returns the slab of all swipes; reversals that fit no swipe of theirs are mismatched from then on."""
-        reversed_at_ms: dict[str, int] = {}
-        for settlement_id, owner in self._builder.owners_of(self._reversals).items():
-            for number, reversal in self._reversals[settlement_id]:
-                if (reversal.institution_id, reversal.person_id) == owner:
-                    earliest_ms = reversed_at_ms.get(settlement_id, reversal.occurred_at_ms)
-                    reversed_at_ms[settlement_id] = min(earliest_ms, reversal.occurred_at_ms)
-                else:
-                    self._mismatched.append(number)
-        corrections = latest_corrections(self._corrections)
-        return self._builder.build(reversed_at_ms=reversed_at_ms, corrections=corrections, watermark_ms=END_OF_TIME_MS)
+def replay_in_parts(
+    files: Sequence[Path], rulebook: Rulebook, parts: int, directory: Path, progress: Progress = unnoticed
+) -> PartedResult:
+    """Returns what `replay_files` does, with memory for one part of so many.
 
-    def result(self, findings: list[Finding]) -> ReplayResult:
-        """Returns the result; what is in doubt is read again."""
-        doubts = self._first_comers.doubts
-        conflicting = conflicts_among(doubts, self._given.originals)
-        why = dict.fromkeys(conflicting, CONFLICTING) | dict.fromkeys(self._mismatched, MISMATCHED)
-        self._letters += [
-            (number, set_aside(original, self._given.place(number), why[number]))
-            for number, original in self._given.originals(sorted(why))
-        ]
-        return ReplayResult(
-            findings=findings,
-            dead_letters=[letter for _, letter in sorted(self._letters, key=itemgetter(0))],
-            lines=self._lines,
-            accepted=self._accepted,
-            duplicates=self._first_comers.duplicates + len(doubts) - len(conflicting),
-        )
+    Args: `directory` is empty; it takes three to four times what the events take as columns, and keeps the findings.
+    """
+    parted = PartedReplay(Input([source_of(file) for file in files], progress), rulebook, parts, directory)
+    with without_cycle_collection():
+        parted.run()
+    return PartedResult(
+        findings=parted.findings,
+        dead_letters=parted.stage_zero.dead_letters(),
+        lines=parted.stage_zero.lines,
+        accepted=parted.stage_zero.accepted,
+        duplicates=parted.stage_zero.duplicates,
+    )
+
+
+def _judge_in_threads(slab: Slab, rulebook: Rulebook) -> list[Finding]:
+    """Returns what judge does. Cost: numpy sorts and searches outside Python's lock, so two cores share the rules."""
+    with ThreadPoolExecutor(max_workers=THREADS) as workers:
+        judged = workers.map(lambda scope: judge(slab, rulebook, [scope]), SCOPES)
+        return list(chain.from_iterable(judged))
 
 
 @contextmanager
-def _without_cycle_collection() -> Iterator[None]:
+def without_cycle_collection() -> Iterator[None]:
     """Spares Python the search for cycles among millions of objects that can have none."""
     was_on = gc.isenabled()
     gc.disable()

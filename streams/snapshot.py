@@ -20,7 +20,7 @@ import streams
 from detectors.catalogue import Rulebook, Ruleset
 from detectors.meetings import MeetingReach
 from detectors.rule import Reach
-from streams.store.columns import StoreCorrupt
+from streams.store.columns import StoreCorrupt, private
 from streams.store.files import FilesState
 
 FORMAT: Final = 1
@@ -79,7 +79,7 @@ def write_snapshot(directory: Path, snapshot: Snapshot) -> None:
     """Afterwards the snapshot is on disk, whole, in place of the one before."""
     body = msgspec.msgpack.encode(snapshot)
     draft = directory / f"{_NAME}.new"
-    with draft.open("wb") as file:
+    with open(draft, "wb", opener=private) as file:
         file.write(zlib.crc32(body).to_bytes(4, "big") + body)
         file.flush()
         os.fsync(file.fileno())

@@ -20,10 +20,15 @@ from streams.places import Offer, Progress, unnoticed
 
 CHUNK_BYTES = 16 * 2**20
 CHUNK_LINES = 20_000
+LINE_BYTES, PACKED_LINE_BYTES = 500, 60
+"""Of a usual event."""
 
 
 class Source(Protocol):
     """Offers in order of arrival, which count from 0."""
+
+    def size(self) -> int:
+        """Returns about how many offers there are."""
 
     def chunks(self, first: int, progress: Progress) -> Iterator[Chunk]:
         """Yields all offers; the first gets the number `first`."""
@@ -43,6 +48,10 @@ class Offered:
 
     def __init__(self, offers: Sequence[Offer]) -> None:
         self._offers = offers
+
+    def size(self) -> int:
+        """Returns how many offers there are."""
+        return len(self._offers)
 
     def chunks(self, first: int, progress: Progress) -> Iterator[Chunk]:
         """Yields all offers; nobody is told of progress."""
@@ -69,6 +78,13 @@ class JsonLinesFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+
+    def size(self) -> int:
+        """Returns about how many lines there are, from the file's size. Raises: ConfigError when there is no file."""
+        try:
+            return self._path.stat().st_size // (PACKED_LINE_BYTES if self._path.suffix == ".gz" else LINE_BYTES)
+        except OSError as error:
+            raise ConfigError(str(self._path), "FILE", str(self._path), f"cannot be read: {error}") from error
 
     def chunks(self, first: int, progress: Progress) -> Iterator[Chunk]:
         """Yields all lines that are not blank. Raises: ConfigError when the file cannot be read."""
@@ -128,6 +144,11 @@ def source_of(path: Path) -> Source:
 
         return ParquetFile(path)
     return JsonLinesFile(path)
+
+
+def events_in(files: Sequence[Path]) -> int:
+    """Returns about how many events the files hold. Raises: ConfigError when one cannot be read."""
+    return sum(source_of(file).size() for file in files)
 
 
 def read_offers(path: Path, progress: Progress = unnoticed) -> Iterator[Offer]:

@@ -15,6 +15,7 @@ from detectors.catalogue import Ruleset, rulebook_of
 from events.dead_letters import Place
 from streams.replay import ReplayResult, replay, replay_files
 from tests.brute_force import accept
+from tests.parquet_files import write_rows
 from tests.worlds import encode, world
 
 Row = dict[str, Any]
@@ -89,6 +90,7 @@ EVENTS: dict[str, Row] = {
     "visitor_correction": {"observation_id": "o1", "face_no": 0},
 }
 DELETE = object()
+NO_RULES = rulebook_of(Ruleset(version="no rules", entries=()))
 
 
 def valid(kind: str, /, **changes: Any) -> Row:
@@ -103,7 +105,7 @@ def offered(lines: list[bytes]) -> ReplayResult:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "input.jsonl")
         path.write_bytes(b"\n".join(lines))
-        return replay_files([path], rulebook_of(Ruleset(version="no rules", entries=())))
+        return replay_files([path], NO_RULES)
 
 
 def reasons(lines: list[bytes]) -> list[tuple[int | None, str]]:
@@ -111,10 +113,24 @@ def reasons(lines: list[bytes]) -> list[tuple[int | None, str]]:
     return sorted((letter.place.line, letter.reason) for letter in offered(lines).dead_letters)
 
 
+def set_aside(path: Path) -> list[tuple[int | None, str]]:
+    """Returns (line, reason) of the dead letters of a file."""
+    letters = replay_files([path], NO_RULES).dead_letters
+    return sorted((letter.place.line, letter.reason) for letter in letters)
+
+
 def agreed(lines: list[bytes]) -> list[tuple[int, str]]:
-    """Returns (line, reason) of the brute force's dead letters, after checking that the product says the same."""
+    """Returns (line, reason) of the brute force's dead letters, after checking that the product says the same.
+
+    It says so of rows of Parquet too, where these can say what the lines say.
+    """
     expected = sorted((number, reason) for reason, number in accept(lines)[1])
     assert reasons(lines) == expected
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "input.parquet")
+        said = write_rows(path, lines)
+        if said is not None:
+            assert set_aside(path) == sorted((number, reason) for reason, number in accept(said)[1])
     return expected
 
 

@@ -26,7 +26,7 @@ from detectors.rule import (
     highest_first,
 )
 from detectors.slab import Slab
-from detectors.windows import Groups, distinct_per_owner, trailing_window
+from detectors.windows import distinct_per_owner, trailing_window
 from events.findings import Severity
 
 SCOPE = "till"
@@ -58,8 +58,9 @@ def reach(parameters: Parameters) -> Reach:
 def detect(slab: Slab, parameters: Parameters) -> list[Firing]:
     """Returns a firing at every swipe whose till has reached a tier of distinct buyers."""
     swipes, tiers = slab.swipes, parameters.tiers
-    spans = trailing_window(swipes.time_ms, swipes.till, parameters.window, Groups.of(swipes.till))
-    anchors = np.flatnonzero(spans.count >= min(tier.buyers for tier in tiers))
+    least = min(tier.buyers for tier in tiers)
+    spans = trailing_window(swipes.time_ms, swipes.till, parameters.window, least=least)
+    anchors = np.flatnonzero(spans.count)
     owners, rows = spans.pairs(anchors)
     buyers = distinct_per_owner(owners, slab.buyers_at_swipes()[rows], len(swipes))
     ranking = highest_first([tier.severity for tier in tiers])

@@ -45,14 +45,10 @@ def detect(slab: Slab, parameters: Parameters) -> list[Firing]:
     swipes = slab.swipes
     groups = Groups.of(swipes.person)
     tiers = parameters.tiers
-    by_window = {
-        window: trailing_window(swipes.time_ms, swipes.person, window, groups)
-        for window in {tier.window for tier in tiers}
-    }
-    spans = [by_window[tier.window] for tier in tiers]
+    spans = [trailing_window(swipes.time_ms, swipes.person, tier.window, groups, tier.count) for tier in tiers]
     reached = np.full(len(swipes), -1, dtype=np.int64)
     for number in reversed(highest_first([tier.severity for tier in tiers])):
-        reached[spans[number].count >= tiers[number].count] = number
+        reached[spans[number].count > 0] = number
     firings = []
     for row in np.flatnonzero(reached >= 0).tolist():
         tier, span = tiers[reached[row]], spans[reached[row]]

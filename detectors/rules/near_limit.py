@@ -46,9 +46,9 @@ def detect(slab: Slab, parameters: Parameters) -> list[Firing]:
     swipes = slab.swipes
     near = (swipes.total_fen >= least_near_fen(parameters)) & (swipes.total_fen <= parameters.limit_fen)
     groups = Groups.of(swipes.person, np.flatnonzero(near))
-    spans = trailing_window(swipes.time_ms, swipes.person, parameters.window, groups)
+    spans = trailing_window(swipes.time_ms, swipes.person, parameters.window, groups, parameters.count)
     firings = []
-    for row in np.flatnonzero(near & (spans.count >= parameters.count)).tolist():
+    for row in np.flatnonzero(spans.count).tolist():
         counted = swipes.settlement_id[spans.rows_of(row)].tolist()
         firings.append(
             Firing(

@@ -103,8 +103,8 @@ class _Measured:
 
 def _measure(slab: Slab, visitor: Int32s, groups: Groups, tier: CardTier, buyers: Int32s) -> _Measured:
     swipes = slab.swipes
-    spans = trailing_window(swipes.time_ms, np.maximum(visitor, 0), tier.window, groups)
-    anchors = np.flatnonzero((visitor >= 0) & (spans.count >= tier.buyers))
+    spans = trailing_window(swipes.time_ms, visitor, tier.window, groups, tier.buyers)
+    anchors = np.flatnonzero(spans.count)
     owners, rows = spans.pairs(anchors)
     return _Measured(
         spans,

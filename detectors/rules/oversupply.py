@@ -25,7 +25,7 @@ from detectors.exact import fraction_of, shown
 from detectors.examples import drug, item, swipe
 from detectors.rule import Duration, Example, Firing, Reach, RuleParameters, Window
 from detectors.slab import Slab
-from detectors.windows import Int64s
+from detectors.windows import Groups, Int64s
 from events.findings import Severity
 
 SCOPE = "supply"
@@ -94,7 +94,7 @@ def _plentiful(slab: Slab, limit_ms: int) -> Iterator[list[_Line]]:
         return
     generic = slab.drug_facts.generic[items.drug[rows]]
     key = swipes.person[items.swipe[rows]].astype(np.int64) * len(slab.generics.names) + generic
-    order = np.argsort(key, kind="stable")
+    order = Groups.of(key).rows
     starts = np.flatnonzero(np.diff(key[order], prepend=-1))
     with np.errstate(over="ignore"):  # an absurd supply is infinite here, and exact below
         total_ms = np.add.reduceat(items.days_supply[rows[order]], starts) * (DAY_MS * (1 + _ROUNDING))

@@ -42,9 +42,9 @@ def detect(slab: Slab, parameters: Parameters) -> list[Firing]:
     delay_ms = undone_ms - swipes.time_ms
     soon = np.flatnonzero((delay_ms >= 0) & (delay_ms <= parameters.within))
     soon = soon[np.argsort(undone_ms[soon], kind="stable")]
-    spans = trailing_window(undone_ms[soon], swipes.person[soon], parameters.window)
+    spans = trailing_window(undone_ms[soon], swipes.person[soon], parameters.window, least=parameters.count)
     firings = []
-    for number in np.flatnonzero(spans.count >= parameters.count).tolist():
+    for number in np.flatnonzero(spans.count).tolist():
         row = int(soon[number])
         counted = np.sort(soon[spans.rows_of(number)])
         firings.append(

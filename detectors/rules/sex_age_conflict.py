@@ -68,11 +68,11 @@ def detect(slab: Slab, parameters: Parameters) -> list[Firing]:
 def _is_of_other_sex(slab: Slab) -> Bools:
     """Returns whether each item's drug is for the other sex."""
     is_wrong = np.zeros(len(slab.items), dtype=np.bool_)
-    drug_sex = slab.drug_facts.sex[slab.items.drug]
-    version = slab.person_versions_at_swipes()[slab.items.swipe]
-    judged = np.flatnonzero((drug_sex >= 0) & (version >= 0))
-    sex = slab.people.sex[version[judged]]
-    is_wrong[judged] = (sex >= 0) & (sex != drug_sex[judged])
+    of_one_sex = np.flatnonzero((slab.drug_facts.sex >= 0)[slab.items.drug])
+    version = slab.person_versions_at_swipes()[slab.items.swipe[of_one_sex]]
+    judged = of_one_sex[version >= 0]
+    sex = slab.people.sex[version[version >= 0]]
+    is_wrong[judged] = (sex >= 0) & (sex != slab.drug_facts.sex[slab.items.drug[judged]])
     return is_wrong
 
 
@@ -80,12 +80,13 @@ def _is_of_other_age(slab: Slab) -> Bools:
     """Returns whether each item's drug is for the younger or the older."""
     items, known = slab.items, slab.drug_facts
     is_wrong = np.zeros(len(items), dtype=np.bool_)
-    least, greatest = known.min_age_years[items.drug], known.max_age_years[items.drug]
-    limited = np.flatnonzero((least > np.iinfo(np.int64).min) | (greatest < np.iinfo(np.int64).max))
+    has_limit = (known.min_age_years > np.iinfo(np.int64).min) | (known.max_age_years < np.iinfo(np.int64).max)
+    limited = np.flatnonzero(has_limit[items.drug])
+    least, greatest = known.min_age_years[items.drug[limited]], known.max_age_years[items.drug[limited]]
     rows, place = np.unique(items.swipe[limited], return_inverse=True)
     age, has_age = _ages_at(slab, rows)
     of_item = age[place]
-    is_wrong[limited] = has_age[place] & ((of_item < least[limited]) | (of_item > greatest[limited]))
+    is_wrong[limited] = has_age[place] & ((of_item < least) | (of_item > greatest))
     return is_wrong
 
 

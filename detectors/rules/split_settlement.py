@@ -13,7 +13,7 @@ import numpy as np
 from detectors.examples import swipe
 from detectors.rule import AtLeastOne, Example, Firing, Reach, RuleParameters, Window
 from detectors.slab import Slab
-from detectors.windows import Groups, trailing_window
+from detectors.windows import trailing_window
 from events.findings import Severity
 
 SCOPE = "person"
@@ -36,9 +36,9 @@ def detect(slab: Slab, parameters: Parameters) -> list[Firing]:
     """Returns a firing at every swipe whose person and institution have reached the count."""
     swipes = slab.swipes
     pair = swipes.person.astype(np.int64) * len(slab.institution_ids.names) + swipes.institution
-    spans = trailing_window(swipes.time_ms, pair, parameters.window, Groups.of(pair))
+    spans = trailing_window(swipes.time_ms, pair, parameters.window, least=parameters.count)
     firings = []
-    for row in np.flatnonzero(spans.count >= parameters.count).tolist():
+    for row in np.flatnonzero(spans.count).tolist():
         counted = swipes.settlement_id[spans.rows_of(row)].tolist()
         firings.append(
             Firing(

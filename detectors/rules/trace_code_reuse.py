@@ -56,13 +56,13 @@ def detect(slab: Slab, parameters: Parameters) -> list[Firing]:
 def _reused(slab: Slab) -> dict[str, list[int]]:
     """Returns the codes of more than one swipe with the rows of their swipes, ascending."""
     traces = slab.traces
-    order = np.argsort(traces.code_hash, kind="stable")
+    order = np.argsort(traces.code_hash)
     same = traces.code_hash[order[1:]] == traces.code_hash[order[:-1]]
     repeated = np.zeros(len(order), dtype=np.bool_)
     repeated[1:] |= same
     repeated[:-1] |= same
     rows_of: dict[str, list[int]] = defaultdict(list)
-    for use in order[repeated].tolist():
+    for use in np.sort(order[repeated]).tolist():
         rows_of[traces.code[use]].append(int(traces.swipe[use]))
     return rows_of
 

@@ -106,7 +106,8 @@ def _busy_days(slab: Slab, parameters: Parameters) -> Iterator[tuple[Int64s, lis
     width = int(max(day.max(initial=0), known.day.max(initial=0))) + 1
     key = slab.swipes.institution[rows].astype(np.int64) * width + day
     by_day = Groups.of(key).rows
-    days, starts, counts = np.unique(key[by_day], return_index=True, return_counts=True)
+    starts = np.flatnonzero(np.diff(key[by_day], prepend=-1))
+    days, counts = key[by_day[starts]], np.diff(starts, append=len(key))
     past = _past_counts(
         days,
         np.concatenate([days, known.institution.astype(np.int64) * width + known.day]),

@@ -77,17 +77,17 @@ def _packs(items: Nested) -> PackColumns:
     codes = items.columns["trace_codes"]
     is_whole = ~_flags(items.columns["split_pack"])[codes.row]
     swipe = items.row[codes.row[is_whole]]
-    named = _coded(pc.filter(codes.columns[""], pa.array(is_whole)))
+    code = pc.filter(codes.columns[""], pa.array(is_whole)).to_pylist()
     if np.all(swipe[1:] > swipe[:-1]):
-        first = np.arange(len(swipe), dtype=np.int64)
-    else:
-        first = np.sort(np.unique(swipe * len(named.names) + named.codes, return_index=True)[1])
-    return PackColumns(swipe=swipe[first], code=[named.names[code] for code in named.codes[first].tolist()])
+        return PackColumns(swipe=swipe, code=code)
+    each_once = dict.fromkeys(zip(swipe.tolist(), code, strict=True))
+    return PackColumns(
+        swipe=np.array([swipe for swipe, _ in each_once], dtype=np.int64), code=[code for _, code in each_once]
+    )
 
 
 def _people(given: Columns) -> PersonColumns:
-    born = _coded(given["birth_date"])
-    numbers = np.array([*map(date_number, born.names), date_number(None)], dtype=np.int64)
+    born = _coded(given["birth_date"]).renumbered(lambda dates: list(map(date_number, dates)))
     return PersonColumns(
         event_id=_texts(given["event_id"]),
         person=_coded(given["person_id"]),
@@ -95,7 +95,7 @@ def _people(given: Columns) -> PersonColumns:
         household=_coded(given["household_id"]),
         status=_choice(given["status"], STATUS_CODE),
         sex=_choice(given["sex"], SEX_CODE),
-        born=numbers[born.codes],
+        born=np.maximum(born, date_number(None)).astype(np.int64),
     )
 
 
@@ -150,7 +150,7 @@ COLUMNS_OF: Mapping[type[AnyEvent], Callable[[Columns], EventColumns]] = {
 }
 """From the columns of each type's fields, all of them sound; the other types are read row by row, there are few."""
 
-_IS_SELF_PAY = {None: 0, "insured": 0, "self_pay": 1}
+_IS_SELF_PAY = {"insured": 0, "self_pay": 1}
 
 
 def _texts(array: Array) -> Texts:
@@ -179,9 +179,6 @@ def _coded(array: Array) -> Coded:
     return Coded(codes=codes, names=coded.dictionary.to_pylist())
 
 
-def _choice(array: Array, code_of: Mapping[str | None, int] | Mapping[str, int]) -> Int64s:
-    """Returns the code of each text, that of None for null."""
-    named = _coded(array)
-    known: Mapping[Any, int] = code_of
-    codes = np.array([*(known[name] for name in named.names), known.get(None, -1)], dtype=np.int64)
-    return codes[named.codes]
+def _choice(array: Array, code_of: Mapping[Any, int]) -> Int64s:
+    """Returns the code of each text, −1 for null."""
+    return _coded(array).renumbered(lambda names: [code_of[name] for name in names]).astype(np.int64)

@@ -47,3 +47,28 @@ def _column_type(wanted: inspect.Type) -> pa.DataType:
 
 SCHEMA: Final = pa.schema(list(_fields()))
 FIELD_NAMES: Final = frozenset(SCHEMA.names)
+REPEATING: Final = frozenset(
+    {
+        "type",
+        "person_id",
+        "institution_id",
+        "till_id",
+        "operator_id",
+        "credential",
+        "insurance",
+        "category",
+        "insured_region",
+        "agent_person_id",
+        "sex",
+        "birth_date",
+        "region",
+        "household_id",
+        "employment",
+        "status",
+        "drug_code",
+        "kind",
+        "setl_kind",
+        "camera_id",
+    }
+)
+"""Texts that stand in many rows: read as numbers into a list of what is different."""

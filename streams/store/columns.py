@@ -26,6 +26,11 @@ COPIED_TOGETHER = 1 << 18
 _WIDER = {"i1": "i2", "i2": "i4", "i4": "i8", "f4": "f8"}
 
 
+def private(path: str, flags: int) -> int:
+    """Opens a file that nobody but its owner may read; the opener of `open`."""
+    return os.open(path, flags, 0o600)
+
+
 class StoreCorrupt(Exception):
     """A file of the store is not what its snapshot says; the log has everything."""
 
@@ -127,7 +132,7 @@ class Column:
             return np.empty(capacity, dtype=self._dtype)
         file = self._file()
         size = capacity * np.dtype(self._dtype).itemsize
-        with file.open("r+b" if file.exists() else "w+b") as opened:
+        with open(file, "r+b" if file.exists() else "w+b", opener=private) as opened:
             os.posix_fallocate(opened.fileno(), 0, size)  # a full disk is an error here, not a signal at a write
         return _mapped(file, self._dtype)
 

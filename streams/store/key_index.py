@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from detectors.windows import Int64s
 from events.errors import InvariantError
-from streams.store.columns import StoreCorrupt, encode_text, ranges
+from streams.store.columns import StoreCorrupt, encode_text, private, ranges
 
 NEWEST_ROWS = 4096
 MERGE_RATIO = 4
@@ -153,7 +153,7 @@ class KeyIndex:
     def _written(self, run: _Run) -> _Run:
         self._made += 1
         file = self._file(self._made)
-        with file.open("wb") as opened:
+        with open(file, "wb", opener=private) as opened:
             opened.write(run.hashes.data)
             opened.write(run.rows.data)
             opened.flush()

@@ -54,6 +54,7 @@ def test_replay_of_the_same_input_gives_the_same_bytes_packed_cut_or_shuffled(tm
     assert whole
     assert run("replay", str(packed)).stdout == whole
     assert run("replay", str(shuffled), "--batch", "13").stdout == whole
+    assert run("replay", str(packed), "--parts", "3").stdout == whole
 
 
 def test_emissions_tell_what_each_batch_raised_and_withdrew_and_why(tmp_path, lines):
@@ -81,10 +82,12 @@ def torn_gzip() -> bytes:
     [
         (["replay", "/nowhere/events.jsonl"], "/nowhere/events.jsonl"),
         (["replay", "{torn}"], "torn.jsonl.gz"),
-        (["replay", "{columns}"], "Parquet is not read yet"),
+        (["replay", "{columns}"], "events.parquet"),
+        (["convert", "{columns}", "--out", "events.csv"], "--out"),
         (["replay", "{bad}", "--dead-letters", "/nowhere/letters.jsonl"], "--dead-letters"),
         (["check-config", "--config", "{bad}"], "web.port = 70000"),
         (["check-config", "--rules", "{rules}"], "closed_hours.grace = 'soon'"),
+        (["replay", "{bad}", "--parts", "2", "--batch", "9"], "--parts"),
         (["publish", "{bad}", "--to", "ftp://x"], "--to"),
         (["publish", "{bad}", "--to", "http://127.0.0.1:1", "--rate", "many"], "--rate"),
         (["findings", "--data", "/nowhere"], "--data"),

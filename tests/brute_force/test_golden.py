@@ -68,6 +68,12 @@ def test_frequent_purchase_does_not_count_exactly_a_day_ago():
     assert anchors("frequent_purchase", swipe("a", 0), swipe("b", HOUR), swipe("c", 24 * HOUR)) == {}
 
 
+def test_frequent_purchase_does_not_count_exactly_thirty_days_ago():
+    told = [swipe("first", 0), *[swipe(f"s{day}", day * 3 * DAY) for day in range(1, 9)]]
+    assert anchors("frequent_purchase", *told, swipe("last", 30 * DAY - 1)) == {"last": "medium"}
+    assert anchors("frequent_purchase", *told, swipe("last", 30 * DAY)) == {}
+
+
 def test_frequent_purchase_takes_the_highest_tier_and_its_window():
     tiers = [{"window": "1h", "count": 1, "severity": "low"}, {"window": "2h", "count": 2, "severity": "high"}]
     found = judged("frequent_purchase", swipe("a", 0), swipe("b", HOUR), tiers=tiers)
@@ -488,6 +494,14 @@ def test_one_face_many_cards_looks_just_less_than_a_week_back():
     for last, fires in [(7 * DAY - 1, True), (7 * DAY, False)]:
         told = [*away, *crowd(3, step=2 * DAY + 1)[2:], swipe("s", last, person="x"), seen("o", last, visitor())]
         assert bool(anchors("one_face_many_cards", *told)) is fires
+
+
+def test_one_face_many_cards_looks_at_faces_half_a_minute_before_what_is_just_less_than_a_week_back():
+    away = [swipe("far", 0, person="y", store="B"), seen("look", -30 * SECOND, visitor(), store="B")]
+    last = 7 * DAY - 1
+    told = [*away, *crowd(3, step=2 * DAY + 1)[2:], swipe("s", last, person="x")]
+    assert anchors("one_face_many_cards", *told, seen("o", last + 15 * SECOND, visitor())) == {"s": "high"}
+    assert anchors("one_face_many_cards", *told, seen("o", last + 15 * SECOND + 1, visitor())) == {}
 
 
 def test_of_equal_severities_the_first_listed_window_is_cited():

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
 
+from detectors.catalogue import read_ruleset
+from events.errors import ConfigError
 from tests.brute_force.stories import DAY, HOUR, MINUTE, Row, person, reversal, swipe
 from tests.product import CONFIGURED, changes_by, fired, found_by
 
@@ -61,6 +65,9 @@ def test_one_household_at_the_swipes_own_time_is_no_ring():
         "+m3-b",
     ]
     assert fired("card_ring", *story, *family, person("b", None, since=DAY + 1)) == {}
+    assert fired("card_ring", *story, *family, person("b", None, since=DAY), person("a", "h", since=DAY + 1)) == {
+        "m3-b": "high"
+    }
     assert fired("card_ring", *story, person("a", "h"), person("b", "i")) == {"m3-b": "high"}
 
 
@@ -92,3 +99,15 @@ def test_the_store_is_not_told():
 def test_it_shows_its_settings():
     (finding,) = found_by("card_ring", *TWICE, *met(3, DAY))
     assert finding.threshold == {"institutions": 3, "meeting_ms": 10 * MINUTE, "window_ms": 30 * DAY}
+
+
+def test_nobody_meets_himself():
+    alone = [swipe(f"{place}{time}", place * DAY, person="a", store=f"S{place}") for place in range(3) for time in "12"]
+    assert fired("card_ring", *alone) == {}
+    assert fired("card_ring", *alone, *met(0, 9), *met(1, DAY + 9), institutions=2).keys() == {"m1-b"}
+
+
+@pytest.mark.parametrize(("written", "is_allowed"), [("24h", True), ("86400001ms", False), ("0s", True)])
+def test_a_meeting_lasts_a_day_at_most(written, is_allowed):
+    with nullcontext() if is_allowed else pytest.raises(ConfigError):
+        read_ruleset({"card_ring": CONFIGURED["card_ring"] | {"meeting": written}}, "rules.yaml")

@@ -19,7 +19,7 @@ from detectors.catalogue import Entry, read_ruleset, rulebook_of
 from detectors.custom import LONGEST_WINDOW_MS, SCOPE_OF_KEY, CustomRule
 from detectors.exact import shown
 from detectors.measures import ALLOWED, Amount, Counted, measure_name
-from detectors.slab import Slab
+from detectors.slab import END_OF_TIME_MS, Slab
 from detectors.slab_builder import slab_of
 from events.codec import decode_event
 from events.dead_letters import Place
@@ -28,6 +28,7 @@ from events.findings import Finding, finding_json
 from events.identity import identity_of
 from events.types import Event
 from streams.changes import Changes
+from streams.engine import Engine
 from streams.replay import replay
 from tests.brute_force import accept
 from tests.brute_force.custom import FILTERS, PERSON_FILTERS, custom_findings
@@ -157,6 +158,20 @@ def test_findings_are_the_same_bytes_under_any_order_repetition_and_batching(see
         again = lines + chance.choices(lines, k=len(lines) // 3)
         chance.shuffle(again)
         assert [finding_json(found) for found in judged(again, rules, batch)] == expected
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("partitions", [2, 7])
+def test_findings_are_the_same_for_any_number_of_partitions_and_rules_that_came_on_the_way(partitions):
+    lines, rules = told(3, size=8), random_rules(3)
+    events = [event for line in lines if isinstance(event := decode_event(line), Event)]
+    plain = rulebook_of(read_ruleset({"custom_0": rule()}, "before"))
+    engine = Engine(plain, partitions=partitions)
+    for first in range(0, len(events), 50):
+        if first == 100:
+            engine.change_rules(rulebook_of(read_ruleset(rules, "world")))
+        engine.apply(events[first : first + 50], END_OF_TIME_MS)
+    assert sorted(map(finding_json, engine.standing())) == sorted(map(finding_json, judged(lines, rules)))
 
 
 @pytest.mark.parametrize("seed", SEEDS[5:7])

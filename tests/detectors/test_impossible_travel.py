@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ DISTANCE_KM = float(
 )  # 95.3 km
 
 
-def journey(gap: int, **fields: object) -> list[Row]:
+def journey(gap: int, **fields: Any) -> list[Row]:
     return [HERE, THERE, swipe("a"), swipe("b", gap, store="B", **fields)]
 
 
@@ -58,6 +59,8 @@ def test_less_than_a_second_is_taken_for_a_second(gap):
 def test_positions_are_those_of_each_swipes_own_millisecond():
     moved = store("A", since=MINUTE, latitude=31.0, longitude=121.0)
     assert fired("impossible_travel", HERE, moved, swipe("a"), swipe("b", MINUTE)) == {"b": "high"}
+    again = store("A", since=MINUTE + 1, latitude=31.0, longitude=121.0)
+    assert fired("impossible_travel", HERE, moved, again, swipe("a"), swipe("b", MINUTE)) == {"b": "high"}
     assert fired("impossible_travel", HERE, moved, swipe("a"), swipe("b", MINUTE - 1)) == {}
     assert fired("impossible_travel", HERE, moved, swipe("a", MINUTE), swipe("b", MINUTE + 1)) == {}
 

@@ -20,6 +20,7 @@ CHANGES = [  # moments at which clocks change, in UTC
     ("Asia/Pyongyang", "2018-05-04T15:00"),
     ("Pacific/Apia", "2011-12-30T10:00"),
     ("America/Havana", "2024-03-10T05:00"),
+    ("Africa/Casablanca", "2008-06-01T00:00"),  # at midnight in UTC
 ]
 
 

@@ -54,3 +54,8 @@ def test_a_better_face_a_correction_and_a_reversal_change_the_tie():
     assert changes_by("one_face_many_cards", *told, seen("x", 2 * MINUTE, visitor("w", 0.91)))[-1] == "-c"
     assert changes_by("one_face_many_cards", *told, corrected("k", "o-b", "w"))[-1] == "-c"
     assert changes_by("one_face_many_cards", *told, reversal("a", 9, person="p-a"))[-1] == "-c"
+
+
+def test_a_tier_of_one_buyer_is_reached_by_one_tied_swipe():
+    tiers = [{"window": "30m", "buyers": 1, "severity": "low"}]
+    assert fired("one_face_many_cards", *paid("a"), swipe("b", 9 * MINUTE), tiers=tiers) == {"a": "low"}

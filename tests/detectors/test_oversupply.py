@@ -96,13 +96,24 @@ def test_the_lesser_limit_holds_where_the_chronic_one_is_lesser():
     chronic = supplied("a", 0, 30, category="14")
     assert fired("oversupply", chronic, chronic_limit="29d") == {"a": "medium"}
     assert fired("oversupply", chronic, chronic_limit="30d") == {}
+    story = [supplied("a", 0, 1, category="14"), supplied("b", DAY - 1, 30, category="14")]
+    assert fired("oversupply", *story, chronic_limit="30d") == {"b": "medium"}
 
 
 def test_a_fraction_of_a_day_is_counted_to_the_millisecond():
     assert fired("oversupply", supplied("a", 0, 0.5), supplied("b", DAY // 2, 45)) == {}
     assert fired("oversupply", supplied("a", 0, 0.5), supplied("b", DAY // 2 - 1, 45)) == {"b": "medium"}
+    assert fired("oversupply", supplied("a", 0, 45.5), limit="3931200s") == {}
+    assert fired("oversupply", supplied("a", 0, 45.50000001), limit="3931200s") == {"a": "medium"}
+    assert fired("oversupply", supplied("a", 0, 45.00000002)) == {"a": "medium"}
+    assert fired("oversupply", supplied("a", 0, 0.00000001), limit="0s") == {"a": "medium"}
+
+
+def test_it_says_how_many_days_ahead_and_how_many_purchases():
     (finding,) = found_by("oversupply", supplied("a", 0, 45.5))
     assert finding.measure == {"days_ahead": 45.5, "purchases": 1}
+    (finding,) = found_by("oversupply", supplied("a", 0, 46))
+    assert repr(finding.measure["days_ahead"]) == "46"
 
 
 def test_supply_of_nothing_covers_nothing():

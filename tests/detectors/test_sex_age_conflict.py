@@ -104,5 +104,5 @@ def test_the_zone_is_the_one_of_the_swipes_own_millisecond():
 
 
 def test_an_institution_is_known_from_its_own_millisecond():
-    told = [store("A", since=5), drug(min_age_years=18), person("p1", birth_date="2020-01-01")]
+    told = [store("A", since=5), store("A", since=6), drug(min_age_years=18), person("p1", birth_date="2020-01-01")]
     assert fired("sex_age_conflict", *told, bought("a", 4), bought("b", 5)) == {"b": "medium"}

@@ -168,3 +168,10 @@ def test_the_least_share_that_is_missing_is_missing():
     told = [moved("count", 200), sold(210)]
     assert fired("stock_imbalance", *told) == {}
     assert fired("stock_imbalance", moved("count", 199.9), sold(210)) == {"s": "high"}
+
+
+def test_a_drug_that_nobody_sold_is_in_no_others_stock():
+    told = [moved("count", 0), sold(4), swipe("b", -1, store="B", items=[item(1)])]
+    unsold = moved("purchase", 9, at=-9, name="m2", institution_id="B", drug_code="z")
+    elsewhere = moved("purchase", 9, at=-9, name="m3", institution_id="Z")
+    assert fired("stock_imbalance", *told, unsold, elsewhere) == {"s": "high"}

@@ -7,7 +7,7 @@ from tests.product import CONFIGURED, changes_by, fired, found_by
 
 
 def test_a_suspension_holds_from_its_own_millisecond_until_it_is_lifted():
-    story = [store("A"), store("A", since=10, agreement="suspended"), store("A", since=20)]
+    story = [store("A"), store("A", since=10, agreement="suspended"), store("A", since=20), store("A", since=21)]
     swipes = [swipe(f"s{at}", at) for at in (9, 10, 19, 20)]
     assert fired("suspended_institution", *story, *swipes) == {"s10": "critical", "s19": "critical"}
 

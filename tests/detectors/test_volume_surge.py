@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from tests.brute_force.stories import DAY, HOUR, Row, reversal, store, swipe
+from detectors.rules import volume_surge
+from detectors.slab import END_OF_TIME_MS
+from detectors.slab_builder import SlabBuilder
+from tests.brute_force.stories import DAY, HOUR, NOON, Row, reversal, store, swipe
+from tests.detectors.test_laws import accepted_events
 from tests.product import changes_by, fired, found_by
+from tests.worlds import encode
 
 WEEK = 7 * DAY
 
@@ -93,6 +98,8 @@ def test_a_zone_holds_from_its_own_millisecond():
     at = 11 * HOUR + 30 * 60_000  # 23:30 in Shanghai, 00:30 in Tokyo
     told = [store("A"), *weeks(1, 1, 1, 1), *today(3), swipe("s04", at, person="q4")]
     assert fired("volume_surge", *told, store("A", since=at, time_zone="Asia/Tokyo")) == {}
+    moved_twice = [store("A", since=at + number, time_zone="Asia/Tokyo") for number in (0, 1)]
+    assert fired("volume_surge", *told, *moved_twice) == {}
     assert fired("volume_surge", *told, store("A", since=at + 1, time_zone="Asia/Tokyo")) == {"s04": "medium"}
 
 
@@ -114,3 +121,21 @@ def test_factors_of_nothing_and_of_one_half_are_counted_exactly():
 def test_a_busy_weekday_does_not_make_another_ones_history():
     told = [store("A"), *weeks(1, 1, 1, 1), *[swipe(f"t{n}", -DAY + n, person=f"t{n}") for n in range(9)]]
     assert fired("volume_surge", *told, *today(3)) == {}
+
+
+def test_counts_of_one_institutions_later_days_are_not_anothers_history():
+    monday = NOON // DAY
+    builder = SlabBuilder()
+    events = [
+        store("A"),
+        store("B"),
+        swipe("a", store="A"),
+        *[swipe(f"b{number}", number, store="B") for number in range(9)],
+    ]
+    builder.add(accepted_events(encode(events)))
+    later = [
+        ("A", 2 * monday + 1 - 7 * week, 1) for week in range(1, 5)
+    ]  # where B's days would be, counted on from A's
+    builder.add_day_counts([("A", monday - 1, 1), *later])
+    slab = builder.build(watermark_ms=END_OF_TIME_MS)
+    assert volume_surge.detect(slab, volume_surge.Parameters()) == []

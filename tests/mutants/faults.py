@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import functools
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -48,7 +49,8 @@ class _Site:
     now: str
 
 
-def faults_of(file: str) -> list[Fault]:
+@functools.cache
+def faults_of(file: str) -> tuple[Fault, ...]:
     """Returns every fault that can be planted into a file of the checkout."""
     seen: Counter[tuple[str, str, str, str]] = Counter()
     faults = []
@@ -68,19 +70,25 @@ def faults_of(file: str) -> list[Fault]:
                 site=number,
             )
         )
-    return faults
+    return tuple(faults)
 
 
 def faulty_tree(fault: Fault) -> ast.Module:
     """Returns the syntax tree of the file with the fault in it."""
     tree = _tree(fault.file)
     site = list(_sites(tree))[fault.site]
-    faulty = _Replacing(site.node, site.now).visit(tree)
-    return ast.fix_missing_locations(faulty)
+    _Replacing(site.node, site.now).visit(tree)
+    return ast.fix_missing_locations(tree)
 
 
 def _tree(file: str) -> ast.Module:
-    return ast.parse((CHECKOUT / file).read_text(encoding="utf-8"))
+    return ast.parse(_source(file))
+
+
+@functools.cache
+def _source(file: str) -> str:
+    """Returns what stood in the file when it was first asked for; an edit meanwhile changes no fault."""
+    return (CHECKOUT / file).read_text(encoding="utf-8")
 
 
 class _Replacing(ast.NodeTransformer):
@@ -139,7 +147,8 @@ def _functions_in(node: ast.AST, prefix: str) -> Iterator[Code]:
         yield prefix + node.name, list(node.body)
     elif isinstance(node, ast.ClassDef):
         for inner in node.body:
-            yield from _functions_in(inner, f"{prefix}{node.name}.")
+            if getattr(inner, "name", "") != "__post_init__":  # it checks settings and judges nothing
+                yield from _functions_in(inner, f"{prefix}{node.name}.")
 
 
 def _needed_by(names: set[str], parts: dict[str, list[Code]]) -> set[str]:
@@ -264,14 +273,14 @@ def _is_time(node: ast.AST) -> bool:
 
 
 def _is_handed_on(place: Place) -> bool:
-    """Returns whether a moment goes as it is to a function, which moves it itself, or to a sort, which does not mind."""
-    node, holder = place[-1], place[-2] if len(place) > 1 else None
-    if isinstance(holder, ast.keyword):
-        holder = place[-3]
-    is_length = _name_of(node) in LENGTHS or any(f"{length}_ms" == _name_of(node) for length in LENGTHS)
-    if isinstance(holder, ast.Call) and not is_length:
-        return _name_of(holder) not in _MOVED_BY
-    return isinstance(holder, ast.Tuple) and any(isinstance(outer, ast.Lambda) for outer in place)
+    """Returns whether a moment goes to a function, which moves it itself, or to a sort, which does not mind."""
+    name = _name_of(place[-1])
+    holders = [outer for outer in reversed(place[:-1]) if not isinstance(outer, ast.keyword | ast.Subscript)]
+    holder = holders[0] if holders else None
+    if isinstance(holder, ast.Call):
+        return name.removesuffix("_ms") not in LENGTHS and _name_of(holder) not in _MOVED_BY
+    sorts = any(isinstance(outer, ast.Lambda) or _name_of(outer) == "lexsort" for outer in place)
+    return isinstance(holder, ast.Tuple) and sorts
 
 
 def edge(place: Place) -> Found:
@@ -284,7 +293,7 @@ def edge(place: Place) -> Found:
 
 
 def reach(place: Place) -> Found:
-    """A look back or ahead that is too short for an event that is just inside: two milliseconds where the end is open."""
+    """A look back or ahead that is two milliseconds shorter: too short for what is just inside an open end too."""
     node = place[-1]
     if isinstance(node, ast.keyword) and not isinstance(node.value, ast.Constant):
         yield node.value, f"({ast.unparse(node.value)}) - 2"
@@ -307,7 +316,7 @@ def _other_order(node: ast.Call) -> Found:
         yield node, f"list(reversed({text}))"
     elif name == "sort" and node.args:
         yield node, f"{text}[::-1]"
-    elif name == "argsort":
+    elif name == "argsort" and "stable" in text:
         yield node, f"_ties_reversed({ast.unparse(node.args[0])})"
     elif name == "lexsort" and isinstance(node.args[0], ast.Tuple):
         for number, key in enumerate(node.args[0].elts):

@@ -8,43 +8,21 @@ import resource
 import sys
 import time
 import warnings
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
-from detectors.catalogue import rule_modules
-from tests.mutants.equivalent import EQUIVALENT, Equivalent
-from tests.mutants.faults import CHECKOUT, KINDS, Fault, faults_of
+from tests.mutants.equivalent import EQUIVALENT
+from tests.mutants.faults import KINDS
+from tests.mutants.planned import Mutant, planned_mutants
 from tests.mutants.planting import plant
-from tests.mutants.trials import file_of, first_red, functions_called_by, make_ready, worlds
+from tests.mutants.trials import first_red, make_ready
 
-LONGEST_TRIAL_SECONDS = 90
+LONGEST_TRIAL_SECONDS = 300
 MEMORY_BYTES = 6 * 2**30
-SHARED = tuple(f"detectors/{name}.py" for name in ("windows", "ties", "meetings", "slab"))
-"""Kernels whose edges every rule that leans on them has to hold for itself."""
-BENEATH = tuple(
-    f"detectors/{name}.py"
-    for name in ("local_time", "exact", "geodesy", "slab_builder", "slab_tables", "columns", "extraction")
-)
-BOUNDS = {"boundary", "edge", "order"}
-SETTLING_TIES = {"order_by_time_and_id", "settle_ties"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mutant:
-    """A fault, the rules of which one has to notice it, and the row of the table that it belongs to."""
-
-    fault: Fault
-    rules: tuple[str, ...]
-    row: str
-
-    @property
-    def equivalent(self) -> Equivalent | None:
-        """Returns the entry of the list that says that the fault is none."""
-        return next((entry for entry in EQUIVALENT if entry.fits(self.fault, self.rules)), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,47 +32,6 @@ class Verdict:
     mutant: Mutant
     red: str | None
     seconds: float
-
-
-# ----------------------------------------------------------------------------------------------------- what is planted
-
-
-def all_mutants() -> list[Mutant]:
-    """Returns every fault of every rule and kernel; bounds of a kernel once for each rule that leans on it."""
-    rules = tuple(rule_modules())
-    mutants = [Mutant(fault=fault, rules=(rule,), row=rule) for rule in rules for fault in faults_of(file_of(rule))]
-    leaning = _rules_leaning_on(rules)
-    for file in (*SHARED, *BENEATH):
-        for fault in _existing_faults_of(file):
-            mutants.append(Mutant(fault=fault, rules=rules, row=file))
-            mutants += [Mutant(fault=fault, rules=(rule,), row=rule) for rule in leaning(fault)]
-    return mutants
-
-
-def _existing_faults_of(file: str) -> list[Fault]:
-    return faults_of(file) if (CHECKOUT / file).exists() else []
-
-
-class _Leaning:
-    """Which rules have to notice a kernel's fault each for itself."""
-
-    def __init__(self, rules: Sequence[str]) -> None:
-        self._rules = rules
-        self._called = {rule: functions_called_by(rule) for rule in rules}
-        self._ordered = [rule for rule in rules if any(world.cites_several(rule) for world in worlds())]
-
-    def __call__(self, fault: Fault) -> list[str]:
-        if fault.kind == "reversal" and fault.function == "SlabBuilder.build":
-            return list(self._rules)
-        if fault.kind == "order" and fault.function in SETTLING_TIES:
-            return self._ordered
-        if fault.kind in BOUNDS and fault.file in SHARED:
-            return [rule for rule in self._rules if (fault.file, fault.function) in self._called[rule]]
-        return []
-
-
-def _rules_leaning_on(rules: Sequence[str]) -> _Leaning:
-    return _Leaning(rules)
 
 
 # ---------------------------------------------------------------------------------------------------- how it is tried
@@ -109,7 +46,7 @@ def tried(mutants: Sequence[Mutant], jobs: int) -> Iterator[Verdict]:
         while waiting and len(running) < jobs:
             mutant = waiting.pop()
             ours, theirs = context.Pipe(duplex=False)
-            process = context.Process(target=_try, args=(mutant, theirs))
+            process: BaseProcess = context.Process(target=_try, args=(mutant, theirs))
             process.start()
             theirs.close()
             running[ours] = (process, mutant, time.monotonic())
@@ -117,28 +54,38 @@ def tried(mutants: Sequence[Mutant], jobs: int) -> Iterator[Verdict]:
         for pipe, (process, mutant, began) in list(running.items()):
             seconds = time.monotonic() - began
             if pipe in ready or seconds > LONGEST_TRIAL_SECONDS:
-                red = _answer_of(pipe) if pipe in ready else "does not end"
+                red = _answer_of(pipe, mutant) if pipe in ready else "does not end"
                 process.kill()
                 process.join()
                 del running[pipe]
                 yield Verdict(mutant=mutant, red=red, seconds=seconds)
 
 
-def _answer_of(pipe: Connection) -> str | None:
+def _answer_of(pipe: Connection, mutant: Mutant) -> str | None:
     try:
         answer = pipe.recv()
     except EOFError:
         return "the process dies"
+    if answer == _NOT_PLANTED:
+        raise RuntimeError(f"cannot be planted: {mutant.fault}")
     return None if answer is None else str(answer)
+
+
+_NOT_PLANTED = "not planted"
 
 
 def _try(mutant: Mutant, pipe: Connection) -> None:
     """Runs in a process of its own, which the fault leaves good for nothing else."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
     warnings.simplefilter("error")
-    plant(mutant.fault)
-    pipe.send(first_red(mutant.rules, mutant.fault.file))
+    if mutant.fault is not None:
+        try:
+            plant(mutant.fault)
+        except BaseException:
+            pipe.send(_NOT_PLANTED)
+            raise
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+    pipe.send(first_red(mutant.rules, mutant.fault, is_listed=mutant.equivalent is not None))
 
 
 # ------------------------------------------------------------------------------------------------------ what is told
@@ -152,10 +99,13 @@ class Tally:
     listed: Counter[tuple[str, str]] = field(default_factory=Counter)
     survivors: list[Mutant] = field(default_factory=list)
     wrongly_listed: list[Verdict] = field(default_factory=list)
-    seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
 
     def take(self, verdict: Verdict) -> None:
         mutant = verdict.mutant
+        if mutant.fault is None:
+            if verdict.red is not None:
+                raise RuntimeError(f"red without any fault: {verdict.red}")
+            return
         cell = (mutant.row, mutant.fault.kind)
         self.planted[cell] += 1
         if mutant.equivalent is not None:
@@ -167,7 +117,7 @@ class Tally:
 
     def table(self) -> str:
         """Returns rows × kinds: how many went red, +n more that are listed as equivalent, !n that survived."""
-        alive = Counter((mutant.row, mutant.fault.kind) for mutant in self.survivors)
+        alive = Counter((mutant.row, mutant.fault.kind) for mutant in self.survivors if mutant.fault)
         rows = list(dict.fromkeys(row for row, _ in self.planted))
         lines = [f"{'':24}" + "".join(f"{kind:>11}" for kind in KINDS)]
         for row in rows:
@@ -187,11 +137,12 @@ def main() -> int:
     options = _options()
     began = time.monotonic()
     make_ready()
-    mutants = [mutant for mutant in all_mutants() if options.only in f"{mutant.row} {mutant.fault}"]
+    mutants = [mutant for mutant in planned_mutants() if options.only in f"{mutant.row} {mutant.fault}"]
+    sound = Mutant(fault=None, rules=tuple({rule: None for mutant in mutants for rule in mutant.rules}), row="")
     tally = Tally()
-    for number, verdict in enumerate(tried(mutants, options.jobs), start=1):
+    for number, verdict in enumerate(tried([sound, *mutants], options.jobs), start=1):
         tally.take(verdict)
-        _show_progress(number, len(mutants), tally, time.monotonic() - began)
+        _show_progress(number - 1, len(mutants), tally, time.monotonic() - began)
         if options.verbose:
             print(
                 f"{verdict.red or 'SURVIVED'} [{verdict.seconds:.1f}s] <- {verdict.mutant.row}: {verdict.mutant.fault}"

@@ -10,31 +10,34 @@ import importlib
 import importlib.util
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from types import FrameType
 
 from detectors.catalogue import Ruleset, read_ruleset, rule_modules
+from tests import product
 from tests.brute_force import accept, findings, stories
 from tests.brute_force.cases import Case, cases_of, golden_cases
 from tests.detectors.test_golden_by_product import product_judge
 from tests.detectors.test_laws import (
     SEEDS,
     Decision,
-    Row,
     decision_of,
     examples,
     expected_decision,
     judged,
     rules_of,
     test_example_fires_where_it_says_and_nowhere_else,
+    test_rule_of_an_empty_slab_finds_nothing,
     told,
 )
 from tests.detectors.test_reach import stories_about, test_an_anchor_depends_on_nothing_beyond_the_rules_reach
-from tests.mutants.faults import CHECKOUT
+from tests.mutants.faults import CHECKOUT, Fault
 
 Trial = tuple[str, Callable[[], None]]
-BATCHED_SEEDS = SEEDS[:6]
+CUSTOM = tuple(f"detectors/{name}.py" for name in ("custom", "aggregates", "measures"))
+"""What judges custom rules, which have a test of their own."""
+KERNELS_WITH_TESTS = ("windows", "local_time", "exact", "slab_builder")
 
 
 class World:
@@ -74,10 +77,14 @@ def own_cases(name: str) -> tuple[Case, ...]:
     return tuple(cases_of(importlib.import_module(test))) if importlib.util.find_spec(test) else ()
 
 
-def trials_of(rules: Sequence[str], file: str) -> Iterator[Trial]:
-    """Yields what is tried of these rules with a fault in this file, the quickest and sharpest first."""
-    for world in worlds()[:4]:
-        yield f"world {world.seed}", functools.partial(world.compare, rules, None)
+def world_trials(rules: Sequence[str], seeds: range) -> Iterator[Trial]:
+    """Yields what compares these worlds, judged whole, with the brute force."""
+    for seed in seeds:
+        yield f"world {seed}", functools.partial(worlds()[seed].compare, rules, None)
+
+
+def story_trials(rules: Sequence[str], file: str) -> Iterator[Trial]:
+    """Yields what judges hand-made stories whole, the sharpest first; `file` is where the fault is."""
     for rule, example in examples():
         if rule in rules:
             run = functools.partial(test_example_fires_where_it_says_and_nowhere_else, rule, example)
@@ -85,31 +92,68 @@ def trials_of(rules: Sequence[str], file: str) -> Iterator[Trial]:
     for case in golden_cases():
         if case.rules & set(rules):
             yield f"golden: {case.name}", case.run
-    for name in dict.fromkeys([Path(file).stem, *rules]):
+    for rule in rules:
+        yield f"{rule} of nothing", functools.partial(test_rule_of_an_empty_slab_finds_nothing, rule)
+    kernels = () if file.startswith("detectors/rules/") else KERNELS_WITH_TESTS
+    custom = ("custom_rules",) if file in ("", *CUSTOM) else ()
+    for name in (*rules, *kernels, *custom):
         for case in own_cases(name):
             yield f"test_{name}: {case.name}", case.run
-    for world in worlds()[4:]:
-        yield f"world {world.seed}", functools.partial(world.compare, rules, None)
-    for world in worlds()[: len(BATCHED_SEEDS)]:
-        yield f"world {world.seed} in batches", functools.partial(world.compare, rules, 50)
+
+
+def reach_trials(rules: Sequence[str]) -> Iterator[Trial]:
+    """Yields what judges the surroundings of each anchor alone."""
     for rule in rules:
         run = functools.partial(test_an_anchor_depends_on_nothing_beyond_the_rules_reach, rule)
         yield f"reach of {rule}", run
+
+
+def batch_trials(rules: Sequence[str]) -> Iterator[Trial]:
+    """Yields what judges stories as they come in."""
+    for seed in SEEDS[:6]:
+        yield f"world {seed} in batches", functools.partial(worlds()[seed].compare, rules, 50)
+    for name in rules:
+        for case in own_cases(name):
+            yield f"test_{name}: {case.name}, event by event", case.run
 
 
 def make_ready() -> None:
     """Afterwards all that trials share is there, so that a forked process need not make it."""
     golden_cases()
     worlds()
+    for name in (*rule_modules(), *KERNELS_WITH_TESTS, "custom_rules"):
+        own_cases(name)
     for rule in rule_modules():
-        own_cases(rule)
         stories_about(rule)
 
 
-def first_red(rules: Sequence[str], file: str) -> str | None:
-    """Returns the first trial of these rules that fails, and None where all pass; for a process of its own."""
-    stories.judge = product_judge(None, "as told")
-    for name, run in trials_of(rules, file):
+def first_red(rules: Sequence[str], fault: Fault | None, *, is_listed: bool = False) -> str | None:
+    """Returns the first trial of these rules that fails, or None where all pass; for a process of its own.
+
+    Args: `is_listed`: the fault is said to be none, which is tried on the worlds alone.
+    """
+    vars(stories)["judge"] = product_judge(None, "as told")
+    file = "" if fault is None else fault.file
+    late = chain(reach_trials(rules), batch_trials(rules))
+    if fault is not None and fault.kind == "reach":
+        return _first_red(late)
+    if is_listed:
+        return _first_red(world_trials(rules, SEEDS))
+    red = _first_red(world_trials(rules, SEEDS[:4])) or _first_red_whole(story_trials(rules, file))
+    return red or _first_red(chain(world_trials(rules, SEEDS[4:]), late))
+
+
+def _first_red_whole(trials: Iterable[Trial]) -> str | None:
+    """Returns as `_first_red` does; the rules' own tests take no batches meanwhile, which makes them quick."""
+    replayed = product._replayed
+    vars(product)["_replayed"] = lambda told, ruleset, _batch: replayed(told, ruleset, None)
+    red = _first_red(trials)
+    vars(product)["_replayed"] = replayed
+    return red
+
+
+def _first_red(trials: Iterable[Trial]) -> str | None:
+    for name, run in trials:
         try:
             run()
         except Exception as error:  # noqa: BLE001 - whatever a fault brings about is red

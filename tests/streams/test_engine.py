@@ -227,6 +227,18 @@ def test_what_is_forgotten_is_asked_for_by_no_open_anchor(tmp_path, seed, count)
     assert sorted(map(finding_json, again.standing())) == sorted(map(finding_json, engine.standing()))
 
 
+def test_a_clock_that_runs_ahead_makes_nothing_forgotten(tmp_path):
+    events = shuffled(1)
+    engine = Engine(short_rules(), directory=tmp_path, forgets=True)
+    engine.load(events, 0)
+    late_ms = max(event.occurred_at_ms for event in events if isinstance(event, Swipe))
+    late = [event for event in events if isinstance(event, Swipe) and event.occurred_at_ms > late_ms - DAY_MS]
+    engine.apply([], late_ms + 20 * 365 * DAY_MS)
+    forgotten = set(engine.prune())
+    assert forgotten
+    assert not forgotten & {identity_of(event) for event in late}
+
+
 def found_in(events: Sequence[AnyEvent], rulebook: Rulebook, now_ms: int) -> Iterable[Finding]:
     """Returns what an engine finds that was given everything at once and forgets nothing."""
     engine = Engine(rulebook)

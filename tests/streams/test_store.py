@@ -165,6 +165,7 @@ def test_files_that_no_snapshot_needs_are_swept(tmp_path: Path) -> None:
     store.put([row_of(random.Random(2), number) for number in range(NEWEST_ROWS * 6)])
     state = files.freeze()
     files.sweep(state)
+    assert {file.stat().st_mode & 0o077 for file in tmp_path.iterdir()} == {0}
     assert len(SwipeStore(Files(tmp_path, state))) == NEWEST_ROWS * 6
     (tmp_path / "foreign").touch()
     files.sweep(state)

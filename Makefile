@@ -37,22 +37,24 @@ demo: setup ## set up, then run everything on this machine, dashboard on port 80
 
 ##@ Check
 .PHONY: setup-test
-setup-test: setup ## set up, and install the browser, fonts and strace that the tests need
+setup-test: setup ## set up, and install the browser, fonts, strace and Kafka that the tests need
 	@missing=(); \
 	command -v chromium >/dev/null || missing+=(chromium); \
 	command -v strace >/dev/null || missing+=(strace); \
 	command -v npm >/dev/null || missing+=(npm); \
+	command -v java >/dev/null || missing+=(openjdk-17-jre-headless); \
+	command -v mvn >/dev/null || missing+=(maven); \
 	[ -n "$$(fc-list :lang=zh 2>/dev/null)" ] || missing+=(fonts-wqy-zenhei); \
 	.ci/apt-install "$${missing[@]}"
-	@$(MAKE) $(CACHE)/axe/$(AXE)/axe.min.js
+	@$(MAKE) $(CACHE)/axe/$(AXE)/axe.min.js $(CACHE)/kafka/.complete
 
 .PHONY: test
 test: setup-test ## set up, then run every test, the quick ones first
 	@$(BIN)/pytest $(ARGS)
 
 .PHONY: test-unit
-test-unit: setup ## the quick tests only: no browser, no video, no killed processes
-	@$(BIN)/pytest -m "not (slow or video or crash or browser)" $(ARGS)
+test-unit: setup ## the quick tests only: no browser, no video, no broker, no killed processes
+	@$(BIN)/pytest -m "not (slow or kafka or video or crash or browser)" $(ARGS)
 
 .PHONY: mutants
 mutants: setup ## plant faults into every rule (< for ≤, an edge moved by 1 ms, …); each must turn a test red
@@ -151,6 +153,14 @@ $(CACHE)/axe/$(AXE)/axe.min.js:
 	@npm pack --silent --pack-destination $(@D) $(AXE) >/dev/null
 	@echo "$(AXE_SHA512)  $$(ls $(@D)/*.tgz)" | sha512sum --check --quiet
 	@tar --extract --gzip --file $$(ls $(@D)/*.tgz) --directory $(@D) --strip-components 1 package/axe.min.js
+	@touch $@
+
+# A real Kafka without Docker: its jars, about 45 MB, checked against the checksums they were published with.
+$(CACHE)/kafka/.complete: tests/kafka/pom.xml
+	@echo "· fetching Apache Kafka through Maven (about 45 MB)"
+	@rm -rf $(@D)
+	@mvn --batch-mode --quiet --strict-checksums --file $< dependency:copy-dependencies \
+		-DincludeScope=runtime -DoutputDirectory=$(CURDIR)/$(@D)
 	@touch $@
 
 $(CACHE)/demo/.complete: simulator/photographs.lock $(VENV)/.installed

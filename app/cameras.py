@@ -18,11 +18,13 @@ from events.dead_letters import InvalidEvent
 from events.errors import TransientError
 from events.types import AnyEvent, Swipe
 from storage.camera_states import CameraStates
+from storage.clips import Clip, ClipStore
 from storage.errors import AlteredData, WrongKey
 from storage.evidence import EvidenceStore, Still
 from storage.references import ReferenceFaces
 from video.messages import (
     CameraStateChanged,
+    ClipMade,
     Observed,
     Stop,
     SwipeSeen,
@@ -85,12 +87,13 @@ class CameraWork:
         *,
         references: ReferenceFaces,
         evidence: EvidenceStore,
+        clips: ClipStore,
         states: CameraStates,
         submit: Callable[[str, Sequence[bytes]], object],
         clock_ms: Callable[[], int],
     ) -> None:
         self._settings, self._clock_ms, self._submit = settings, clock_ms, submit
-        self._references, self._evidence, self._states = references, evidence, states
+        self._references, self._evidence, self._clips, self._states = references, evidence, clips, states
         self._tills = {(camera.institution_id, camera.till_id) for camera in settings.cameras}
         self._context = multiprocessing.get_context("spawn")
         self._outbox: Outbox | None = None
@@ -195,6 +198,8 @@ class CameraWork:
             match message:
                 case Observed():
                     self._take_observation(message)
+                case ClipMade():
+                    self._take_clip(message)
                 case CameraStateChanged():
                     self._take_state(message)
                 case WorkerFailed():
@@ -237,6 +242,13 @@ class CameraWork:
                 jpeg=message.still,
             )
         )
+
+    def _take_clip(self, message: ClipMade) -> None:
+        clip = Clip(**{name: getattr(message, name) for name in Clip.__struct_fields__})
+        try:
+            self._clips.keep(clip)
+        except TransientError as error:
+            _log.error("clip.not_kept", camera_id=message.camera_id, error=str(error))
 
     def _take_state(self, message: CameraStateChanged) -> None:
         _log.info("camera.state_changed", camera_id=message.camera_id, state=message.state)

@@ -28,6 +28,7 @@ from app.rule_commands import rules as rule_commands
 from app.rule_files import read_rules
 from app.rule_words import in_words, written
 from app.standing import wait_until_decided
+from app.topic_commands import topics as topic_commands
 from app.webhook import WEBHOOK_KEY, secret_text
 from config.settings import packaged
 from events.dead_letters import DeadLetter, Place, dead_letter_json
@@ -69,6 +70,7 @@ OutFile = Annotated[Path | None, typer.Option("--out", help="Write there instead
 commands.add_typer(rule_commands, name="rules")
 commands.add_typer(account_commands, name="accounts")
 commands.add_typer(token_commands, name="tokens")
+commands.add_typer(topic_commands, name="topics")
 
 
 @commands.command()
@@ -157,7 +159,7 @@ def replay_command(
 @commands.command()
 def publish(
     files: Files,
-    to: Annotated[str, typer.Option(help="Where to: http://HOST:PORT of a running product.")],
+    to: Annotated[str, typer.Option(help="Where to: http://HOST:PORT of a running product, or kafka://HOST:PORT.")],
     token: Annotated[str | None, typer.Option(envvar="SWIPEWATCH_TOKEN", help="The sender's token.")] = None,
     rate: Annotated[str | None, typer.Option(help="At most so many events a second, such as 50/s.")] = None,
 ) -> None:

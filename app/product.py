@@ -14,6 +14,7 @@ from pathlib import Path
 import structlog
 
 from app.cameras import CameraWork
+from app.clip_sweep import ClipSweep
 from app.configuration import (
     Configuration,
     alert_policy,
@@ -33,6 +34,7 @@ from events.errors import ConfigError, TransientError
 from events.types import AnyEvent
 from storage.accounts import Accounts
 from storage.camera_states import CameraStates
+from storage.clips import ClipStore
 from storage.crypto import Keyring, keyed_mark, open_key
 from storage.database import Database, default_url
 from storage.evidence import EvidenceStore
@@ -100,6 +102,7 @@ class Vault:
         self.accounts = Accounts(self.database)
         self.references = ReferenceFaces(self.database, self.keyring)
         self.evidence = EvidenceStore(self.database, directory / "stills", self.keyring)
+        self.clips = ClipStore(self.database, directory / "clips", self.keyring)
 
     def close(self) -> None:
         """All connections are closed, and the directory is free."""
@@ -163,6 +166,7 @@ class Product:
             camera_work(configuration, self.vault.visitor_file, self.vault.visitor_key),
             references=self.vault.references,
             evidence=self.vault.evidence,
+            clips=self.vault.clips,
             states=CameraStates(self.vault.database),
             submit=self.pipeline.submit,
             clock_ms=clock_ms,
@@ -185,6 +189,12 @@ class Product:
             clock_ms=clock_ms,
             dark_after_ms=int(settings.alerts.terminal_dark_after),
         )
+        self.clip_sweep = ClipSweep(
+            vault.clips,
+            clock_ms=clock_ms,
+            kept_ms=int(settings.video.clips_kept),
+            alerted_kept_ms=int(settings.video.alert_clips_kept),
+        )
         self.webhook = webhook_of(settings.webhook.url, vault.webhook_key, vault.database, measurements, clock_ms)
         services = WebServices(
             database=self.vault.database,
@@ -192,6 +202,7 @@ class Product:
             intake=PipelineIntake(self.pipeline),
             actions=projector,
             stills=self.vault.evidence,
+            clips=self.vault.clips,
             contacts=contacts,
             feed=self.feed,
             institutions=institution_entries(configuration.registry),
@@ -213,6 +224,7 @@ class Product:
         self.cameras.start()
         self.rules.start()
         self.terminals.start()
+        self.clip_sweep.start()
         if self.webhook is not None:
             self.webhook.start()
 
@@ -236,6 +248,7 @@ class Product:
             parts.callback(self.cameras.stop)
             parts.callback(self.rules.stop)
             parts.callback(self.terminals.stop)
+            parts.callback(self.clip_sweep.stop)
             if self.webhook is not None:
                 parts.callback(self.webhook.stop)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
 
@@ -15,6 +15,8 @@ from events.errors import ConfigError, TransientError
 from streams.sources import read_offers
 
 BATCH_EVENTS = 500
+KAFKA = "kafka://"
+KAFKA_BATCH_EVENTS = 5_000
 TIMEOUT_S = 60.0
 ATTEMPTS = 30
 LONGEST_PAUSE_S = 5.0
@@ -46,30 +48,55 @@ def publish_files(
 
     Args:
         files: JSON Lines files.
-        to: address of the product, such as `http://127.0.0.1:8000`.
-        token: the sender's token.
+        to: address of the product, such as `http://127.0.0.1:8000`, or `kafka://` and brokers, HOST:PORT with commas.
+        token: the sender's token; Kafka asks for none.
         rate: at most so many events a second; None sends as fast as they are taken.
         progress: is told of bytes sent.
 
     Raises: ConfigError for an address or token that will never do; TransientError when the product stays away.
     """
+    if to.startswith(KAFKA):
+        return _publish_to_kafka(files, to.removeprefix(KAFKA), rate, progress)
     if not to.startswith(("http://", "https://")):
-        raise ConfigError("command line", "--to", to, "http://HOST:PORT of a running product")
+        raise ConfigError("command line", "--to", to, "http://HOST:PORT of a running product, or kafka://HOST:PORT")
     headers = {"Content-Type": "application/x-ndjson"}
     if token is not None:
         headers["Authorization"] = f"Bearer {token}"
     published = Published()
     size = BATCH_EVENTS if rate is None else max(1, min(BATCH_EVENTS, round(rate / 10)))
     with httpx.Client(base_url=to, headers=headers, timeout=TIMEOUT_S) as client:
-        due = time.monotonic()
-        for lines in _batches(files, size):
+        for lines in _paced(_batches(files, size), rate, progress):
             for answer in _sent(client, lines):
                 _count(published, answer)
-            progress(sum(len(line) + 1 for line in lines))
-            if rate is not None:
-                due += len(lines) / rate
-                time.sleep(max(0.0, due - time.monotonic()))
     return published
+
+
+def _publish_to_kafka(
+    files: Sequence[Path], brokers: str, rate: float | None, progress: Callable[[int], None]
+) -> Published:
+    """Writes the events to the input topic; all count as accepted, since nobody has judged them yet."""
+    from streams.cluster.publishing import open_input  # Kafka's client is loaded by those who need it
+
+    published = Published()
+    size = KAFKA_BATCH_EVENTS if rate is None else max(1, min(KAFKA_BATCH_EVENTS, round(rate / 10)))
+    with open_input(brokers) as write:
+        for lines in _paced(_batches(files, size), rate, progress):
+            write(lines)
+            published.accepted += len(lines)
+    return published
+
+
+def _paced(
+    batches: Iterable[list[bytes]], rate: float | None, progress: Callable[[int], None]
+) -> Iterator[list[bytes]]:
+    """Yields the batches, each when it is due, and tells of those that are done."""
+    due = time.monotonic()
+    for lines in batches:
+        yield lines
+        progress(sum(len(line) + 1 for line in lines))
+        if rate is not None:
+            due += len(lines) / rate
+            time.sleep(max(0.0, due - time.monotonic()))
 
 
 def _batches(files: Sequence[Path], size: int) -> Iterator[list[bytes]]:

@@ -2,8 +2,9 @@
 
 `python -m bench.live_store [--swipes 100000,1000000,7500000] [--folder DIR]` prints one JSON object. A made-up city of
 so many swipes in thirty days, each with two items and two trace codes: five swipes a person, 2,500 an institution.
-Every size is built in a process of its own; a batch is of swipes that come next, all rules on. Times are medians, by
-the clock and of the processor.
+Every size is built in a process of its own. Then one process opens all of them and gives each a batch in turn, so that
+whatever else the machine does meets all sizes alike; a batch is of swipes that come next, all rules on: from the whole
+city, and from forty institutions of it, so that batches of all sizes concern as many keys. Times are medians.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
@@ -33,18 +34,19 @@ DAYS = 30
 SWIPES_PER_PERSON = 5
 SWIPES_PER_INSTITUTION = 2_500
 LOADED_TOGETHER = 50_000
-BATCHES = {1: 40, 100: 20, 10_000: 3}
+BATCHES = {1: 60, 100: 20, 10_000: 5}
+FEW_INSTITUTIONS = 40
 
 
 class City:
     """Swipes in order of time, without an end."""
 
-    def __init__(self, swipes: int) -> None:
-        self._chance = random.Random(swipes)
+    def __init__(self, swipes: int, *, first: int = 0) -> None:
+        self._chance = random.Random(swipes + first)
         self._persons = max(100, swipes // SWIPES_PER_PERSON)
         self.institutions = max(4, swipes // SWIPES_PER_INSTITUTION)
         self._every_ms = DAYS * 86_400_000 / swipes
-        self._number = 0
+        self._numbers = count(first)
 
     def references(self) -> Iterator[Institution | Drug | Person]:
         """Yields what is known of places, medicines and persons."""
@@ -79,13 +81,13 @@ class City:
                 effective_from_ms=START_MS - 86_400_000 * 400,
             )
 
-    def swipes(self) -> Iterator[Swipe]:
-        """Yields swipes; a person keeps to the neighbourhood of some institutions."""
+    def swipes(self, institutions: int | None = None) -> Iterator[Swipe]:
+        """Yields swipes, of the first institutions or of all; a person keeps to the neighbourhood of some."""
         chance = self._chance
-        while True:
-            number, self._number = self._number, self._number + 1
-            person = chance.randrange(self._persons)
-            institution = (person * 7 + chance.choice((0, 0, 0, 1, 2, 3))) % self.institutions
+        for number in self._numbers:
+            person, institution = self._somewhere()
+            while institutions is not None and institution >= institutions:
+                person, institution = self._somewhere()
             yield Swipe(
                 event_id=f"e{number}",
                 occurred_at_ms=START_MS + int(number * self._every_ms),
@@ -115,9 +117,14 @@ class City:
                 ),
             )
 
+    def _somewhere(self) -> tuple[int, int]:
+        """Returns a person and an institution near them."""
+        person = self._chance.randrange(self._persons)
+        return person, (person * 7 + self._chance.choice((0, 0, 0, 1, 2, 3))) % self.institutions
 
-def measure(swipes: int, folder: Path) -> dict[str, object]:
-    """Returns what a store of so many swipes takes, in time and memory."""
+
+def build(swipes: int, folder: Path) -> dict[str, object]:
+    """Returns what a store of so many swipes takes, in time and memory; afterwards its snapshot is in the folder."""
     rulebook, city = read_rules(packaged("rules.yaml")), City(swipes)
     engine = Engine(rulebook, directory=folder)
     idle = resident()
@@ -129,29 +136,47 @@ def measure(swipes: int, folder: Path) -> dict[str, object]:
     for first in range(0, swipes, LOADED_TOGETHER):
         engine.load(list(islice(coming, min(LOADED_TOGETHER, swipes - first))), START_MS)
     loaded_s = time.perf_counter() - started
-    result: dict[str, Any] = {"swipes": swipes, "load_s": round(loaded_s, 1), "batch_ms": {}, "batch_cpu_ms": {}}
-    for size, times in BATCHES.items():
-        taken = [timed(engine, list(islice(coming, size))) for _ in range(times)]
-        result["batch_ms"][str(size)] = round(statistics.median(wall for wall, _ in taken), 2)
-        result["batch_cpu_ms"][str(size)] = round(statistics.median(cpu for _, cpu in taken), 2)
-    parts, kept = engine.memory_bytes(), swipes + sum(size * times for size, times in BATCHES.items())
-    result["store_bytes_per_swipe"] = round(sum(parts.values()) / kept, 1)
-    result["resident_bytes_per_swipe"] = {k: round((v - idle[k]) / kept, 1) for k, v in resident().items()}
-    result["largest_parts"] = {
-        name: round(size / kept, 1) for name, size in sorted(parts.items(), key=lambda part: -part[1])[:24]
-    }
+    parts, resident_now = engine.memory_bytes(), resident()
     started = time.perf_counter()
     engine.applied = Position(swipes, b"")
     engine.freeze()
-    result["freeze_s"] = round(time.perf_counter() - started, 2)
-    return result
+    return {
+        "swipes": swipes,
+        "load_s": round(loaded_s, 1),
+        "freeze_s": round(time.perf_counter() - started, 2),
+        "store_bytes_per_swipe": round(sum(parts.values()) / swipes, 1),
+        "resident_bytes_per_swipe": {k: round((v - idle[k]) / swipes, 1) for k, v in resident_now.items()},
+        "largest_parts": {
+            name: round(size / swipes, 1) for name, size in sorted(parts.items(), key=lambda part: -part[1])[:24]
+        },
+    }
 
 
-def timed(engine: Engine, batch: list[Swipe]) -> tuple[float, float]:
-    """Returns how many milliseconds a batch takes, by the clock and of the processor: on a busy machine they differ."""
-    started, started_cpu = time.perf_counter(), time.process_time()
+def batches(folders: dict[int, Path]) -> dict[str, object]:
+    """Returns how long a batch takes at each size of the store, batches of all sizes in turn."""
+    rulebook = read_rules(packaged("rules.yaml"))
+    engines = {swipes: Engine.open(rulebook, folder)[0] for swipes, folder in folders.items()}
+    cities = {swipes: City(swipes, first=swipes) for swipes in folders}
+    result: dict[str, Any] = {}
+    for name, institutions in (("batch_ms", None), ("batch_ms_of_forty_institutions", FEW_INSTITUTIONS)):
+        result[name] = {str(swipes): {} for swipes in engines}
+        coming = {swipes: city.swipes(institutions) for swipes, city in cities.items()}
+        for size, times in BATCHES.items():
+            taken: dict[int, list[float]] = {swipes: [] for swipes in engines}
+            for number in range(times + 1):
+                for swipes, engine in engines.items():
+                    ms = timed(engine, list(islice(coming[swipes], size)))
+                    taken[swipes] += [ms] if number else []  # the first of a size is a warm-up
+            for swipes, each in taken.items():
+                result[name][str(swipes)][str(size)] = round(statistics.median(each), 1)
+    return result | {"load": os.getloadavg()[0]}
+
+
+def timed(engine: Engine, batch: list[Swipe]) -> float:
+    """Returns how many milliseconds of processor time a batch takes."""
+    started = time.process_time()
     engine.apply(batch, batch[-1].occurred_at_ms)
-    return (time.perf_counter() - started) * 1000, (time.process_time() - started_cpu) * 1000
+    return (time.process_time() - started) * 1000
 
 
 def start(folder: Path) -> dict[str, object]:
@@ -173,21 +198,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--swipes", default="100000,1000000,7500000")
     parser.add_argument("--folder", type=Path, default=None)
-    parser.add_argument("--one", choices=("measure", "start"), default=None, help=argparse.SUPPRESS)
+    parser.add_argument("--one", choices=("build", "start"), default=None, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.one is not None:
-        done = measure(int(given.swipes), given.folder) if given.one == "measure" else start(given.folder)
-        print(json.dumps(done))
+        print(json.dumps(build(int(given.swipes), given.folder) if given.one == "build" else start(given.folder)))
         return
-    results = []
-    for swipes in map(int, given.swipes.split(",")):
-        with tempfile.TemporaryDirectory(dir=given.folder) as folder:
-            results.append(_in_process("measure", swipes, folder) | _in_process("start", swipes, folder))
-    print(json.dumps({"cores": os.cpu_count(), "sizes": results}, indent=1))
+    results, folders = [], {}
+    with tempfile.TemporaryDirectory(dir=given.folder) as parent:
+        for swipes in map(int, given.swipes.split(",")):
+            folders[swipes] = Path(parent, str(swipes))
+            results.append(_in_process("build", swipes, folders[swipes]))
+            results[-1] |= _in_process("start", swipes, folders[swipes])
+        print(json.dumps({"cores": os.cpu_count(), "sizes": results, **batches(folders)}, indent=1))
 
 
-def _in_process(what: str, swipes: int, folder: str) -> dict[str, object]:
-    command = [sys.executable, "-m", "bench.live_store", "--one", what, "--swipes", str(swipes), "--folder", folder]
+def _in_process(what: str, swipes: int, folder: Path) -> dict[str, object]:
+    command = [sys.executable, "-m", "bench.live_store", "--one", what]
+    command += ["--swipes", str(swipes), "--folder", str(folder)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     answer: dict[str, object] = json.loads(done.stdout)
     return answer

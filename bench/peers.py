@@ -94,6 +94,9 @@ def _install(name: str, version: str) -> bool:
     """Returns whether a peer is there, after an attempt to install it."""
     if not _python().exists():
         venv.create(ENVIRONMENT, with_pip=True)
+    said = f"import importlib.metadata as m; raise SystemExit(m.version({name!r}) != {version!r})"
+    if subprocess.run([str(_python()), "-c", said], check=False, stderr=subprocess.DEVNULL).returncode == 0:
+        return True
     command = [str(_python()), "-m", "pip", "install", "--quiet", f"{name}=={version}"]
     return subprocess.run(command, check=False, stdout=sys.stderr).returncode == 0
 

@@ -99,6 +99,8 @@ class CameraWorkSettings(Section, frozen=True, kw_only=True):
     min_face_px: Annotated[float, Meta(ge=16, le=1000)]
     visitor_similarity: Share
     visitor_ttl: DurationMs
+    clips_kept: DurationMs
+    alert_clips_kept: DurationMs
 
 
 class SignOnSettings(Section, frozen=True, kw_only=True):

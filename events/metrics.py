@@ -105,7 +105,7 @@ TERMINALS_DARK = Metric(
 )
 
 WEBHOOK_WAITING = Metric(
-    name="swipewatch_webhook_waiting",
+    name="swipewatch_webhook_changes_waiting",
     kind="gauge",
     unit="changes",
     meaning="Changes of alerts that the webhook's receiver has not taken yet.",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import secrets
+import time
 from collections.abc import Sequence
 from typing import Literal, cast, get_args
 
@@ -13,6 +15,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
+from storage.access_changes import MACHINE, SIGN_ON, By, ChangeAction, ChangedKind, note_change
 from storage.database import Database
 from storage.models import AccountRow, FaceViewRow, SessionRow, TokenRow
 
@@ -77,13 +80,20 @@ class Accounts:
     """Accounts, sessions and tokens of one database; safe to call from any thread.
 
     Passwords are kept as argon2id, session and token values as sha256 only: what a thief of the database gets opens
-    nothing.
+    nothing. Each change is on record with it (`storage.access_changes`).
     """
 
     def __init__(self, database: Database, hasher: PasswordHasher | None = None) -> None:
         self._database = database
+        self.by: By | None = None
         self._hasher = hasher or PasswordHasher()
         self._nobody = self._hasher.hash(secrets.token_urlsafe(16))
+
+    def acting_as(self, actor: str, at_ms: int) -> Accounts:
+        """Returns these accounts; what is changed through it is on record as this person's, at this time."""
+        acting = copy.copy(self)
+        acting.by = By(actor, at_ms)
+        return acting
 
     def put_account(
         self, username: str, password: str, role: Role, now_ms: int, *, must_change_password: bool = False
@@ -102,6 +112,7 @@ class Accounts:
             row.password_hash, row.role, row.must_change_password = password_hash, role, must_change_password
             row.disabled_at_ms = row.subject = None
             _end_sessions(session, username)
+            self._note(session, "account", "password_set", username, role)
 
     def add_account(self, username: str, role: Role, now_ms: int) -> str:
         """A new account exists; returns its one-time password, which must be changed at the first log-in.
@@ -121,6 +132,7 @@ class Accounts:
             if session.get(AccountRow, username) is not None:
                 raise AccountError("taken", f"there is an account {username} already")
             session.add(row)
+            self._note(session, "account", "added", username, role)
         return password
 
     def reset_password(self, username: str) -> str:
@@ -129,7 +141,7 @@ class Accounts:
         Raises: AccountError for an unknown name, or one whose password is not kept here.
         """
         password = _one_time_password()
-        self._set_password(username, password, must_change=True)
+        self._set_password(username, password, "password_reset")
         return password
 
     def change_password(self, username: str, password: str) -> None:
@@ -142,7 +154,7 @@ class Accounts:
             raise AccountError(
                 "password", f"a password has {MIN_PASSWORD_LENGTH} characters or more and is not the name"
             )
-        self._set_password(username, password, must_change=False)
+        self._set_password(username, password, "password_changed")
 
     def set_role(self, username: str, role: Role) -> None:
         """The account has the role; its sessions have ended.
@@ -155,6 +167,8 @@ class Accounts:
             row = _existing(session, username)
             if role != "administrator":
                 _keep_an_administrator(session, username)
+            if row.role != role:
+                self._note(session, "account", "role_changed", username, f"{row.role} → {role}")
             row.role = role
             _end_sessions(session, username)
 
@@ -166,13 +180,18 @@ class Accounts:
         with self._database.session() as session:
             row = _existing(session, username)
             _keep_an_administrator(session, username)
+            if row.disabled_at_ms is None:
+                self._note(session, "account", "disabled", username)
             row.disabled_at_ms = row.disabled_at_ms or now_ms
             _end_sessions(session, username)
 
     def enable(self, username: str) -> None:
         """The account can be logged in by again. Raises: AccountError for an unknown name."""
         with self._database.session() as session:
-            _existing(session, username).disabled_at_ms = None
+            row = _existing(session, username)
+            if row.disabled_at_ms is not None:
+                self._note(session, "account", "enabled", username)
+            row.disabled_at_ms = None
 
     def accounts(self) -> list[Account]:
         """Returns everybody who may log in, by name."""
@@ -187,6 +206,7 @@ class Accounts:
             row = session.get(AccountRow, username)
             if row is not None:
                 session.delete(row)
+                self._note(session, "account", "removed", username)
             return row is not None
 
     def log_in(self, username: str, password: str, now_ms: int) -> str | None:
@@ -206,12 +226,16 @@ class Accounts:
         with self._database.session() as session:
             row = session.get(AccountRow, username)
             if row is None:
-                row = AccountRow(username=username, password_hash=self._nobody, created_at_ms=now_ms, subject=subject)
+                values = {"password_hash": self._nobody, "role": role, "created_at_ms": now_ms, "subject": subject}
+                row = AccountRow(username=username, **values)
                 session.add(row)
+                note_change(session, By(SIGN_ON, now_ms), "account", "added", username, role)
             if row.subject != subject:
                 raise AccountError("taken", f"the name {username} belongs to another account")
             if row.disabled_at_ms is not None:
                 raise AccountError("disabled", f"the account {username} is disabled")
+            if row.role != role:
+                note_change(session, By(SIGN_ON, now_ms), "account", "role_changed", username, f"{row.role} → {role}")
             row.role = role
         return self._open_session(username, now_ms)
 
@@ -278,6 +302,9 @@ class Accounts:
                     created_by=created_by,
                 ),
             )
+            places = " ".join(institution_ids) + (f" {till_id}" if till_id else "")
+            actor = created_by or (self.by.actor if self.by else MACHINE)
+            note_change(session, By(actor, now_ms), kind, "token_made", name, places)
         return plain
 
     def token(self, kind: TokenKind, plain: str) -> Token | None:
@@ -302,8 +329,10 @@ class Accounts:
                 update(TokenRow)
                 .where(standing if kind is None else standing & (TokenRow.kind == kind))
                 .values(revoked_at_ms=now_ms)
-                .returning(TokenRow.name)
+                .returning(TokenRow.kind)
             ).all()
+            for row in revoked:
+                self._note(session, cast("TokenKind", row.kind), "token_revoked", name)
             return bool(revoked)
 
     def record_face_view(self, still_id: str, username: str, reason: str, now_ms: int) -> None:
@@ -311,14 +340,21 @@ class Accounts:
         with self._database.session() as session:
             session.add(FaceViewRow(still_id=still_id, username=username, at_ms=now_ms, reason=reason))
 
-    def _set_password(self, username: str, password: str, *, must_change: bool) -> None:
+    def _note(self, session: Session, kind: ChangedKind, action: ChangeAction, subject: str, detail: str = "") -> None:
+        by = self.by or By(MACHINE, time.time_ns() // 1_000_000)
+        note_change(session, by, kind, action, subject, detail)
+
+    def _set_password(
+        self, username: str, password: str, action: Literal["password_reset", "password_changed"]
+    ) -> None:
         password_hash = self._hasher.hash(password)
         with self._database.session() as session:
             row = _existing(session, username)
             if row.subject is not None:
                 raise AccountError("kept_elsewhere", f"the password of {username} is kept by the single sign-on")
-            row.password_hash, row.must_change_password = password_hash, must_change
+            row.password_hash, row.must_change_password = password_hash, action == "password_reset"
             _end_sessions(session, username)
+            self._note(session, "account", action, username)
 
     def _open_session(self, username: str, now_ms: int) -> str:
         plain = secrets.token_urlsafe(32)

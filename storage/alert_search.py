@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import msgspec
 from sqlalchemy import ColumnElement, Select, exists, func, select, tuple_
@@ -40,6 +40,8 @@ class AlertFilter(msgspec.Struct, frozen=True, kw_only=True):
 
 Place = tuple[int, str]
 """Where an alert stands in a list: (opened_at_ms, alert_id)."""
+VisitorPlace = tuple[int, str]
+"""Where a visitor stands in a list: (opened_at_ms of the newest alert, visitor_id)."""
 
 
 def places(session: Session, wanted: AlertFilter, limit: int, before: Place | None = None) -> list[Place]:
@@ -70,6 +72,29 @@ def rules_with_alerts(session: Session) -> Iterator[str]:
             return
         yield found.removeprefix(first)
         term = found
+
+
+def visitors(session: Session, limit: int, since_ms: int, before: VisitorPlace | None) -> list[VisitorPlace]:
+    """Returns the visitors that alerts opened since then are about, the newest alert first."""
+    first = visitor_term("")
+    newest = func.max(AlertTermRow.opened_at_ms)
+    query = (
+        select(newest, AlertTermRow.term)
+        .where(AlertTermRow.term > first, AlertTermRow.term < first[:-1] + chr(ord(first[-1]) + 1))
+        .where(AlertTermRow.opened_at_ms >= since_ms)
+        .group_by(AlertTermRow.term)
+        .order_by(newest.desc(), AlertTermRow.term.desc())
+        .limit(limit)
+    )
+    if before is not None:
+        query = query.having(tuple_(newest, AlertTermRow.term) < (before[0], visitor_term(before[1])))
+    return [(row[0], row[1].removeprefix(first)) for row in session.execute(query)]
+
+
+def of_visitor(session: Session, alert_ids: Collection[str], visitor_id: str) -> set[str]:
+    """Returns those of the alerts that are about the visitor."""
+    query = select(AlertTermRow.alert_id).where(AlertTermRow.term == visitor_term(visitor_id))
+    return set(session.scalars(query.where(AlertTermRow.alert_id.in_(alert_ids))))
 
 
 def _statement(wanted: AlertFilter, before: Place | None) -> Select[int, str]:

@@ -13,7 +13,8 @@ SwipewatchError
 └── AnswerIdTaken          an answer's id that already belongs to another answer
 LookupError
 ├── UnknownAlert
-└── UnknownStill
+├── UnknownStill
+└── UnknownClip
 """
 
 from __future__ import annotations
@@ -59,3 +60,7 @@ class UnknownAlert(LookupError):
 
 class UnknownStill(LookupError):
     """No picture has this id."""
+
+
+class UnknownClip(LookupError):
+    """No clip has this id."""

@@ -9,12 +9,11 @@ from pathlib import Path
 import msgspec
 from sqlalchemy import select
 
-from events.errors import TransientError
 from storage.crypto import Keyring
 from storage.database import Database
-from storage.durable_files import replace_file, sync_folder
-from storage.errors import AlteredData, EvidenceMissing, UnknownStill, WrongKey
+from storage.errors import AlteredData, UnknownStill
 from storage.models import StillRow
+from storage.sealed_files import SealedFiles
 from storage.upsert import insert_new
 
 
@@ -45,8 +44,7 @@ class EvidenceStore:
 
     def __init__(self, database: Database, directory: Path, keyring: Keyring) -> None:
         self._database = database
-        self._directory = directory
-        self._keyring = keyring
+        self._files = SealedFiles(directory, keyring, "still")
         self._turn = threading.Lock()
 
     def keep(self, still: Still) -> str:
@@ -61,10 +59,7 @@ class EvidenceStore:
         with self._turn:
             if self._is_kept(still_id):
                 return still_id
-            try:
-                self._write_file(still_id, still.jpeg)
-            except OSError as error:
-                raise TransientError(f"still {still_id} could not be written: {error.strerror}") from error
+            self._files.write(still_id, still.jpeg)
             self._write_row(still_id, sha256, still)
         return still_id
 
@@ -77,11 +72,7 @@ class EvidenceStore:
             sha256 = session.scalar(select(StillRow.sha256).where(StillRow.still_id == still_id))
         if sha256 is None:
             raise UnknownStill(still_id)
-        try:
-            sealed = self.path_of(still_id).read_bytes()
-        except FileNotFoundError:
-            raise EvidenceMissing(f"the file of still {still_id} is gone") from None
-        jpeg = self._keyring.unseal(sealed, _context(still_id))
+        jpeg = self._files.read(still_id)
         if hashlib.sha256(jpeg).hexdigest() != sha256:
             raise AlteredData(f"still {still_id} is not the picture that its row describes")
         return jpeg
@@ -98,28 +89,12 @@ class EvidenceStore:
 
     def path_of(self, still_id: str) -> Path:
         """Returns where the picture's sealed file lies."""
-        return self._directory / still_id[:2] / f"{still_id}.enc"
+        return self._files.path_of(still_id)
 
     def _is_kept(self, still_id: str) -> bool:
         with self._database.read() as session:
             row = session.scalar(select(StillRow.still_id).where(StillRow.still_id == still_id))
         return row is not None and self.path_of(still_id).exists()
-
-    def _write_file(self, still_id: str, jpeg: bytes) -> None:
-        path = self.path_of(still_id)
-        if self._holds(path, still_id, jpeg):
-            return
-        if not path.parent.is_dir():
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            sync_folder(self._directory)
-        replace_file(path, self._keyring.seal(jpeg, _context(still_id)))
-
-    def _holds(self, path: Path, still_id: str, jpeg: bytes) -> bool:
-        """Whether a file left by a crash is the very picture; one that no row ever vouched for may be replaced."""
-        try:
-            return self._keyring.unseal(path.read_bytes(), _context(still_id)) == jpeg
-        except (FileNotFoundError, AlteredData, WrongKey):
-            return False
 
     def _write_row(self, still_id: str, sha256: str, still: Still) -> None:
         row: dict[str, object] = {
@@ -137,10 +112,6 @@ class EvidenceStore:
 
 def _still_id(observation_id: str, sha256: str) -> str:
     return hashlib.sha256(msgspec.json.encode([observation_id, sha256])).hexdigest()[:32]
-
-
-def _context(still_id: str) -> str:
-    return f"still\x00{still_id}"
 
 
 def _kept(row: StillRow) -> KeptStill:

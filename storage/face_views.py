@@ -25,6 +25,17 @@ class FaceViews:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    def has_seen(self, still_id: str, username: str, reason: str, since_ms: int) -> bool:
+        """Returns whether it is on record already that this person saw this since then, for this reason."""
+        query = select(FaceViewRow.view_id).where(
+            FaceViewRow.username == username,
+            FaceViewRow.still_id == still_id,
+            FaceViewRow.reason == reason,
+            FaceViewRow.at_ms >= since_ms,
+        )
+        with self._database.read() as session:
+            return session.scalar(query.limit(1)) is not None
+
     def latest(self, limit: int, before: int | None = None, username: str = "") -> list[FaceView]:
         """Returns views, the newest first: those before a view's id where one is given, one person's where named."""
         rows = select(FaceViewRow).order_by(FaceViewRow.view_id.desc()).limit(limit)

@@ -343,6 +343,25 @@ class StillRow(Table):
     size_bytes: Mapped[int]
 
 
+class ClipRow(Table):
+    """One clip around a swipe, a file like a still's. Times are the till's, `first_raw_at_ms` is the camera's."""
+
+    __tablename__ = "clip"
+    clip_id: Mapped[str] = mapped_column(primary_key=True)
+    settlement_id: Mapped[str] = mapped_column(index=True)
+    camera_id: Mapped[str]
+    camera_state: Mapped[str]
+    swipe_at_ms: Mapped[int] = mapped_column(index=True)
+    first_at_ms: Mapped[int]
+    last_at_ms: Mapped[int]
+    first_raw_at_ms: Mapped[int]
+    clock_offset_ms: Mapped[int]
+    pictures: Mapped[int]
+    step_ms: Mapped[int]
+    sha256: Mapped[str]
+    size_bytes: Mapped[int]
+
+
 class CameraStateRow(Table):
     """The latest state of each camera: `ok` or the name of what is wrong."""
 
@@ -412,6 +431,20 @@ class PairingCodeRow(Table):
     till_id: Mapped[str | None]
     created_by: Mapped[str]
     expires_at_ms: Mapped[int]
+
+
+class AccessChangeRow(Table):
+    """A change of an account, a sender's token or a terminal: who made it, when, what; rows are never changed."""
+
+    __tablename__ = "access_change"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+    change_id: Mapped[int] = mapped_column(primary_key=True)
+    at_ms: Mapped[int]
+    actor: Mapped[str]
+    kind: Mapped[str]
+    action: Mapped[str]
+    subject: Mapped[str]
+    detail: Mapped[str]
 
 
 class FaceViewRow(Table):

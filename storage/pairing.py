@@ -7,6 +7,7 @@ import secrets
 
 from sqlalchemy import delete
 
+from storage.access_changes import By, note_change
 from storage.accounts import Accounts
 from storage.database import Database
 from storage.models import PairingCodeRow
@@ -38,6 +39,8 @@ class Pairing:
                     expires_at_ms=now_ms + CODE_LIFETIME_MS,
                 )
             )
+            place = f"{institution_id} {till_id}" if till_id else institution_id
+            note_change(session, By(created_by, now_ms), "terminal", "code_made", place)
         return code
 
     def pair(self, typed: str, now_ms: int) -> str | None:

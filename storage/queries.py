@@ -12,7 +12,17 @@ from sqlalchemy.orm import Session
 from events.findings import Finding
 from events.identity import identity_text
 from storage.accounts import EVERYWHERE
-from storage.alert_search import AlertFilter, Place, count, is_known_person, places, rules_with_alerts
+from storage.alert_search import (
+    AlertFilter,
+    Place,
+    VisitorPlace,
+    count,
+    is_known_person,
+    of_visitor,
+    places,
+    rules_with_alerts,
+    visitors,
+)
 from storage.database import Database
 from storage.models import (
     AcceptedEvent,
@@ -318,6 +328,31 @@ class Queries:
             )
             found.setdefault(row.finding_id, []).append(revision)
         return found
+
+    def findings_of(self, alert_ids: Collection[str]) -> dict[str, list[AlertFinding]]:
+        """Returns the findings of each of these alerts, the newest first."""
+        with self._database.read() as session:
+            return dict(_findings_of(session, list(alert_ids)))
+
+    def events(self, ids: Collection[str]) -> list[LoggedEvent]:
+        """Returns the accepted events that findings cite by these ids, in time order; of more than 500, some."""
+        with self._database.read() as session:
+            return _events_of(session, ids)
+
+    def stills(self, settlement_or_observation_ids: Collection[str]) -> list[Still]:
+        """Returns the pictures of these swipes or observations, in time order; of more than 500, some."""
+        with self._database.read() as session:
+            return _stills_of(session, settlement_or_observation_ids)
+
+    def visitors(self, limit: int, since_ms: int = 0, before: VisitorPlace | None = None) -> list[VisitorPlace]:
+        """Returns the visitors that alerts since then are about, the newest alert first, after a place of the list."""
+        with self._database.read() as session:
+            return visitors(session, limit, since_ms, before)
+
+    def of_visitor(self, alert_ids: Collection[str], visitor_id: str) -> set[str]:
+        """Returns those of the alerts that are about the visitor."""
+        with self._database.read() as session:
+            return of_visitor(session, alert_ids, visitor_id)
 
     def opened_times(self, wanted: AlertFilter, at_most: int) -> list[int]:
         """Returns when the newest alerts that are wanted were opened."""

@@ -12,7 +12,7 @@ from sqlalchemy import CursorResult, delete, func, select
 from storage.crypto import Keyring
 from storage.database import Database
 from storage.errors import AlteredData
-from storage.models import ReferenceFaceRow, StillRow
+from storage.models import ClipRow, ReferenceFaceRow, StillRow
 from storage.upsert import upsert
 
 Embedding = NDArray[np.float32]
@@ -104,8 +104,8 @@ class ReferenceFaces:
 def has_sealed_data(database: Database) -> bool:
     """Returns whether the database names anything that only its key can open."""
     with database.read() as session:
-        reference = session.scalar(select(ReferenceFaceRow.reference_id).limit(1))
-        return reference is not None or session.scalar(select(StillRow.still_id).limit(1)) is not None
+        names = (ReferenceFaceRow.reference_id, StillRow.still_id, ClipRow.clip_id)
+        return any(session.scalar(select(name).limit(1)) is not None for name in names)
 
 
 def _context(reference_id: str, person_id: str, engine: str, engine_version: str) -> str:

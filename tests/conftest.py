@@ -6,7 +6,10 @@ import pytest
 from hypothesis import settings
 
 # Order of the lanes (markers of pyproject.toml); a test without one runs before all of them.
-LANES = ("slow", "video", "crash", "browser")
+LANES = ("slow", "kafka", "video", "crash", "browser")
+
+RAN = pytest.StashKey[list[str]]()
+"""Which servers a run has really used, for its last lines."""
 
 settings.register_profile("repeatable", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("repeatable")
@@ -20,3 +23,14 @@ def lane_of(item: pytest.Item) -> int:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Afterwards the quick tests stand first, so that a plain mistake is told within seconds."""
     items.sort(key=lane_of)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Nothing has run yet."""
+    config.stash[RAN] = []
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Says which servers the tests ran on."""
+    ran: list[str] = config.stash[RAN]
+    terminalreporter.write_line(f"ran on: {', '.join(ran) or 'no server of its own'}")

@@ -48,6 +48,8 @@ def judged_imports(folder: Path, module: str, statement: str) -> subprocess.Comp
         ("streams.fault", "import fastapi", "The web framework belongs to web"),
         ("storage.fault", "import typer", "The command line belongs to app"),
         ("streams.fault", "import faust", "Only streams.faust_app knows Faust"),
+        ("web.fault", "import aiokafka", "Kafka belongs to streams.cluster"),
+        ("streams.fault", "import kafka", "Kafka belongs to streams.cluster"),
         ("detectors.fault", "import cel", "Only detectors.filters.expressions knows CEL"),
     ],
 )

@@ -88,9 +88,14 @@ class Camera:
 
     def faces_in_zone(self, image: Image) -> list[DetectedFace]:
         """Returns the faces whose middle lies in the counter zone, largest first."""
+        return self.faces_by_zone(image)[0]
+
+    def faces_by_zone(self, image: Image) -> tuple[list[DetectedFace], list[DetectedFace]]:
+        """Returns the faces whose middle lies in the counter zone, and all others; of each the largest first."""
         height, width = image.shape[:2]
         zone = self.settings.zone
-        return [face for face in self._engine.detect(image) if in_zone(_middle(face, width, height), zone)]
+        found = [(face, in_zone(_middle(face, width, height), zone)) for face in self._engine.detect(image)]
+        return [face for face, inside in found if inside], [face for face, inside in found if not inside]
 
     def samples(self, first_ms: int, last_ms: int) -> list[Sample]:
         """Returns the remembered pictures of a span of till time, both ends inside, in time order."""

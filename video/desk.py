@@ -10,7 +10,8 @@ import numpy as np
 import structlog
 
 from video.camera import Camera, Sample
-from video.engine import Embedding, FaceEngine, Thresholds, similarity, unit
+from video.clip import ClipJob
+from video.engine import BoxXYXY, Embedding, FaceEngine, Thresholds, similarity, unit
 from video.messages import FromWorker, Observed, SwipeSeen
 from video.observation import CustomerFace, Observation, Provenance, SecondLook, observe, observe_nothing
 from video.reading import PictureReader, Reading
@@ -35,11 +36,22 @@ class SecondOpinion:
 
 
 @dataclass
+class _Filming:
+    """A swipe of which a clip is made once its time is over and its customer is known, or nobody looks any more."""
+
+    swipe: SwipeSeen
+    camera: Camera
+    is_watched: bool = True
+    customer: tuple[tuple[int, BoxXYXY], ...] = ()
+
+
+@dataclass
 class _Watching:
     """A swipe watched by one camera, and the pictures of which a still was kept."""
 
     watch: SwipeWatch
     camera: Camera
+    film: _Filming
     stills: set[int] = field(default_factory=set)
 
 
@@ -55,8 +67,9 @@ class Desk:
         *,
         send: Callable[[FromWorker], None],
         second: SecondOpinion | None = None,
+        film: Callable[[ClipJob], None] | None = None,
     ) -> None:
-        """Nothing is watched yet. Args: send takes each message for the product."""
+        """Nothing is watched yet. Args: send takes each message for the product, film each clip that is to be made."""
         self._settings, self._cameras, self._engine, self._visitors = settings, tuple(cameras), engine, visitors
         self._send, self._second = send, second
         self._reader = PictureReader(engine, min_face_px=settings.min_face_px)
@@ -64,7 +77,9 @@ class Desk:
         self._provenance = Provenance(
             engine=engine.name, engine_version=engine.version, second_engine=second.name if second else None
         )
+        self._film = film
         self._watching: list[_Watching] = []
+        self._filming: list[_Filming] = []
         self._presence: dict[str, int] = {}
         self._moved: dict[str, tuple[int | None, int]] = {}
         self.dropped = 0
@@ -82,9 +97,12 @@ class Desk:
                 look_before_ms=self._settings.look_before_ms,
                 look_after_ms=self._settings.look_after_ms,
             )
-            self._watching.append(_Watching(watch=watch, camera=camera))
+            film = _Filming(swipe=swipe, camera=camera)
+            self._watching.append(_Watching(watch=watch, camera=camera, film=film))
+            self._filming.append(film)
+        del self._filming[: -self._settings.most_watches]
         while len(self._watching) > self._settings.most_watches:
-            self._watching.pop(0)
+            self._watching.pop(0).film.is_watched = False
             self.dropped += 1
             _LOG.warning("watch.dropped", dropped_count=self.dropped)
 
@@ -101,6 +119,7 @@ class Desk:
             or self._look_for_presence()
             or self._read_next(spoken=True)
             or self._finish_next(now_ms)
+            or self._film_next(now_ms)
         )
 
     def _send_changes(self) -> None:
@@ -138,19 +157,22 @@ class Desk:
             if self._is_over(watching, now_ms):
                 self._watching.remove(watching)
                 self._finish(watching)
+                watching.film.customer, watching.film.is_watched = watching.watch.customer_sights, False
                 return True
         return False
 
     def _is_over(self, watching: _Watching, now_ms: int) -> bool:
+        return watching.watch.is_settled or self._has_passed(watching.camera, watching.watch.last_ms, now_ms)
+
+    def _has_passed(self, camera: Camera, last_ms: int, now_ms: int) -> bool:
         """A camera that is behind, say because it was just opened, is waited for as long as it gets on."""
-        watch, camera = watching.watch, watching.camera
         latest_ms = camera.latest_at_ms
-        if watch.is_settled or (latest_ms is not None and latest_ms >= watch.last_ms):
+        if latest_ms is not None and latest_ms >= last_ms:
             return True
         before = self._moved.setdefault(camera.settings.camera_id, (latest_ms, now_ms))
         if before[0] != latest_ms:
             before = self._moved[camera.settings.camera_id] = (latest_ms, now_ms)
-        return now_ms > max(watch.last_ms, before[1]) + GRACE_MS
+        return now_ms > max(last_ms, before[1]) + GRACE_MS
 
     def _finish(self, watching: _Watching) -> None:
         conclusion = watching.watch.finish()
@@ -216,7 +238,37 @@ class Desk:
             seen = conclusion.compared.sight.seen
             customer = next((number for number, one in enumerate(reading.faces) if one is seen), None)
         boxes = [one.face.box for one in reading.faces]
-        return marked_still(reading.sample.image(), boxes, customer, self._settings.still_bytes)
+        most_bytes = self._settings.still_bytes
+        return marked_still(reading.sample.image(), boxes, customer, most_bytes, outside=reading.outside)
+
+    # ---- clips ----------------------------------------------------------------------------------------------------
+
+    def _film_next(self, now_ms: int) -> bool:
+        """Hands on the pictures of one swipe whose time is over; without any picture there is no clip."""
+        if self._film is None:
+            self._filming.clear()
+        for film in self._filming:
+            at_ms = film.swipe.occurred_at_ms
+            first_ms, last_ms = at_ms - self._settings.clip_before_ms, at_ms + self._settings.clip_after_ms
+            if film.is_watched or not self._has_passed(film.camera, last_ms, now_ms):
+                continue
+            self._filming.remove(film)
+            samples = film.camera.samples(first_ms, last_ms)
+            if samples and self._film is not None:
+                self._film(self._clip_job(film, samples))
+            return True
+        return False
+
+    def _clip_job(self, film: _Filming, samples: Sequence[Sample]) -> ClipJob:
+        return ClipJob(
+            settlement_id=film.swipe.settlement_id,
+            swipe_at_ms=film.swipe.occurred_at_ms,
+            camera_id=film.camera.settings.camera_id,
+            clock_offset_ms=film.camera.settings.clock_offset_ms,
+            step_ms=1_000 // self._settings.samples_per_s,
+            samples=tuple(samples),
+            customer=film.customer,
+        )
 
     # ---- presence -------------------------------------------------------------------------------------------------
 

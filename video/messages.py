@@ -33,6 +33,25 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True, tag="observed"):
     captured_at_ms: int
 
 
+class ClipMade(msgspec.Struct, frozen=True, kw_only=True, tag="clip_made"):
+    """The film of a swipe: `pictures` of the camera, one every `step_ms`, those that it did not give left blank.
+
+    Times are the till's, `first_raw_at_ms` is the camera's. `camera_state` is what most of the pictures were.
+    """
+
+    webm: bytes
+    settlement_id: str
+    camera_id: str
+    camera_state: CameraState
+    swipe_at_ms: int
+    first_at_ms: int
+    last_at_ms: int
+    first_raw_at_ms: int
+    clock_offset_ms: int
+    pictures: int
+    step_ms: int
+
+
 class CameraStateChanged(msgspec.Struct, frozen=True, kw_only=True, tag="camera_state_changed"):
     """A camera is well again (`ok`), or what is wrong with it; `detail` is a sentence for the operator."""
 
@@ -49,7 +68,7 @@ class WorkerFailed(msgspec.Struct, frozen=True, tag="worker_failed"):
 
 
 ToWorker = SwipeSeen | Stop
-FromWorker = Observed | CameraStateChanged | WorkerFailed
+FromWorker = Observed | ClipMade | CameraStateChanged | WorkerFailed
 
 _ENCODER = msgspec.msgpack.Encoder()
 _TO_WORKER: msgspec.msgpack.Decoder[ToWorker] = msgspec.msgpack.Decoder(ToWorker)

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from video.camera import Camera, Sample
-from video.engine import DetectedFace, Embedding, FaceEngine
+from video.engine import BoxXYXY, DetectedFace, Embedding, FaceEngine
 from video.messages import CameraState
 from video.quality import FaceQuality, judge_face
 
@@ -26,12 +26,16 @@ class SeenFace:
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """One picture read: who is there. `people` is None where that cannot be said (`state` or the start-up says why)."""
+    """One picture read: who is there. `people` is None where that cannot be said (`state` or the start-up says why).
+
+    `outside` are faces beyond the counter zone: nobody asks whose they are, and no picture that is kept shows them.
+    """
 
     sample: Sample
     state: CameraState
     people: int | None
     faces: tuple[SeenFace, ...]
+    outside: tuple[BoxXYXY, ...] = ()
 
     @property
     def at_ms(self) -> int:
@@ -62,12 +66,14 @@ class PictureReader:
             return Reading(sample=sample, state=sample.state, people=None, faces=())
         image = sample.image()
         seen: list[SeenFace] = []
-        for face in camera.faces_in_zone(image):
+        inside, outside = camera.faces_by_zone(image)
+        for face in inside:
             quality = judge_face(image, face, self._min_face_px)
             worth = quality.usable and sum(one.embedding is not None for one in seen) < MOST_EMBEDDED
             embedding = self._engine.embed(image, face) if worth else None
             seen.append(SeenFace(face=face, quality=quality, embedding=embedding))
-        return Reading(sample=sample, state="ok", people=_people(len(seen), sample), faces=tuple(seen))
+        people, boxes = _people(len(seen), sample), tuple(face.box for face in outside)
+        return Reading(sample=sample, state="ok", people=people, faces=tuple(seen), outside=boxes)
 
 
 def _people(faces: int, sample: Sample) -> int | None:

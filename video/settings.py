@@ -52,6 +52,9 @@ class VideoSettings(msgspec.Struct, frozen=True, kw_only=True):
     look_every_ms: int = 600
     most_watches: int = 64
     still_bytes: int = 60_000
+    clip_before_ms: int = 10_000
+    clip_after_ms: int = 10_000
+    most_clips: int = 8
     visitor_similarity: float = 0.50
     visitor_ttl_ms: int = 7 * DAY_MS
     visitor_capacity: int = 20_000

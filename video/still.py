@@ -16,23 +16,33 @@ QUALITIES = (88, 80, 70, 60, 48, 36)
 BLOCKS = 7
 
 
-def marked_still(image: Image, boxes: Sequence[BoxXYXY], customer: int | None, most_bytes: int = 60_000) -> bytes:
+def marked_still(
+    image: Image,
+    boxes: Sequence[BoxXYXY],
+    customer: int | None,
+    most_bytes: int = 60_000,
+    outside: Sequence[BoxXYXY] = (),
+) -> bytes:
     """Returns a JPEG of at most most_bytes with the customer's face in amber; other faces are pixelated and grey.
 
     Args: customer is the place in boxes of the face that was compared, None if none was: then none is pixelated.
+    outside are faces beyond the counter zone, which are always.
     """
     picture = image.copy()
+    for box in outside:
+        pixelate(picture, box)
     for number, box in enumerate(boxes):
         if customer is not None and number != customer:
-            _pixelate(picture, box)
-            _frame(picture, box, OTHER, 1)
+            pixelate(picture, box)
+            frame_face(picture, box, OTHER, 1)
     for number, box in enumerate(boxes):
         if customer is None or number == customer:
-            _frame(picture, box, HIGHLIGHT, max(picture.shape[1] // 320, 2))
+            frame_face(picture, box, HIGHLIGHT, max(picture.shape[1] // 320, 2))
     return _encode(picture, most_bytes)
 
 
-def _pixelate(picture: Image, box: BoxXYXY) -> None:
+def pixelate(picture: Image, box: BoxXYXY) -> None:
+    """Afterwards the part of the picture in the box is seven by seven blocks, in which nobody is recognised."""
     height, width = picture.shape[:2]
     left, top = max(round(box[0]), 0), max(round(box[1]), 0)
     right, bottom = min(round(box[2]), width), min(round(box[3]), height)
@@ -42,7 +52,8 @@ def _pixelate(picture: Image, box: BoxXYXY) -> None:
     picture[top:bottom, left:right] = cv2.resize(coarse, (right - left, bottom - top), interpolation=cv2.INTER_NEAREST)
 
 
-def _frame(picture: Image, box: BoxXYXY, colour: tuple[int, int, int], thickness: int) -> None:
+def frame_face(picture: Image, box: BoxXYXY, colour: tuple[int, int, int], thickness: int) -> None:
+    """Afterwards a line of this thickness, in pixels, stands around the face."""
     left, top, right, bottom = (round(value) for value in box)
     cv2.rectangle(picture, (left, top), (right, bottom), colour, thickness, cv2.LINE_AA)
 

@@ -98,11 +98,12 @@ def _likeness(track: Track, seen: SeenFace, at_ms: int) -> float:
     last = track.sights[-1]
     if at_ms - last.reading.at_ms > FOLLOWED_MS:
         return 0.0
-    overlap = _overlap(last.seen.face.box, seen.face.box)
+    overlap = overlap_of(last.seen.face.box, seen.face.box)
     return overlap if overlap >= SAME_PLACE else 0.0
 
 
-def _overlap(one: BoxXYXY, other: BoxXYXY) -> float:
+def overlap_of(one: BoxXYXY, other: BoxXYXY) -> float:
+    """Returns how much of two boxes they share: 0 nothing, 1 all."""
     width = min(one[2], other[2]) - max(one[0], other[0])
     height = min(one[3], other[3]) - max(one[1], other[1])
     if width <= 0 or height <= 0:

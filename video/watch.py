@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from events.types import Verdict
-from video.engine import Embedding, Thresholds
+from video.engine import BoxXYXY, Embedding, Thresholds
 from video.messages import SwipeSeen
 from video.reading import Reading
 from video.tracks import Sight, Track, Tracks
@@ -76,6 +76,12 @@ class SwipeWatch:
     def has_spoken(self) -> bool:
         """Whether anything was said yet."""
         return self._said is not None or self._said_empty_until_ms is not None
+
+    @property
+    def customer_sights(self) -> tuple[tuple[int, BoxXYXY], ...]:
+        """Where the customer's face was seen so far, with the till time of each picture; none without a customer."""
+        track = self._customer()
+        return () if track is None else tuple((one.reading.at_ms, one.seen.face.box) for one in track.sights)
 
     @property
     def is_settled(self) -> bool:

@@ -13,13 +13,15 @@ import structlog
 
 from events.errors import ConfigError, InvariantError
 from video.camera import Camera
+from video.clip import Detect
+from video.clip_work import ClipWork
 from video.desk import Desk, SecondOpinion
 from video.dlib_engine import RESNET, open_dlib
 from video.engine import FaceEngine
 from video.messages import FromWorker, SwipeSeen, WorkerFailed, decode_to_worker, encode_message
 from video.sealing import seal_with
 from video.settings import VideoSettings
-from video.sface_engine import open_sface
+from video.sface_engine import SFaceEngine, open_sface
 from video.sources import CameraThread, FileSource, wall_clock_ms
 from video.visitors import VisitorFile, VisitorIndex
 
@@ -73,27 +75,38 @@ def _watch(connection: Connection, settings: VideoSettings) -> None:
     cameras = [Camera(one, engine, slot_ms=slot_ms, ring_ms=settings.ring_ms) for one in settings.cameras]
     threads = [_thread_of(camera, slot_ms, settings.ring_ms) for camera in cameras]
     send = _sender(connection)
-    desk = Desk(settings, cameras, engine, visitors, send=send, second=second)
-    for thread in threads:
+    clips = ClipWork(lambda: _own_detector(directory), most_waiting=settings.most_clips)
+    desk = Desk(settings, cameras, engine, visitors, send=send, second=second, film=clips.put)
+    helpers: list[CameraThread | ClipWork] = [*threads, clips]
+    for thread in helpers:
         thread.start()
     _LOG.info("worker.started", cameras=len(cameras), engine=engine.name)
     try:
-        _serve(connection, desk, threads, second)
+        _serve(connection, desk, helpers, clips, second)
     finally:
-        for thread in threads:
+        for thread in helpers:
             thread.stop()
-        for thread in threads:
+        for thread in helpers:
             thread.join(JOIN_S)
         visitors.save()
     _LOG.info("worker.stopped", dropped_count=desk.dropped)
 
 
-def _serve(connection: Connection, desk: Desk, threads: Sequence[CameraThread], second: SecondOpinion | None) -> None:
+def _serve(
+    connection: Connection,
+    desk: Desk,
+    helpers: Sequence[CameraThread | ClipWork],
+    clips: ClipWork,
+    second: SecondOpinion | None,
+) -> None:
     """Works, listens between two pieces of work, and opens the second engine in the first idle moment."""
     idle_rounds = 0
     while True:
         busy = desk.work(wall_clock_ms())
         idle_rounds = 0 if busy else idle_rounds + 1
+        made = None if busy else clips.take()
+        if made is not None:
+            connection.send_bytes(encode_message(made))
         if idle_rounds == 1 and second is not None:
             second.open()
         if connection.poll(0 if busy else IDLE_S):
@@ -104,7 +117,7 @@ def _serve(connection: Connection, desk: Desk, threads: Sequence[CameraThread], 
             if not isinstance(message, SwipeSeen):
                 return
             desk.swipe_seen(message)
-        for thread in threads:
+        for thread in helpers:
             if thread.failure is not None:
                 raise InvariantError(f"{thread.name} ended: {type(thread.failure).__name__}") from thread.failure
 
@@ -114,6 +127,11 @@ def _sender(connection: Connection) -> Callable[[FromWorker], None]:
         connection.send_bytes(encode_message(message))
 
     return send
+
+
+def _own_detector(directory: Path | None) -> Detect:
+    """Returns a detector beside the engine's, so that looking at a swipe never waits for a clip's turn."""
+    return SFaceEngine(directory).detect
 
 
 def _thread_of(camera: Camera, slot_ms: int, ring_ms: int) -> CameraThread:

@@ -10,7 +10,8 @@ from fastapi import APIRouter, Depends, Form, Request
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 
-from storage.accounts import ROLES, SESSION_LIFETIME_MS, AccountError, AccountProblem, Role
+from storage.access_changes import AccessChanges
+from storage.accounts import ROLES, SESSION_LIFETIME_MS, AccountError, AccountProblem, Accounts, Role
 from storage.face_views import FaceViews
 from web.access import SESSION_COOKIE, LoggedIn, Person, Services, set_cookie
 from web.login import FailedLogins, local_path
@@ -19,6 +20,8 @@ from web.ports import WebServices
 
 router = APIRouter()
 VIEWS_AT_ONCE = 100
+CHANGES_AT_ONCE = 100
+NEWEST_CHANGES = 8
 
 Oneself = Annotated[LoggedIn, Depends(Person("own_account"))]
 AsAdministrator = Annotated[LoggedIn, Depends(Person("manage_accounts"))]
@@ -76,7 +79,7 @@ def add_account(
     """A new account exists; its one-time password is shown this once."""
 
     def add() -> str:
-        return services.accounts.add_account(username.strip(), cast("Role", role), services.now_ms())
+        return _acting(who, services).add_account(username.strip(), cast("Role", role), services.now_ms())
 
     return _with_password(request, who, services, pages, username.strip(), add)
 
@@ -86,7 +89,9 @@ def reset_password(
     request: Request, who: AsAdministrator, services: Services, pages: InPages, username: Username
 ) -> Response:
     """The account has a new one-time password, shown this once, and no sessions."""
-    return _with_password(request, who, services, pages, username, lambda: services.accounts.reset_password(username))
+    return _with_password(
+        request, who, services, pages, username, lambda: _acting(who, services).reset_password(username)
+    )
 
 
 @router.post("/accounts/role")
@@ -94,19 +99,34 @@ def set_role(
     request: Request, who: AsAdministrator, services: Services, pages: InPages, username: Username, role: ChosenRole
 ) -> Response:
     """The account has the role, and no sessions."""
-    return _done(request, who, services, pages, lambda: services.accounts.set_role(username, cast("Role", role)))
+    return _done(request, who, services, pages, lambda: _acting(who, services).set_role(username, cast("Role", role)))
 
 
 @router.post("/accounts/disable")
 def disable(request: Request, who: AsAdministrator, services: Services, pages: InPages, username: Username) -> Response:
     """Nobody can log in by the account."""
-    return _done(request, who, services, pages, lambda: services.accounts.disable(username, services.now_ms()))
+    return _done(request, who, services, pages, lambda: _acting(who, services).disable(username, services.now_ms()))
 
 
 @router.post("/accounts/enable")
 def enable(request: Request, who: AsAdministrator, services: Services, pages: InPages, username: Username) -> Response:
     """The account can be logged in by again."""
-    return _done(request, who, services, pages, lambda: services.accounts.enable(username))
+    return _done(request, who, services, pages, lambda: _acting(who, services).enable(username))
+
+
+@router.get("/access-changes")
+def access_changes(
+    request: Request,
+    who: Annotated[LoggedIn, Depends(Person("see_access_changes"))],
+    services: Services,
+    pages: InPages,
+    before: int | None = None,
+    name: str = "",
+) -> Response:
+    """Who changed which account, token or terminal, the newest first; `name` is of who did or to whom it was done."""
+    changes = AccessChanges(services.database).latest(CHANGES_AT_ONCE, before=before, name=name)
+    more = changes[-1].change_id if len(changes) == CHANGES_AT_ONCE else None
+    return pages.page(request, "access_changes.html", who=who, changes=changes, wanted=name, more=more)
 
 
 @router.get("/face-views")
@@ -130,6 +150,10 @@ def face_views(
     )
 
 
+def _acting(who: LoggedIn, services: WebServices) -> Accounts:
+    return services.accounts.acting_as(who.account.username, services.now_ms())
+
+
 def _changed_password(
     services: WebServices, username: str, current: str, password: str, again: str
 ) -> AccountProblem | str | None:
@@ -141,7 +165,7 @@ def _changed_password(
     if password == current:
         return "same"
     try:
-        services.accounts.change_password(username, password)
+        services.accounts.acting_as(username, services.now_ms()).change_password(username, password)
     except AccountError as error:
         return error.problem
     return None
@@ -165,6 +189,7 @@ def _accounts(
         status=status,
         accounts=accounts,
         roles=ROLES,
+        changes=AccessChanges(services.database).latest(NEWEST_CHANGES, kind="account"),
         problem=problem,
         fresh=fresh,
     )

@@ -16,6 +16,7 @@ from storage.alert_search import AlertFilter
 from storage.centre_desk import StandingSnooze
 from storage.queries import AlertDossier, AlertSummary, Queries
 from web.access import LoggedIn, Person, Refused, Services
+from web.clips import clip_of, stills_in
 from web.dashboard import AtCentre, InQueries, OnDesk
 from web.dossier import (
     Sight,
@@ -93,6 +94,16 @@ def alert(
     entities = snoozable(dossier)
     language = language_of(request)
     revisions = queries.revisions(alert_id)
+    camera_ids, cameras = pages.cameras_at(shown.institution_id, shown.till_id), queries.camera_states()
+    clip = clip_of(
+        shown,
+        next((line.swipe.occurred_at_ms for line in sight.swipes if line.is_anchor), shown.body.time_ms),
+        services.clips.for_settlement(shown.settlement_id),
+        camera_ids,
+        cameras,
+        sight.observations,
+        now_ms,
+    )
     return pages.page(
         request,
         "alert.html",
@@ -100,7 +111,10 @@ def alert(
         alert=shown,
         dossier=dossier,
         sight=sight,
-        picture=picture_of(shown, pages.cameras_at(shown.institution_id, shown.till_id), queries.camera_states()),
+        picture=picture_of(shown, camera_ids, cameras),
+        clip=clip,
+        stills_in=stills_in,
+        time_zone=pages.time_zone_of(shown.institution_id),
         observed=observation_by_still(dossier.stills, sight),
         values_of=values_of,
         subject_of=subject_of,
@@ -116,6 +130,7 @@ def alert(
         },
         store_past=past_of(AlertFilter(institution_ids=(shown.institution_id,)), alert_id, services, queries),
         history_days=HISTORY_DAYS,
+        visitor_ids=visitors_of(dossier),
         entities=entities,
         snooze_times=tuple(SNOOZES_MS),
         snoozes=[one for one in desk.snoozes(now_ms) if (one.detector, one.entity) in entities],
@@ -214,6 +229,12 @@ def persons_of(dossier: AlertDossier, sight: Sight) -> list[str]:
             named += [value] if isinstance(value, str) else value
     anchors = [line.swipe.person_id for line in sight.swipes if line.is_anchor]
     return list(dict.fromkeys(named or anchors))[:2]
+
+
+def visitors_of(dossier: AlertDossier) -> list[str]:
+    """Returns the visitors that the alert is about, each of whom has a page."""
+    named = (finding.key.get("visitor_id") for finding in _findings(dossier))
+    return list(dict.fromkeys(one for one in named if isinstance(one, str)))
 
 
 def past_of(wanted: AlertFilter, but_for: str, services: WebServices, queries: Queries) -> Past:

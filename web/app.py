@@ -21,6 +21,7 @@ from web import (
     alert_page,
     api_document,
     cameras,
+    clips,
     dashboard,
     devices,
     health,
@@ -29,6 +30,7 @@ from web import (
     rules,
     sign_on,
     terminal,
+    visitor_pages,
 )
 from web.access import ANYBODY, NotLoggedIn, PasswordChangeNeeded, Refused
 from web.assets import Assets
@@ -85,8 +87,10 @@ def create_app(services: WebServices) -> FastAPI:
         dashboard,
         alert_list,
         alert_page,
+        visitor_pages,
         rules,
         cameras,
+        clips,
         accounts,
         devices,
         sign_on,

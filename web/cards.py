@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from storage.alert_search import AlertFilter
 from storage.centre_desk import CentreDesk
@@ -17,6 +18,9 @@ COUNTED = 1_000
 COUNT_FRESH_S = 1.0
 STRIP_DAYS_MS = 7 * 86_400_000
 """What nobody has reviewed for so long is found by a search; the filmstrip lets it go."""
+
+# Picks of some alerts those that a page is about.
+Among = Callable[[set[str]], set[str]]
 
 
 class Cards:
@@ -39,12 +43,13 @@ class Cards:
             self._counted_at_s = time.monotonic()
         return self._count
 
-    def changed(self, after: int, heard: frozenset[str], only: str | None) -> tuple[int, list[dict[str, object]], bool]:
-        """Returns the last entry looked at, the alerts changed since `after` or heard of, and whether that was all."""
+    def changed(self, after: int, heard: frozenset[str], among: Among) -> tuple[int, list[dict[str, object]], bool]:
+        """Returns the last entry looked at, the alerts changed since `after` or heard of, and whether that was all.
+
+        Of the alerts, those that `among` picks.
+        """
         changes = self._queries.changed_after(after, CHANGES_AT_ONCE)
-        alert_ids = {alert_id for _, alert_id in changes} | heard
-        if only is not None:
-            alert_ids &= {only}
+        alert_ids = among({alert_id for _, alert_id in changes} | heard)
         cards = self.shown(self._queries.alerts(alert_ids)) if alert_ids else []
         return changes[-1][0] if changes else after, cards, len(changes) < CHANGES_AT_ONCE
 

@@ -125,9 +125,10 @@ async def stream(
     wall: OnWall,
     after: int | None = None,
     alert_id: str | None = None,
+    visitor_id: str | None = None,
     last_event_id: Annotated[str | None, Header()] = None,
 ) -> Response:
-    """Sends each alert that changes (or this one alone), as its card, and the overview."""
+    """Sends each alert that changes (or this one alone, or those about this visitor), as its card, and the overview."""
     start = resume_point(last_event_id, after)
     if start is None:
         start = await run_in_threadpool(queries.last_entry_id)
@@ -136,8 +137,13 @@ async def stream(
     async def still_allowed() -> bool:
         return await still_has(SEES_ALERTS, request)
 
+    def among(alert_ids: set[str]) -> set[str]:
+        if visitor_id is not None and alert_ids:
+            return queries.of_visitor(alert_ids, visitor_id)
+        return alert_ids if alert_id is None else alert_ids & {alert_id}
+
     def changed(entry_id: int, heard: frozenset[str]) -> tuple[int, list[dict[str, object]], bool]:
-        return cards.changed(entry_id, heard, alert_id)
+        return cards.changed(entry_id, heard, among)
 
     def unreviewed_now() -> int:
         return cards.unreviewed(services.now_ms())

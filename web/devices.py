@@ -9,14 +9,16 @@ import msgspec
 from fastapi import APIRouter, Depends, Form, Request
 from starlette.responses import RedirectResponse, Response
 
-from storage.accounts import AccountError, Token
+from storage.access_changes import AccessChanges
+from storage.accounts import AccountError, AccountProblem, Token
 from storage.pairing import CODE_LIFETIME_MS, Pairing, shown
 from web.access import LoggedIn, Person, Refused, Services
-from web.pages import InPages
+from web.pages import InPages, Pages
 from web.ports import InstitutionEntry, WebServices
 
 router = APIRouter()
 STORES_AT_ONCE = 40
+NEWEST_CHANGES = 8
 
 PairsTerminals = Annotated[LoggedIn, Depends(Person("pair_terminals"))]
 ManagesSenders = Annotated[LoggedIn, Depends(Person("manage_senders"))]
@@ -45,7 +47,13 @@ def terminals_page(request: Request, who: PairsTerminals, services: Services, pa
     """Every store with its terminals; a search narrows them."""
     found = _stores(services, q.strip().casefold())
     return pages.page(
-        request, "terminals.html", who=who, q=q, stores=found[:STORES_AT_ONCE], left=len(found) - STORES_AT_ONCE
+        request,
+        "terminals.html",
+        who=who,
+        q=q,
+        stores=found[:STORES_AT_ONCE],
+        left=len(found) - STORES_AT_ONCE,
+        changes=[] if q else AccessChanges(services.database).latest(NEWEST_CHANGES, kind="terminal"),
     )
 
 
@@ -78,9 +86,10 @@ def pair(
 
 
 @router.post("/terminals/revoke")
-def revoke_terminal(_who: PairsTerminals, services: Services, name: ShortText) -> Response:
+def revoke_terminal(who: PairsTerminals, services: Services, name: ShortText) -> Response:
     """The device is a terminal no longer; an open screen ends within seconds."""
-    if not services.accounts.revoke_token(name, services.now_ms(), "terminal"):
+    now_ms = services.now_ms()
+    if not services.accounts.acting_as(who.account.username, now_ms).revoke_token(name, now_ms, "terminal"):
         raise Refused("no_such_terminal", "there is no such terminal", 404)
     return RedirectResponse("/terminals", 303)
 
@@ -88,8 +97,7 @@ def revoke_terminal(_who: PairsTerminals, services: Services, name: ShortText) -
 @router.get("/senders")
 def senders_page(request: Request, who: ManagesSenders, services: Services, pages: InPages) -> Response:
     """Every sender with the institutions it speaks for."""
-    senders = services.accounts.tokens("sender")
-    return pages.page(request, "senders.html", who=who, senders=senders, problem=None, fresh=None)
+    return _senders(request, who, services, pages)
 
 
 @router.post("/senders/add")
@@ -107,17 +115,37 @@ def add_sender(
         fresh = (name.strip(), _new_sender(services, name.strip(), institutions.replace(",", " ").split(), who))
     except AccountError as error:
         problem = error.problem
-    senders = services.accounts.tokens("sender")
-    status = 422 if problem else 200
-    return pages.page(request, "senders.html", who=who, status=status, senders=senders, problem=problem, fresh=fresh)
+    return _senders(request, who, services, pages, problem=problem, fresh=fresh)
 
 
 @router.post("/senders/revoke")
-def revoke_sender(_who: ManagesSenders, services: Services, name: ShortText) -> Response:
+def revoke_sender(who: ManagesSenders, services: Services, name: ShortText) -> Response:
     """The sender's token opens nothing any more."""
-    if not services.accounts.revoke_token(name, services.now_ms(), "sender"):
+    now_ms = services.now_ms()
+    if not services.accounts.acting_as(who.account.username, now_ms).revoke_token(name, now_ms, "sender"):
         raise Refused("no_such_sender", "there is no such sender", 404)
     return RedirectResponse("/senders", 303)
+
+
+def _senders(
+    request: Request,
+    who: LoggedIn,
+    services: WebServices,
+    pages: Pages,
+    *,
+    problem: AccountProblem | None = None,
+    fresh: tuple[str, str] | None = None,
+) -> Response:
+    return pages.page(
+        request,
+        "senders.html",
+        who=who,
+        status=422 if problem else 200,
+        senders=services.accounts.tokens("sender"),
+        problem=problem,
+        fresh=fresh,
+        changes=AccessChanges(services.database).latest(NEWEST_CHANGES, kind="sender"),
+    )
 
 
 def _new_sender(services: WebServices, name: str, institution_ids: Sequence[str], who: LoggedIn) -> str:

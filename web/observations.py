@@ -37,6 +37,7 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     boxes: tuple[tuple[float, float, float, float], ...] = ()
     frame_size: tuple[int, int] | None = None
     clock_offset_ms: float | None = None
+    camera_state: str | None = None
 
 
 _DECODER = msgspec.json.Decoder(Observation)

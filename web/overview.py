@@ -15,15 +15,18 @@ from storage.queries import CameraState, DayNumbers, Queries
 from storage.rule_halts import Halt, RuleHalts
 from storage.terminal_contacts import Outage, TerminalOutages
 from web.ports import InstitutionEntry, WebServices
+from web.visitors import FaceMark, marks
 from web.wording import day_start_ms
 
 FRESH_S = 1.0
 MINUTE_MS = 60_000
-WEEK_MS = 7 * 86_400_000
+DAY_MS = 86_400_000
+WEEK_MS = 7 * DAY_MS
 FOR_EVER_MS = 1 << 62
 """Clocks differ a little: what seems to happen after now is of today too."""
 TerminalState = Literal["ok", "dark", "none"]
 MAX_TILES = 240
+MAX_FACES = 6
 
 
 class CameraMark(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +58,7 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
 
     `week_ago` are the numbers of the same day of last week up to the same time.
     `halted` are the rules that make no alerts until somebody resumes them, `dark` the terminals that say nothing.
+    `faces` are those that pay with many cards, of the last day.
     """
 
     numbers: DayNumbers
@@ -63,6 +67,7 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
     hidden: int
     halted: tuple[Halt, ...]
     dark: tuple[Outage, ...]
+    faces: tuple[FaceMark, ...]
 
 
 class Wall:
@@ -115,6 +120,9 @@ class Wall:
             hidden=max(0, len(tiles) - MAX_TILES),
             halted=tuple(self._halts.standing()),
             dark=tuple(dark),
+            faces=tuple(
+                one for one in marks(self._queries.visitors(MAX_FACES, now_ms - DAY_MS), self._queries) if one.severity
+            ),
         )
 
     def _numbers_a_week_ago(self, now_ms: int) -> DayNumbers:

@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 import msgspec
 
 from storage.accounts import Accounts, Role
+from storage.clips import KeptClip
 from storage.database import Database
 from web.measurements import Measurements
 
@@ -150,6 +151,18 @@ class Stills(Protocol):
         ...
 
 
+class Clips(Protocol):
+    """The clips around swipes."""
+
+    def for_settlement(self, settlement_id: str) -> Sequence[KeptClip]:
+        """Returns those of a swipe."""
+        ...
+
+    def read(self, clip_id: str) -> bytes:
+        """Returns the WebM after checking its hash. Raises when it is gone or was altered."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class NotReady:
     """Why the product cannot accept events now."""
@@ -255,6 +268,7 @@ class WebServices:
     intake: Intake
     actions: AlertActions
     stills: Stills
+    clips: Clips
     contacts: Contacts
     feed: LiveFeed
     institutions: Sequence[InstitutionEntry]

@@ -11,6 +11,7 @@ MINUTE_MS = 60_000
 STORE = "P32020000001"
 OTHER_STORE = "P32020000002"
 PERSON = "psn-7731-secret"
+VISITOR = "5f2c9a71d0e84b36"
 
 _KEYS: dict[str, tuple[str, ...]] = {
     "frequent_purchase": ("person_id",),
@@ -20,16 +21,19 @@ _KEYS: dict[str, tuple[str, ...]] = {
     "nobody_at_counter": ("institution_id", "till_id"),
     "closed_hours": ("institution_id",),
     "card_ring": ("persons",),
+    "one_face_many_cards": ("visitor_id",),
 }
 _MEASURES: dict[str, dict[str, object]] = {
     "frequent_purchase": {"count": 3},
     "holder_mismatch": {"mismatches": 2, "household": False},
     "card_batch": {"buyers": 5},
     "nobody_at_counter": {"observations": 4},
+    "one_face_many_cards": {"buyers": 3, "institutions": 1},
 }
 _THRESHOLDS: dict[str, dict[str, object]] = {
     "frequent_purchase": {"count": 3, "window_ms": 86_400_000},
     "card_batch": {"buyers": 5, "window_ms": 600_000},
+    "one_face_many_cards": {"buyers": 3, "institutions": 1, "window_ms": 1_800_000},
 }
 
 
@@ -39,6 +43,7 @@ def finding(
     at_ms: int = NOON_MS,
     settlement: str | None = None,
     person: str = PERSON,
+    visitor: str = VISITOR,
     store: str = STORE,
     till: str = "1",
     severity: Severity = "medium",
@@ -48,6 +53,7 @@ def finding(
     evidence: list[str] | None = None,
 ) -> Finding:
     values: Key = {"person_id": person, "institution_id": store, "till_id": till, "persons": [person, "psn-other"]}
+    values["visitor_id"] = visitor
     key: Key = {name: values[name] for name in _KEYS[detector]}
     anchor = settlement or f"SETL{at_ms}"
     return Finding(
@@ -91,6 +97,12 @@ CARD_BATCH = texts(
 FREQUENT = texts(
     "{window}内已结算{count}次", "核对购药需要", "paid {count} times within {window}", "check that it is needed"
 )
+MANY_CARDS = texts(
+    "同一位购药人在{window}内使用了{buyers}位参保人的凭证",
+    "核对购药人与持卡人的关系",
+    "one buyer has used the cards of {buyers} different holders within {window}",
+    "check how the buyer is related to the card holders",
+)
 NOBODY = texts("柜台前无人", "核对购药人是否到店", "nobody was at the counter", "check that the buyer came")
 
 
@@ -103,6 +115,7 @@ def policy(*, escalate_after_ms: int | None = 5 * MINUTE_MS, **routes: Route) ->
         "nobody_at_counter": NOBODY,
         "closed_hours": NOBODY,
         "card_ring": NOBODY,
+        "one_face_many_cards": MANY_CARDS,
     }
     wanted: dict[str, Route] = {"card_ring": "centre", **routes}
     return Policy(

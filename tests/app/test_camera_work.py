@@ -52,6 +52,7 @@ def work_with(broken: Broken) -> CameraWork:
         SETTINGS,
         references=broken,  # type: ignore[arg-type]
         evidence=broken,  # type: ignore[arg-type]
+        clips=broken,  # type: ignore[arg-type]
         states=broken,  # type: ignore[arg-type]
         submit=lambda _sender, _originals: None,
         clock_ms=lambda: NOON_MS,

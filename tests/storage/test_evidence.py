@@ -201,7 +201,7 @@ def test_a_kill_between_file_and_row_leaves_a_file_that_the_next_keep_takes_over
 
 def test_a_file_that_no_row_vouches_for_and_that_does_not_open_is_written_anew(store, folder):
     kept = store.keep(still())
-    other = EvidenceStore(store._database, folder.parent / "elsewhere", store._keyring)
+    other = EvidenceStore(store._database, folder.parent / "elsewhere", Keyring(b"k" * KEY_BYTES))
     path = other.path_of(kept)
     path.parent.mkdir(parents=True)
     path.write_bytes(b"torn")

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from simulator.clips import Scene, compose_clip
 from video.messages import (
     CameraStateChanged,
+    ClipMade,
     FromWorker,
     Observed,
     Stop,
@@ -61,6 +62,10 @@ class Worker:
 
     def states(self, camera_id: str) -> list[str]:
         return [one.state for one in self.said if isinstance(one, CameraStateChanged) and one.camera_id == camera_id]
+
+    @property
+    def clips(self) -> list[ClipMade]:
+        return [one for one in self.said if isinstance(one, ClipMade)]
 
     def has_final(self, settlement_id: str) -> bool:
         return any(event["stage"] == "final" for event in self.events(settlement_id))
@@ -155,6 +160,27 @@ def test_a_killed_worker_looks_again_and_sends_the_same_events(start, clip, tmp_
     assert "worker.started" in said
     assert "S-SECRET" not in said
     assert final["faces"][0]["visitor_id"] not in said
+
+
+def test_a_worker_killed_before_a_clip_was_made_leaves_none_and_the_next_makes_it(start, clip, tmp_path):
+    epoch_ms = wall_clock_ms() - 14_000
+    settings = replace(_settings(clip, tmp_path, epoch_ms), ring_ms=60_000, clip_before_ms=1_000, clip_after_ms=5_000)
+    swipe = _swipe("S1", epoch_ms + 13_000, {})
+    first = start(settings)
+    first.until(lambda worker: worker.states("visit"))
+    first.send(swipe)
+    first.until(lambda worker: worker.events("S1"))
+    first.kill()
+    assert first.clips == []
+    second = start(settings)
+    second.send(swipe)
+    second.until(lambda worker: worker.clips, seconds=120.0)
+    (made,) = second.clips
+    assert (made.settlement_id, made.camera_id, made.camera_state) == ("S1", "visit", "ok")
+    assert made.webm.startswith(b"\x1a\x45\xdf\xa3")
+    assert made.first_at_ms - (swipe.occurred_at_ms - 1_000) < 200
+    assert swipe.occurred_at_ms + 5_000 - made.last_at_ms < 200
+    assert second.stop() == 0
 
 
 def test_a_worker_whose_product_has_gone_ends_by_itself(start, clip, tmp_path):

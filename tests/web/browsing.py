@@ -92,6 +92,17 @@ def mismatch(world: World) -> Finding:
     return world.raise_alert(settlement=settlement, at_ms=at_ms, severity="high", evidence=[f"fo-{settlement}"])
 
 
+def press_until(page: Page, name: str, of: str = "textContent") -> None:
+    """Goes from one control to the next until it has this name, and presses it."""
+    look = f"document.activeElement.{of}" if of == "textContent" else f"document.activeElement.getAttribute('{of}')"
+    for _ in range(80):
+        page.keyboard.press("Tab")
+        if name in (page.evaluate(look) or ""):
+            page.keyboard.press("Enter")
+            return
+    raise AssertionError(f"no key leads to {name}")
+
+
 def check_layout(page: Page, where: str) -> None:
     too_wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     assert too_wide <= 0, f"{where} is {too_wide} px too wide"

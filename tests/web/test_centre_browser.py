@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
+import httpx
 import msgspec
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from storage.queries import Queries
-from tests.web.browsing import Complaints, check_layout, log_in, mismatch, window
-from tests.web.world import World, swipe_event
+from tests.alerts.builders import VISITOR
+from tests.web.browsing import Complaints, check_layout, log_in, mismatch, open_terminal, window
+from tests.web.many_cards import three_cards
+from tests.web.walking import filled, requests_of
+from tests.web.world import InProcess, World, swipe_event
+from tests.web.world import log_in as log_in_client
 
 pytestmark = pytest.mark.browser
 CACHE = Path(__file__).resolve().parents[2] / ".cache" / "axe"
 GRAVE = ("serious", "critical")
+# They go on for ever, or lead elsewhere.
+NO_PAGES = ("/stream", "/terminal/stream", "/v1/terminal/stream")
 
 
 def test_alerts_are_reviewed_by_keyboard_alone(
@@ -142,6 +150,55 @@ def test_no_page_of_the_centre_has_a_serious_barrier(
             open_page(page, world, address, path)
             assert barriers(page) == [], path
             check_layout(page, path)
+
+
+def pages_of(world: World, places: Mapping[str, str]) -> list[str]:
+    """Returns the address of every page that an administrator can open, by walking all routes."""
+    found = []
+    with httpx.Client(transport=InProcess(world.app), base_url="http://127.0.0.1") as client:
+        log_in_client(client, "administrator")
+        for request, _ in requests_of(world.app):
+            method, _, template = request.partition(" ")
+            if method != "GET" or template in NO_PAGES:
+                continue
+            path = filled(template, places)
+            answer = client.get(path, headers={"Accept": "text/html"})
+            if answer.status_code == 200 and answer.headers["content-type"].startswith("text/html"):
+                found.append(str(answer.request.url.raw_path.decode()))
+    return sorted(found)
+
+
+def test_no_page_that_an_administrator_can_open_has_a_serious_barrier_in_either_colour(
+    browser: Browser, complaints: Complaints, world: World, address: str
+) -> None:
+    furnish(world)
+    three_cards(world)
+    places = {"alert_id": Queries(world.database).recent_alerts(1)[0].alert_id, "visitor_id": VISITOR}
+    pages = pages_of(world, places)
+    assert len(pages) >= 15, pages
+    with window(browser, complaints) as (_, page):
+        open_terminal(page, address, world.terminal)
+        both_colours(page, "the terminal")
+        for path in ("/terminal/login", "/login"):
+            page.goto(f"{address}{path}")
+            both_colours(page, path)
+        log_in(page, address, "administrator")
+        for path in pages:
+            page.goto(f"{address}{path}")
+            both_colours(page, path)
+        page.goto(f"{address}/accounts")
+        page.get_by_role("button", name="Disable: viewer").click()
+        both_colours(page, "asked again")
+        complaints.expected = ("404",)
+        page.goto(f"{address}/no-such-page")
+        both_colours(page, "no such page")
+
+
+def both_colours(page: Page, where: str) -> None:
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        assert barriers(page) == [], (where, scheme)
+        check_layout(page, f"{where}, {scheme}")
 
 
 def furnish(world: World) -> None:

@@ -14,6 +14,8 @@ from starlette.responses import Response
 
 from storage.accounts import ROLES
 from storage.face_views import FaceView, FaceViews
+from storage.queries import Queries
+from tests.alerts.builders import VISITOR
 from tests.web.walking import declared, filled, requests_of
 from tests.web.world import World, log_in, observation_bytes, swipe_event
 from web.access import Person
@@ -22,15 +24,17 @@ from web.permissions import MAY
 
 @pytest.fixture
 def places(world: World, client: httpx.Client) -> dict[str, str]:
-    """An alert with a picture; what stands for it in addresses."""
+    """An alert with a picture and a clip, and a face with many cards; what stands for them in addresses."""
     settlement, at_ms = world.settlement(), world.now_ms() - 5_000
     swipe = msgspec.json.encode(swipe_event(settlement, at_ms=at_ms))
     world.log(swipe, observation_bytes("fo-1", settlement, at_ms + 1_000))
     still_id = world.keep_still("fo-1", settlement, at_ms + 1_000)
+    clip_id = world.keep_clip(settlement, at_ms, b"\x1a\x45\xdf\xa3 a film of a face")
     world.raise_alert(settlement=settlement, at_ms=at_ms, evidence=["fo-1"])
+    (alert,) = Queries(world.database).recent_alerts(10)
+    world.raise_alert("one_face_many_cards", settlement=settlement, at_ms=at_ms)
     log_in(client, "operator")
-    (alert_id,) = set(re.findall(r"/alerts/([0-9a-f]{16,})", client.get("/").text))
-    return {"alert_id": alert_id, "still_id": still_id}
+    return {"alert_id": alert.alert_id, "still_id": still_id, "clip_id": clip_id, "visitor_id": VISITOR}
 
 
 def is_sharp(answer: httpx.Response) -> bool:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, expect
 
 from storage.queries import Queries
 from tests.alerts.builders import PERSON
-from tests.web.browsing import Complaints, check_layout, log_in, mismatch, open_terminal, window
+from tests.web.browsing import Complaints, check_layout, log_in, mismatch, open_terminal, press_until, window
 from tests.web.world import World, poll, serving
 
 pytestmark = pytest.mark.browser
@@ -230,16 +230,6 @@ def test_the_screen_is_worked_by_keyboard_alone_and_a_scanners_enter_answers_not
         press_until(till, "收到")
         press_until(till, "已核对")
         expect(till.locator(".row.is-answered")).to_have_count(1)
-
-
-def press_until(page: Page, name: str) -> None:
-    """Goes from one control to the next until it has this name, and presses it."""
-    for _ in range(15):
-        page.keyboard.press("Tab")
-        if name in page.evaluate("document.activeElement.textContent"):
-            page.keyboard.press("Enter")
-            return
-    raise AssertionError(f"no key leads to {name}")
 
 
 def test_sound_comes_with_the_first_touch_and_can_be_muted(

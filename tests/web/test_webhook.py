@@ -123,7 +123,7 @@ def test_a_receiver_that_is_gone_costs_nothing_but_waiting(world: World, receive
     assert waits[0] < 2
     assert max(waits) <= 1.3 * LONGEST_WAIT_S
     assert waits[-1] >= 0.7 * LONGEST_WAIT_S
-    assert "swipewatch_webhook_waiting 1.0" in world.measurements.exposition().decode()
+    assert "swipewatch_webhook_changes_waiting 1.0" in world.measurements.exposition().decode()
 
 
 def test_a_push_is_told_from_a_forged_changed_old_or_repeated_one(world: World, receiver: Receiver) -> None:

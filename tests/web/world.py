@@ -25,6 +25,7 @@ from events.identity import content_digest, identity_of
 from events.types import AnyEvent
 from storage.accounts import ROLES, Accounts
 from storage.camera_states import CameraStates
+from storage.clips import Clip, ClipStore
 from storage.crypto import Keyring
 from storage.database import Database, default_url
 from storage.evidence import EvidenceStore, Still
@@ -137,6 +138,7 @@ class World:
         self.projector = Projector(self.database, policy())
         self.keyring = Keyring.open(directory / "keys" / "evidence.key", needed=False)
         self.evidence = EvidenceStore(self.database, directory / "stills", self.keyring)
+        self.clips = ClipStore(self.database, directory / "clips", self.keyring)
         self.contacts = TerminalContacts(self.database)
         self.feed = Broadcast()
         self.intake = SmallStageZero(self.database, self.now_ms)
@@ -148,6 +150,7 @@ class World:
             intake=self.intake,
             actions=self.projector,
             stills=self.evidence,
+            clips=self.clips,
             contacts=self.contacts,
             feed=self.feed,
             institutions=INSTITUTIONS,
@@ -223,6 +226,21 @@ class World:
                 jpeg=jpeg or counter_jpeg(),
             )
         )
+
+    def keep_clip(self, settlement: str, swipe_at_ms: int, webm: bytes, **changes: Any) -> str:
+        """A clip from 10 s before to 10 s after a swipe, five pictures a second, as its camera's worker makes it."""
+        values = {
+            "camera_id": CAMERA,
+            "camera_state": "ok",
+            "first_at_ms": swipe_at_ms - 10_000,
+            "last_at_ms": swipe_at_ms + 9_800,
+            "first_raw_at_ms": swipe_at_ms - 8_800,
+            "clock_offset_ms": -1_200,
+            "pictures": 100,
+            "step_ms": 200,
+            **changes,
+        }
+        return self.clips.keep(Clip(settlement_id=settlement, swipe_at_ms=swipe_at_ms, webm=webm, **values))
 
     def camera(self, state: str, detail: str = "") -> None:
         CameraStates(self.database).put(CAMERA, state, detail, self.clock_ms())

@@ -1,11 +1,13 @@
 // One alert's page: its parts follow what happens, without touching what is being written in the form.
 
+import { showStill, startClips } from "./clip.js";
 import { onReview, sendReview } from "./keys.js";
 import { openStream } from "./stream.js";
 
 const words = JSON.parse(document.body.dataset.words);
 const { alert } = document.body.dataset;
 const live = document.getElementById("live");
+const CLIP_WITHIN_MS = 5_000;
 let after = Number(document.body.dataset.after);
 
 let wanted = false;
@@ -41,8 +43,23 @@ async function refresh() {
   }
   const figure = document.querySelector(".shot-panel");
   const picture = fresh.querySelector(".shot-panel");
-  if (!figure.querySelector("img") && picture.querySelector("img")) figure.replaceWith(picture);
+  const gains = (what) => !figure.querySelector(what) && picture.querySelector(what);
+  const waited = figure.querySelector("[data-coming]") && !picture.querySelector("[data-coming]");
+  if (!gains("img") && !gains("video") && !waited) return;
+  figure.replaceWith(picture);
+  startClips();
 }
+
+/** While the clip is still on its way, the page looks again. */
+function lookForClip() {
+  if (!document.querySelector("[data-coming]")) return;
+  setTimeout(async () => {
+    await follow();
+    lookForClip();
+  }, CLIP_WITHIN_MS);
+}
+
+lookForClip();
 
 const tick = document.querySelector("[data-review]");
 
@@ -62,6 +79,7 @@ for (const button of document.querySelectorAll("[data-still]")) {
     still.src = blurred ? `/stills/${id}/blurred` : `/stills/${id}?alert_id=${encodeURIComponent(alert)}`;
     for (const other of document.querySelectorAll("[data-still]")) other.removeAttribute("aria-current");
     button.setAttribute("aria-current", "true");
+    showStill(Number(button.dataset.at));
   });
 }
 

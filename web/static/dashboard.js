@@ -2,6 +2,7 @@
 
 import { refreshAges } from "./ages.js";
 import { showDark } from "./dark.js";
+import { showFaces } from "./faces.js";
 import { currentItem, focusItem, onReview, sendReview, step } from "./keys.js";
 import { openStream } from "./stream.js";
 
@@ -128,13 +129,16 @@ function showHalted(halted) {
 function showOverview(overview) {
   showHalted(overview.halted);
   showDark(overview.dark, words);
+  showFaces(overview.faces, words);
   refreshAges(document.getElementById("dark"), words);
+  refreshAges(document.getElementById("faces"), words);
   for (const figure of document.querySelectorAll("[data-number]")) {
     figure.textContent = figureText(overview.numbers[figure.dataset.number], figure.dataset.kind);
   }
   for (const before of document.querySelectorAll("[data-before]")) {
-    const value = figureText(overview.week_ago[before.dataset.before], before.dataset.kind);
-    before.textContent = words["numbers.week_ago"].replace("{value}", value);
+    const value = overview.week_ago[before.dataset.before];
+    const said = words["numbers.week_ago"].replace("{value}", figureText(value, before.dataset.kind));
+    before.textContent = value === null ? "" : said;
   }
   for (const tile of overview.tiles) {
     const item = document.querySelector(`[data-institution="${CSS.escape(tile.institution_id)}"]`);

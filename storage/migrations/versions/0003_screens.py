@@ -26,12 +26,13 @@ def upgrade() -> None:
     _access()
     _centre()
     _terminal()
+    _clips()
     _fill_terms()
     _fill_minutes()
 
 
 def downgrade() -> None:
-    for table in ("webhook_position", "terminal_outage", "terminal_contact", "terminal_answer"):
+    for table in ("clip", "webhook_position", "terminal_outage", "terminal_contact", "terminal_answer"):
         op.drop_table(table)
     op.drop_index("ix_still_camera", table_name="still")
     op.drop_index("ix_accepted_event_institutions", table_name="accepted_event")
@@ -41,6 +42,7 @@ def downgrade() -> None:
     op.create_index("ix_alert_order", "alert", ["opened_at_ms", "alert_id"])
     for table in ("swipe_minute", "superseded_finding", "alert_term", "case_record", "saved_search", "reviewed"):
         op.drop_table(table)
+    op.drop_table("access_change")
     op.drop_table("pairing_code")
     op.drop_column("token", "created_by")
     for column in ("subject", "disabled_at_ms", "must_change_password"):
@@ -60,6 +62,18 @@ def _access() -> None:
         sa.Column("created_by", sa.String(), nullable=False),
         sa.Column("expires_at_ms", BIG, nullable=False),
         sa.PrimaryKeyConstraint("code_hash", name="pk_pairing_code"),
+    )
+    op.create_table(
+        "access_change",
+        sa.Column("change_id", BIG, nullable=False),
+        sa.Column("at_ms", BIG, nullable=False),
+        sa.Column("actor", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("action", sa.String(), nullable=False),
+        sa.Column("subject", sa.String(), nullable=False),
+        sa.Column("detail", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("change_id", name="pk_access_change"),
+        sqlite_autoincrement=True,
     )
 
 
@@ -170,6 +184,28 @@ def _terminal() -> None:
         sa.Column("entry_id", BIG, nullable=False),
         sa.PrimaryKeyConstraint("url", name="pk_webhook_position"),
     )
+
+
+def _clips() -> None:
+    op.create_table(
+        "clip",
+        sa.Column("clip_id", sa.String(), nullable=False),
+        sa.Column("settlement_id", sa.String(), nullable=False),
+        sa.Column("camera_id", sa.String(), nullable=False),
+        sa.Column("camera_state", sa.String(), nullable=False),
+        sa.Column("swipe_at_ms", BIG, nullable=False),
+        sa.Column("first_at_ms", BIG, nullable=False),
+        sa.Column("last_at_ms", BIG, nullable=False),
+        sa.Column("first_raw_at_ms", BIG, nullable=False),
+        sa.Column("clock_offset_ms", BIG, nullable=False),
+        sa.Column("pictures", BIG, nullable=False),
+        sa.Column("step_ms", BIG, nullable=False),
+        sa.Column("sha256", sa.String(), nullable=False),
+        sa.Column("size_bytes", BIG, nullable=False),
+        sa.PrimaryKeyConstraint("clip_id", name="pk_clip"),
+    )
+    op.create_index("ix_clip_settlement_id", "clip", ["settlement_id"])
+    op.create_index("ix_clip_swipe_at_ms", "clip", ["swipe_at_ms"])
 
 
 def _fill_terms() -> None:

@@ -1,0 +1,112 @@
+"""Writes events to the input topic, acknowledged by every copy, in an order that keeps what was said first first."""
+
+from __future__ import annotations
+
+import zlib
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+from kafka import KafkaProducer
+from kafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
+from kafka.producer.future import FutureRecordMetadata
+
+from events.codec import decode_event
+from events.dead_letters import InvalidEvent
+from events.errors import ConfigError, TransientError
+from events.topics import INPUT, RECORD_BYTES
+from events.types import AnyEvent, Reversal, Swipe, VisitorCorrection
+from streams.cluster.topics import ANSWERS_WITHIN_MS, broker_list
+from streams.store.key_index import hash_of
+
+WRITTEN_WITHIN_MS: Final = 120_000
+PACKED_BYTES: Final = 2**18
+"""Lines are packed into records of about so much."""
+
+
+def joining_key(event: AnyEvent) -> str:
+    """Returns the key by which stage 0 joins: settlement, observation, or the event's own id."""
+    match event:
+        case Swipe() | Reversal():
+            return event.settlement_id
+        case VisitorCorrection():
+            return event.observation_id
+        case _:
+            return event.event_id
+
+
+def partition_of(line: bytes, partitions: int) -> int:
+    """Returns the partition of the input topic for a line; lines that stage 0 compares or joins share one."""
+    event = decode_event(line)
+    key = zlib.crc32(line) if isinstance(event, InvalidEvent) else hash_of(joining_key(event))
+    return key % partitions
+
+
+@contextmanager
+def open_input(brokers: str) -> Iterator[Callable[[Sequence[bytes]], None]]:
+    """Gives a function that returns once every copy of the broker has the lines given to it.
+
+    Raises: ConfigError for an address that is none, an input topic that is missing or a line that is too long;
+        TransientError when the brokers stay away: some of the last lines may have been written, and again does no harm.
+    """
+    addresses = broker_list(brokers)
+    producer = None
+    try:
+        producer = KafkaProducer(
+            bootstrap_servers=addresses,
+            acks="all",
+            enable_idempotence=True,
+            bootstrap_timeout_ms=ANSWERS_WITHIN_MS,
+            max_block_ms=ANSWERS_WITHIN_MS,
+            delivery_timeout_ms=WRITTEN_WITHIN_MS,
+            max_request_size=RECORD_BYTES,
+        )
+        partitions = len(_partitions(producer))
+        yield lambda lines: _write(producer, lines, partitions)
+    except KafkaError as error:
+        raise TransientError(f"Kafka at {brokers} does not take events: {type(error).__name__}: {error}") from error
+    finally:
+        if producer is not None:
+            producer.close(timeout=0)
+
+
+def _partitions(producer: KafkaProducer) -> set[int]:
+    try:
+        found: set[int] | None = producer.partitions_for(INPUT.name)
+    except KafkaTimeoutError:
+        found = None
+    if not found:
+        raise ConfigError("the broker", "topic", INPUT.name, "is missing: `swipewatch topics create` makes it")
+    return found
+
+
+def _write(producer: KafkaProducer, lines: Sequence[bytes], partitions: int) -> None:
+    by_partition: dict[int, list[bytes]] = defaultdict(list)
+    for line in lines:
+        by_partition[partition_of(line, partitions)].append(line)
+    sent: list[FutureRecordMetadata] = [
+        _send(producer, record, number) for number, some in by_partition.items() for record in _packed(some)
+    ]
+    for one in sent:
+        one.get(WRITTEN_WITHIN_MS / 1000)
+
+
+def _send(producer: KafkaProducer, record: bytes, partition: int) -> FutureRecordMetadata:
+    try:
+        return producer.send(INPUT.name, record, partition=partition)
+    except MessageSizeTooLargeError as error:
+        raise ConfigError("event file", "line", f"{len(record)} bytes", f"at most {RECORD_BYTES} bytes") from error
+
+
+def _packed(lines: Sequence[bytes]) -> Iterator[bytes]:
+    """Yields records of whole lines."""
+    held: list[bytes] = []
+    size = 0
+    for line in lines:
+        if held and size + len(line) > PACKED_BYTES:
+            yield b"\n".join(held)
+            held, size = [], 0
+        held.append(line)
+        size += len(line) + 1
+    yield b"\n".join(held)

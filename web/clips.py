@@ -1,0 +1,124 @@
+"""The clip around an alert's swipe: what the page says of it, and the film itself for those who may see faces."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Literal
+
+import msgspec
+from fastapi import APIRouter, Depends, Header
+from starlette.responses import Response
+
+from events.metrics import FACE_VIEWS
+from storage.clips import KeptClip
+from storage.face_views import FaceViews
+from storage.queries import AlertSummary, CameraState, Still
+from web.access import LoggedIn, Person, Refused, Services
+from web.byte_range import ranged
+from web.dashboard import InQueries
+from web.observations import Observation
+
+router = APIRouter()
+SeesFaces = Annotated[LoggedIn, Depends(Person("see_faces"))]
+ClipState = Literal["kept", "coming", "no_camera", "camera_unhealthy", "no_recording"]
+HEALTHY = ("ok", "starting", None)
+COMING_MS = 45_000
+"""So long after a swipe its clip may still be on its way: its last picture, the encoding, a worker that was busy."""
+NEAR_MS = 15_000
+ONE_VIEW_MS = 10 * 60_000
+"""A player asks for many parts of one film: within this time one person's are one view."""
+
+
+class AlertClip(msgspec.Struct, frozen=True, kw_only=True):
+    """What an alert's page says of the clip: the clips of its swipe, or why there is none.
+
+    `camera_state` is what was wrong with the camera meanwhile, empty when nothing was. `swipe_at_ms` is till time.
+    """
+
+    state: ClipState
+    clips: tuple[KeptClip, ...]
+    camera_state: str
+    swipe_at_ms: int
+
+
+def clip_of(
+    alert: AlertSummary,
+    swipe_at_ms: int,
+    clips: Sequence[KeptClip],
+    camera_ids: Sequence[str],
+    cameras: Mapping[str, CameraState],
+    observations: Iterable[Observation],
+    now_ms: int,
+) -> AlertClip:
+    """Returns the clips of the alert's swipe, or the first true reason for none.
+
+    Args:
+        alert: the alert.
+        swipe_at_ms: when its swipe was.
+        clips: those of its swipe.
+        camera_ids: the cameras of its till, or of its institution where it is about no one till.
+        cameras: the latest state of each camera.
+        observations: what cameras saw, of this swipe and of others.
+        now_ms: the time of day.
+    """
+    if clips:
+        ill = next((one.camera_state for one in clips if one.camera_state not in HEALTHY), "")
+        return AlertClip(state="kept", clips=tuple(clips), camera_state=ill, swipe_at_ms=swipe_at_ms)
+    ill = _ill_state(alert, swipe_at_ms, camera_ids, cameras, observations)
+    state: ClipState = "no_recording"
+    if not camera_ids:
+        state = "no_camera"
+    elif now_ms < swipe_at_ms + COMING_MS:
+        state = "coming"
+    elif ill:
+        state = "camera_unhealthy"
+    return AlertClip(
+        state=state, clips=(), camera_state=ill if state == "camera_unhealthy" else "", swipe_at_ms=swipe_at_ms
+    )
+
+
+@router.get("/clips/{clip_id}")
+def clip(
+    clip_id: str,
+    who: SeesFaces,
+    services: Services,
+    queries: InQueries,
+    alert_id: str,
+    range_asked: Annotated[str | None, Header(alias="Range")] = None,
+) -> Response:
+    """A clip of an alert's swipe, or a part of it. That this person saw it, and why, is on record before it is sent."""
+    found = queries.alerts([alert_id])
+    if not found or clip_id not in {one.clip_id for one in services.clips.for_settlement(found[0].settlement_id)}:
+        raise Refused("no_such_clip", "the alert has no such clip", 404)
+    webm = services.clips.read(clip_id)
+    reason, now_ms = f"alert {alert_id}", services.now_ms()
+    if not FaceViews(services.database).has_seen(clip_id, who.account.username, reason, now_ms - ONE_VIEW_MS):
+        services.accounts.record_face_view(clip_id, who.account.username, reason, now_ms)
+        services.measurements.count(FACE_VIEWS)
+    return ranged(webm, "video/webm", range_asked)
+
+
+def stills_in(clip: KeptClip, stills: Iterable[Still]) -> list[Still]:
+    """Returns the pictures that were taken of what the clip shows."""
+    return [
+        one
+        for one in stills
+        if one.camera_id == clip.camera_id and clip.first_at_ms <= one.captured_at_ms <= clip.last_at_ms
+    ]
+
+
+def _ill_state(
+    alert: AlertSummary,
+    swipe_at_ms: int,
+    camera_ids: Sequence[str],
+    cameras: Mapping[str, CameraState],
+    observations: Iterable[Observation],
+) -> str:
+    """Returns what was wrong with a camera of the till at the swipe, as it saw it itself, or as it has been since."""
+    for one in observations:
+        near = abs(one.occurred_at_ms - swipe_at_ms) <= NEAR_MS
+        same_place = one.institution_id == alert.institution_id and one.camera_id in camera_ids
+        if near and same_place and not one.healthy and one.camera_state not in HEALTHY:
+            return one.camera_state or ""
+    known = [cameras[camera_id] for camera_id in camera_ids if camera_id in cameras]
+    return next((one.state for one in known if one.state not in HEALTHY and one.since_ms <= swipe_at_ms + NEAR_MS), "")

@@ -1,0 +1,31 @@
+// The faces that pay with many cards, as the wall lists them.
+
+function rowOf(face, words) {
+  const row = document.createElement("li");
+  row.className = `sev-${face.severity}`;
+  const link = row.appendChild(document.createElement("a"));
+  link.href = `/visitors/${encodeURIComponent(face.visitor_id)}`;
+  const severity = link.appendChild(document.createElement("span"));
+  severity.className = "sev";
+  severity.textContent = words[`severity.${face.severity}`];
+  const told = link.appendChild(document.createElement("span"));
+  const [cards, stores] = [document.createElement("b"), document.createElement("b")];
+  cards.textContent = face.cards;
+  stores.textContent = face.institution_ids.length;
+  told.append(cards, ` ${words["visitors.cards"]} · `, stores, ` ${words["visitors.stores"]}`);
+  const time = link.appendChild(document.createElement("time"));
+  time.className = "quiet small";
+  time.dataset.age = face.last_ms;
+  return row;
+}
+
+/** The list is as the product says, without touching what already says so. */
+export function showFaces(faces, words) {
+  const list = document.getElementById("faces");
+  const said = JSON.stringify(faces);
+  if (list.dataset.said === said) return;
+  list.dataset.said = said;
+  list.replaceChildren(...faces.map((face) => rowOf(face, words)));
+  list.hidden = faces.length === 0;
+  document.getElementById("no-faces").hidden = faces.length > 0;
+}

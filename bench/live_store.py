@@ -3,8 +3,8 @@
 `python -m bench.live_store [--swipes 100000,1000000,7500000] [--folder DIR]` prints one JSON object. A made-up city of
 so many swipes in thirty days, each with two items and two trace codes: five swipes a person, 2,500 an institution.
 Every size is built in a process of its own. Then one process opens all of them and gives each a batch in turn, so that
-whatever else the machine does meets all sizes alike; a batch is of swipes that come next, all rules on: from the whole
-city, and from forty institutions of it, so that batches of all sizes concern as many keys. Times are medians.
+whatever else the machine does meets all sizes alike; a batch is of swipes that come next, all rules on. Times are the
+medians.
 """
 
 from __future__ import annotations
@@ -35,7 +35,6 @@ SWIPES_PER_PERSON = 5
 SWIPES_PER_INSTITUTION = 2_500
 LOADED_TOGETHER = 50_000
 BATCHES = {1: 60, 100: 20, 10_000: 5}
-FEW_INSTITUTIONS = 40
 
 
 class City:
@@ -81,13 +80,12 @@ class City:
                 effective_from_ms=START_MS - 86_400_000 * 400,
             )
 
-    def swipes(self, institutions: int | None = None) -> Iterator[Swipe]:
-        """Yields swipes, of the first institutions or of all; a person keeps to the neighbourhood of some."""
+    def swipes(self) -> Iterator[Swipe]:
+        """Yields swipes; a person keeps to the neighbourhood of some institutions."""
         chance = self._chance
         for number in self._numbers:
-            person, institution = self._somewhere()
-            while institutions is not None and institution >= institutions:
-                person, institution = self._somewhere()
+            person = chance.randrange(self._persons)
+            institution = (person * 7 + chance.choice((0, 0, 0, 1, 2, 3))) % self.institutions
             yield Swipe(
                 event_id=f"e{number}",
                 occurred_at_ms=START_MS + int(number * self._every_ms),
@@ -116,11 +114,6 @@ class City:
                     for line in (1, 2)
                 ),
             )
-
-    def _somewhere(self) -> tuple[int, int]:
-        """Returns a person and an institution near them."""
-        person = self._chance.randrange(self._persons)
-        return person, (person * 7 + self._chance.choice((0, 0, 0, 1, 2, 3))) % self.institutions
 
 
 def build(swipes: int, folder: Path) -> dict[str, object]:
@@ -156,20 +149,17 @@ def batches(folders: dict[int, Path]) -> dict[str, object]:
     """Returns how long a batch takes at each size of the store, batches of all sizes in turn."""
     rulebook = read_rules(packaged("rules.yaml"))
     engines = {swipes: Engine.open(rulebook, folder)[0] for swipes, folder in folders.items()}
-    cities = {swipes: City(swipes, first=swipes) for swipes in folders}
-    result: dict[str, Any] = {}
-    for name, institutions in (("batch_ms", None), ("batch_ms_of_forty_institutions", FEW_INSTITUTIONS)):
-        result[name] = {str(swipes): {} for swipes in engines}
-        coming = {swipes: city.swipes(institutions) for swipes, city in cities.items()}
-        for size, times in BATCHES.items():
-            taken: dict[int, list[float]] = {swipes: [] for swipes in engines}
-            for number in range(times + 1):
-                for swipes, engine in engines.items():
-                    ms = timed(engine, list(islice(coming[swipes], size)))
-                    taken[swipes] += [ms] if number else []  # the first of a size is a warm-up
-            for swipes, each in taken.items():
-                result[name][str(swipes)][str(size)] = round(statistics.median(each), 1)
-    return result | {"load": os.getloadavg()[0]}
+    coming = {swipes: City(swipes, first=swipes).swipes() for swipes in folders}
+    result: dict[str, Any] = {str(swipes): {} for swipes in engines}
+    for size, times in BATCHES.items():
+        taken: dict[int, list[float]] = {swipes: [] for swipes in engines}
+        for number in range(times + 1):
+            for swipes, engine in engines.items():
+                ms = timed(engine, list(islice(coming[swipes], size)))
+                taken[swipes] += [ms] if number else []  # the first of a size is a warm-up
+        for swipes, each in taken.items():
+            result[str(swipes)][str(size)] = round(statistics.median(each), 1)
+    return {"batch_cpu_ms": result, "load": os.getloadavg()[0]}
 
 
 def timed(engine: Engine, batch: list[Swipe]) -> float:

@@ -321,11 +321,19 @@ def test_evidence_cites_swipes_that_were_given_in_time_order_the_anchor_among_th
 
 def test_anchors_that_nobody_asks_about_are_left_out_and_the_others_count_what_is_before_them():
     slab = slab_of_world(0)
-    asked_from_ms = int(np.median(slab.swipes.time_ms))
     for entry in entries(0):
         everywhere = entry.rule.detect(slab, entry.parameters)
-        asked = entry.rule.detect(replace(slab, asked_from_ms=asked_from_ms), entry.parameters)
-        assert asked == [firing for firing in everywhere if slab.swipes.time_ms[firing.row] >= asked_from_ms]
+        times_ms = slab.swipes.time_ms[[firing.row for firing in everywhere]].tolist()
+        for anchor_ms in times_ms[len(times_ms) // 2 :][:1]:
+            for asked_from_ms in (anchor_ms, anchor_ms + 1):
+                asked = entry.rule.detect(replace(slab, asked_from_ms=asked_from_ms), entry.parameters)
+                left = [one for one, at_ms in zip(everywhere, times_ms, strict=True) if at_ms >= asked_from_ms]
+                assert asked == left
+
+
+def test_a_sum_is_called_after_what_it_adds_up_and_a_greatest_value_after_what_it_is_of():
+    assert (measure_name("sum", "total_fen"), measure_name("max", "total_fen")) == ("total_fen", "max_total_fen")
+    assert (measure_name("count", None), measure_name("sum", "quantity")) == ("count", "quantity")
 
 
 def test_rule_reaches_back_as_far_as_its_longest_window():
@@ -353,6 +361,7 @@ WRONG = [
     ({"window": None}, "window", "needed"),
     ({"window": "0s"}, "window", "longer than 0s"),
     ({"window": "61d"}, "window", "60d"),
+    ({"window": f"{60 * DAY + 1}ms"}, "window", "60d"),
     ({"window": "a day"}, "window", "90s, 10m, 24h or 7d"),
     ({"threshold": None}, "threshold", "needed"),
     ({"threshold": 0}, "threshold", "> 0"),

@@ -12,7 +12,10 @@ from tests.mutants.faults import Fault
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Equivalent:
-    """The faults of a function whose `was` begins so and whose `now` holds this; what is empty or 0 fits all."""
+    """The faults of a function whose `was` begins so and whose `now` holds this; what is empty or 0 fits all.
+
+    `rows`: of a kernel's fault, the rules for which it is none; empty where it is none for anybody.
+    """
 
     file: str
     function: str
@@ -21,6 +24,7 @@ class Equivalent:
     was: str = ""
     now: str = ""
     number: int = 0
+    rows: tuple[str, ...] = ()
 
     def fits(self, fault: Fault) -> bool:
         """Returns whether it speaks of this fault."""
@@ -37,8 +41,9 @@ def _of_rule(rule: str, function: str, why: str, **fault: str | int) -> Equivale
     return Equivalent(file=f"detectors/rules/{rule}.py", function=function, why=why, **fault)  # type: ignore[arg-type]
 
 
-def _of_kernel(kernel: str, function: str, why: str, **fault: str | int) -> Equivalent:
-    return Equivalent(file=f"detectors/{kernel}.py", function=function, why=why, **fault)  # type: ignore[arg-type]
+def _of_kernel(kernel: str, function: str, why: str, *, rows: tuple[str, ...] = (), **fault: str | int) -> Equivalent:
+    file = f"detectors/{kernel}.py"
+    return Equivalent(file=file, function=function, why=why, rows=rows, **fault)  # type: ignore[arg-type]
 
 
 _ALWAYS_OPEN = "nothing is longer after opening than a day, so a length of a day or more is never exceeded anyway"
@@ -47,6 +52,8 @@ _LOOSER = "it only sorts out what cannot fire; a looser one lets through what th
 _NOBODY = "who is not known has the number −1, which no swipe has"
 _SHIFTED = "all times that are compared are moved alike"
 _DRIFT = "days that are counted some seconds late or early: no zone has ever changed so soon after midnight in UTC"
+_DISTINCT = "the window is one swipe too few, which has no more buyers than swipes: what is counted then says so"
+_OF_BUYERS = ("card_batch", "one_face_many_cards")
 _WHOLE = "it is asked about whole seconds, whose last millisecond is theirs"
 
 EQUIVALENT: tuple[Equivalent, ...] = (
@@ -60,14 +67,6 @@ EQUIVALENT: tuple[Equivalent, ...] = (
         kind="reach",
     ),
     _of_rule("one_face_many_cards", "detect", _FEWER_STEPS, kind="constant", now="-1", number=2),
-    _of_rule(
-        "one_face_many_cards",
-        "detect",
-        "a swipe that is tied to nobody has an empty range, which no tier reaches",
-        kind="constant",
-        now="-1",
-        number=1,
-    ),
     _of_rule("oversupply", "_WHOLE_DAYS", "both ways of counting are exact; this is the bound of the quicker one"),
     _of_rule("oversupply", "_exact_ms", "both ways of counting are exact, at their bound too", kind="boundary"),
     _of_rule("oversupply", "detect", _LOOSER, kind="edge", was="parameters.limit", now="- 1", number=1),
@@ -122,6 +121,7 @@ EQUIVALENT: tuple[Equivalent, ...] = (
         was="missing.dtype",
     ),
     _of_rule("trace_code_reuse", "detect", _SHIFTED, kind="edge", was="slab.swipes.time_ms"),
+    _of_rule("volume_surge", "_busy_days", "no institution has a swipe on 2 January 1970", kind="sign", was="-1"),
     _of_rule("volume_surge", "LONGEST_DAY_MS", "a longer reach costs time, never findings", now="51"),
     _of_rule("volume_surge", "LONGEST_DAY_MS", "a longer reach costs time, never findings", now="3600001"),
     _of_rule("volume_surge", "_busy_days", _LOOSER, kind="sign", was="counts - parameters.factor"),
@@ -149,6 +149,14 @@ EQUIVALENT: tuple[Equivalent, ...] = (
         was="np.argsort",
     ),
     _of_kernel("windows", "order_by_time_and_id", _SHIFTED, kind="edge", was="time_ms"),
+    _of_kernel("windows", "Groups.windows", _SHIFTED, kind="edge", was="time_ms", number=1),
+    _of_kernel("windows", "Groups.windows", "each bound is searched for by itself, in whatever order", kind="order"),
+    _of_kernel("windows", "Groups.windows", _DISTINCT, kind="boundary", was="at_ms[farthest]", rows=_OF_BUYERS),
+    _of_kernel("windows", "Groups.windows", _DISTINCT, kind="edge", was="at_ms", now="+ 1", number=1, rows=_OF_BUYERS),
+    _of_kernel("windows", "Groups.windows", _DISTINCT, kind="edge", was="at_ms", now="- 1", number=2, rows=_OF_BUYERS),
+    _of_kernel(
+        "windows", "Groups.windows", _DISTINCT, kind="edge", was="window_ms", now="+ 1", number=1, rows=_OF_BUYERS
+    ),
     _of_kernel("windows", "settle_ties", _FEWER_STEPS, kind="constant", now="-1"),
     _of_kernel(
         "windows",
@@ -188,6 +196,7 @@ EQUIVALENT: tuple[Equivalent, ...] = (
     _of_kernel("slab", "OTHER_SETTLEMENT", "any number that no swipe and no null has", now="3"),
     _of_kernel("slab", "END_OF_TIME_MS", "any time after all times", now="61"),
     _of_kernel("slab", "whole_pack_codes", "one code is different from no other: nothing is lost in either way"),
+    _of_kernel("local_time", "LAST_DAY", "only a column without a time has it, and that has no day"),
     _of_kernel("local_time", "local_ms", _DRIFT, kind="edge", was="DAY_MS", number=2),
     _of_kernel("local_time", "local_ms", _DRIFT, kind="edge", was="DAY_MS", number=3),
     _of_kernel("local_time", "local_ms", _DRIFT, kind="edge", was="DAY_MS", now="+ 1", number=1),
@@ -233,4 +242,30 @@ EQUIVALENT: tuple[Equivalent, ...] = (
         kind="order",
     ),
     _of_kernel("slab_tables", "joined", "one table joined to nothing is the same table", kind="constant", now="0"),
+    _of_kernel(
+        "custom", "CustomParameters.steps", "a checked rule has tiers, or all three of the others", kind="logic"
+    ),
+    _of_kernel(
+        "custom",
+        "_key_codes",
+        "person times the number of institutions, less the institution: as different for different pairs",
+        kind="sign",
+    ),
+    _of_kernel(
+        "aggregates", "_ROOM", "both ways of adding up are exact; this is the bound of the quicker one", now="60"
+    ),
+    _of_kernel(
+        "aggregates", "range_maxima", "two entries of the level below cover it too", kind="boundary", was="length <"
+    ),
+    _of_kernel("aggregates", "range_distinct", "equal ones stand together in this order too", kind="order"),
+    _of_kernel(
+        "measures",
+        "reaches",
+        "whole numbers reach a fraction as they reach what it is rounded up to",
+        kind="equality",
+        was="values.dtype",
+    ),
+    _of_kernel(
+        "measures", "_drug_entries", "what is before the first position lies in no range", kind="constant", now="-1"
+    ),
 )

@@ -34,7 +34,8 @@ class Mutant:
         """Returns the entry of the list that says that the fault is none."""
         if self.fault is None:
             return None
-        return next((entry for entry in EQUIVALENT if entry.fits(self.fault)), None)
+        of_row = (entry for entry in EQUIVALENT if not entry.rows or self.row in entry.rows)
+        return next((entry for entry in of_row if entry.fits(self.fault)), None)
 
 
 def planned_mutants() -> Iterator[Mutant]:

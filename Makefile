@@ -20,6 +20,11 @@ SHOW_PACKAGES = awk -v total="$$(grep -c '==' $(1))" ' \
 		name = /^Collecting/ ? $$2 : $$4; printf "  %d/%d %s\n", ++n, total, name; fflush() } \
 	/^Installing collected packages/ { print "  unpacking"; fflush() }'
 
+# Lanes of pyproject.toml whose tests must not disturb one another.
+WITH_SERVERS := postgres or kafka or video or crash or browser
+# What pytest says when ARGS leave no test of a lane.
+NONE_SELECTED := 5
+
 ##@ Run
 .PHONY: help
 help: ## this list
@@ -37,24 +42,28 @@ demo: setup ## set up, then run everything on this machine, dashboard on port 80
 
 ##@ Check
 .PHONY: setup-test
-setup-test: setup ## set up, and install the browser, fonts, strace and Kafka that the tests need
+setup-test: setup ## set up, and install the browser, fonts, strace, Kafka and PostgreSQL that the tests need
 	@missing=(); \
 	command -v chromium >/dev/null || missing+=(chromium); \
 	command -v strace >/dev/null || missing+=(strace); \
 	command -v npm >/dev/null || missing+=(npm); \
 	command -v java >/dev/null || missing+=(openjdk-17-jre-headless); \
 	command -v mvn >/dev/null || missing+=(maven); \
+	compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || missing+=(postgresql); \
 	[ -n "$$(fc-list :lang=zh 2>/dev/null)" ] || missing+=(fonts-wqy-zenhei); \
 	.ci/apt-install "$${missing[@]}"
 	@$(MAKE) $(CACHE)/axe/$(AXE)/axe.min.js $(CACHE)/kafka/.complete
 
 .PHONY: test
 test: setup-test ## set up, then run every test, the quick ones first
-	@$(BIN)/pytest $(ARGS)
+	@echo "· the lanes without servers, a process for each core"
+	@$(BIN)/pytest --numprocesses 2 --dist worksteal -m "not ($(WITH_SERVERS))" $(ARGS) || [ $$? -eq $(NONE_SELECTED) ]
+	@echo "· the lanes with servers, cameras, browsers and killed processes, one test at a time"
+	@$(BIN)/pytest -m "$(WITH_SERVERS)" $(ARGS) || [ $$? -eq $(NONE_SELECTED) ]
 
 .PHONY: test-unit
-test-unit: setup ## the quick tests only: no browser, no video, no broker, no killed processes
-	@$(BIN)/pytest -m "not (slow or kafka or video or crash or browser)" $(ARGS)
+test-unit: setup ## the quick tests only: no browser, video, broker, server or killed process
+	@$(BIN)/pytest --numprocesses 2 --dist worksteal -m "not (slow or $(WITH_SERVERS))" $(ARGS)
 
 .PHONY: mutants
 mutants: setup ## plant faults into every rule (< for ≤, an edge moved by 1 ms, …); each must turn a test red

@@ -36,7 +36,7 @@ from events.durations import duration_ms
 from events.errors import ConfigError
 from events.findings import finding_json, replay_order
 from storage.crypto import open_key
-from storage.database import Database
+from storage.database import Database, shown_url
 from storage.findings import standing_json
 from storage.log import AcceptedLog
 from streams.changes import Changes
@@ -91,19 +91,20 @@ def demo(
 
 
 @commands.command()
-def serve(
+def serve(  # noqa: PLR0917 - an option each; typer passes them by name
     data: DataDirectory = DEFAULT_DATA,
     config: SettingsFile = None,
     rules: RulesFile = None,
     registry: RegistryFile = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on instead of the configured one.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on instead of the configured one.")] = None,
+    database: DatabaseAddress = None,
 ) -> None:
     """Runs the product for one city on this machine: ingestion, detection, cameras, alerts, web."""
     configure_logs()
     configuration = _listening(read_configuration(config, rules, registry), host, port)
     web = configuration.effective.settings.web
-    vault = Vault(data, exclusive=True)
+    vault = Vault(data, database=_database(configuration, database), exclusive=True)
     for line in first_start(vault.accounts, configuration.registry, now_ms()):
         typer.echo(line)
     product = Product(configuration, vault)
@@ -240,11 +241,12 @@ def import_command(
     data: DataDirectory = DEFAULT_DATA,
     config: SettingsFile = None,
     rules: RulesFile = None,
+    database: DatabaseAddress = None,
 ) -> None:
     """Loads history into a stopped product, however old: findings are recorded, and nobody is reminded of them."""
     configure_logs()
     configuration = read_configuration(config, rules)
-    vault = Vault(data, exclusive=True)
+    vault = Vault(data, database=_database(configuration, database), exclusive=True)
     try:
         kept = KeptRules(vault.database)
         kept.take_in(
@@ -266,11 +268,12 @@ def enrol(
     consent: Annotated[str, typer.Option(help="Why the face may be kept, such as 'written consent 2026-03-01'.")],
     data: DataDirectory = DEFAULT_DATA,
     config: SettingsFile = None,
+    database: DatabaseAddress = None,
 ) -> None:
     """Keeps reference faces of a person, encrypted; the photographs themselves are not kept."""
     configure_logs()
     configuration = read_configuration(config)
-    vault = Vault(data)
+    vault = Vault(data, database=_database(configuration, database))
     try:
         for photograph in photographs:
             for line in enrol_photograph(vault.references, configuration, person_id, photograph, consent, now_ms()):
@@ -294,6 +297,11 @@ def check_config(config: SettingsFile = None, rules: RulesFile = None, registry:
         typer.echo(line)
 
 
+def _database(configuration: Configuration, given: str | None) -> str | None:
+    """Returns the address of the database, or None for the data directory's own."""
+    return given or configuration.effective.settings.database_url
+
+
 def _listening(configuration: Configuration, host: str | None, port: int | None) -> Configuration:
     """Returns the configuration with the address of the command line."""
     effective = configuration.effective
@@ -311,6 +319,8 @@ def _configuration_lines(configuration: Configuration) -> Iterator[str]:
         value: object = values
         for step in key.split("."):
             value = value[step] if isinstance(value, dict) else None
+        if key == "database_url" and isinstance(value, str):
+            value = shown_url(value)
         yield f"{key} = {value}    ({source})"
     registry = configuration.registry
     tills = [till for institution in registry.institutions for till in institution.tills]

@@ -64,10 +64,13 @@ def run_demo(*, directory: Path, photographs: Path, port: int, seconds: float | 
     scenes = counter_scenes(photographs)
     _check_photographs(scenes)
     clips = _composed(scenes, photographs / "clips")
-    start_ms = now_ms()
-    configuration = _demo_configuration(clips, start_ms, free_port("127.0.0.1", port))
+    port = free_port("127.0.0.1", port)
     vault = Vault(directory, exclusive=True)
-    _enrol(vault.references, configuration, photographs)
+    _enrol(vault.references, photographs)
+    start_ms = (
+        now_ms()
+    )  # enrolling takes seconds: the cameras begin after it, or the cases would come too late for them
+    configuration = _demo_configuration(clips, start_ms, port)
     access = _access(vault.accounts, configuration.registry, directory / "keys" / "demo-access.json")
     product = Product(configuration, vault)
     city = City(_places(configuration.registry), start_ms, earlier_lives=access.starts - 1)
@@ -156,8 +159,9 @@ def _places(registry: Registry) -> list[Place]:
     ]
 
 
-def _enrol(references: ReferenceFaces, configuration: Configuration, photographs: Path) -> None:
+def _enrol(references: ReferenceFaces, photographs: Path) -> None:
     """Enrols the city's two card holders whose photographs there are, once, as `swipewatch enrol` does."""
+    configuration = read_configuration(registry_file=packaged("demo.yaml"))
     enrolled = references.enrolled()
     for person_id, name in ENROLLED.items():
         if person_id not in enrolled:

@@ -11,7 +11,15 @@ from events.errors import ConfigError
 from storage.database import FILE_NAME, default_url
 
 DataDirectory = Annotated[Path, typer.Option("--data", help="Folder of the product's data; made if absent.")]
-DatabaseAddress = Annotated[str | None, typer.Option("--database", help="Address of the database instead of --data's.")]
+DATABASE_VARIABLE = "SWIPEWATCH__DATABASE_URL"
+DatabaseAddress = Annotated[
+    str | None,
+    typer.Option(
+        "--database",
+        envvar=DATABASE_VARIABLE,
+        help="Address of the database instead of --data's, such as postgresql://USER@HOST/DATABASE.",
+    ),
+]
 DEFAULT_DATA = Path("data")
 
 

@@ -87,11 +87,22 @@ class DirectoryLock:
 class Vault:
     """The database of a data directory with everything sealed in it."""
 
-    def __init__(self, directory: Path, *, exclusive: bool = False) -> None:
-        """Opened; `exclusive` for the product, of which a directory bears one. Raises: ConfigError."""
+    def __init__(self, directory: Path, *, database: str | None = None, exclusive: bool = False) -> None:
+        """Opened.
+
+        Args:
+            directory: where keys, pictures and snapshots are.
+            database: its address instead of the directory's own.
+            exclusive: for the product, of which a directory and a database bear one.
+
+        Raises: ConfigError; DatabaseUnavailable.
+        """
         self._lock = DirectoryLock(directory) if exclusive else None
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         keys = directory / "keys"
-        self.database = Database.open(default_url(directory))
+        self.database = Database.open(database or default_url(directory))
+        if exclusive:
+            self.database.claim()
         sealed = has_sealed_data(self.database)
         self.keyring = Keyring.open(keys / "evidence.key", needed=sealed)
         self.visitor_file = directory / "visitors.enc"

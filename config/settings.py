@@ -125,6 +125,7 @@ class Settings(Section, frozen=True, kw_only=True):
     alerts: AlertSettings
     video: CameraWorkSettings
     sign_on: SignOnSettings
+    database_url: str | None
     rules_file: str | None
     registry_file: str | None
 

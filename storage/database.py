@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import os
+import re
 import sqlite3
 import threading
-import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, inspect, make_url
+from sqlalchemy import URL, Connection, Engine, exc, inspect, make_url
 from sqlalchemy.orm import Session
-from sqlalchemy.pool import ConnectionPoolEntry
 
+from storage import postgresql, sqlite
 from storage.errors import DatabaseUnavailable, DatabaseUnusable
 from storage.migrations import head_revision, is_known_revision, revision_of, upgrade
+from storage.writing import OPTION
 
-BUSY_TIMEOUT_MS = 10_000
-RETRY_PAUSE_S = 0.02
-WAL_LIMIT_BYTES = 64 * 1024 * 1024
 FILE_NAME = "swipewatch.db"
+TURN_TIMEOUT_S = 60.0
 
-_WRITES = "swipewatch_writes"
-_MAY_PASS = {"SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_NOMEM", "SQLITE_INTERRUPT"}
+_PASSWORD = re.compile(":(?!//).*@")
 
 
 def default_url(directory: Path) -> str:
@@ -31,32 +28,45 @@ def default_url(directory: Path) -> str:
     return URL.create("sqlite", database=str((directory / FILE_NAME).absolute())).render_as_string()
 
 
+def shown_url(url: str) -> str:
+    """Returns the address as people and logs may see it: without its password."""
+    try:
+        parsed = make_url(url)
+    except (exc.ArgumentError, ValueError):
+        return _PASSWORD.sub(":***@", url)
+    return parsed.difference_update_query(["password", "sslpassword"]).render_as_string(hide_password=True)
+
+
 class Database:
     """An open database at the newest schema. Safe to use from several threads."""
 
     def __init__(self, engine: Engine) -> None:
-        self._readers = engine
-        self._writers = engine.execution_options(**{_WRITES: True})
-        # Writers of this process queue here: SQLite's own waiting sleeps, this one does not.
-        self._turn: AbstractContextManager[object] = threading.RLock() if _is_sqlite(engine.url) else nullcontext()
+        readers, writers = ("REPEATABLE READ", "READ COMMITTED") if _is_postgresql(engine) else (None, None)
+        self._engine = engine
+        self._readers = _with_options(engine, readers, {})
+        self._writers = _with_options(engine, writers, {OPTION: "alone"})
+        self._writers_beside = _with_options(engine, writers, {OPTION: "beside"})
+        self._is_passing = postgresql.passes if _is_postgresql(engine) else sqlite.passes
+        # Writers of this process queue here: they would hold connections while they wait for each other, or sleep.
+        self._turn = threading.RLock()
+        self._claim: postgresql.Claim | None = None
 
     @classmethod
     def open(cls, url: str) -> Database:
-        """Returns the database at `url`, its folder and file created if absent and its schema the newest.
+        """Returns the database at `url` with the newest schema: a SQLite file, made if absent, or one on PostgreSQL.
 
-        On SQLite every commit is on the disk when it returns (WAL, synchronous=FULL). New files are the owner's alone.
+        Every commit is on the disk when it returns (SQLite: WAL, synchronous=FULL; PostgreSQL: synchronous_commit).
+        New files are the owner's alone. Several processes may open a new database at once.
 
-        Raises: DatabaseUnusable if it is not a database, not ours, or made by a newer swipewatch; DatabaseUnavailable
-        if it is locked or the disk is full.
+        Raises: DatabaseUnusable if it is not a database, not ours, made by a newer swipewatch, or the password is
+        wrong; DatabaseUnavailable if it is locked, the disk is full or the server does not answer.
         """
-        database = cls(create_engine(_prepared(url), hide_parameters=True))
-        with ExitStack() as undo, _named_errors(url):
+        parsed, shown = _parsed(url), shown_url(url)
+        with ExitStack() as undo, _named_errors(shown):
+            engine = (sqlite if _is_sqlite(parsed) else postgresql).made_engine(parsed)
+            database = cls(engine)
             undo.callback(database.close)
-            if _is_sqlite(database.engine.url):
-                _turn_to_wal(str(database.engine.url.database))
-                _tune_sqlite(database.engine)
-            with database._writers.begin() as connection:
-                _bring_to_head(connection, url)
+            database._bring_to_head(shown)
             undo.pop_all()
         return database
 
@@ -66,15 +76,24 @@ class Database:
         return self._readers
 
     @contextmanager
-    def session(self) -> Iterator[Session]:
+    def session(self, *, alone: bool = True) -> Iterator[Session]:
         """Gives a session that writes: committed (and on disk) at the end, rolled back if an exception leaves it.
 
-        Raises: DatabaseUnavailable if the database cannot keep it; nothing is kept then.
+        It sees what every writer before it has committed, and the numbers that it gives rows are greater than all that
+        are given: who reads on from the last number misses nothing.
+
+        Args:
+            alone: no other session writes meanwhile, in any process. False on PostgreSQL lets others that say so write
+                beside it: for those that change rows which nobody else changes, and number none.
+
+        Raises: DatabaseUnavailable if the database cannot keep it; nothing is kept then, unless the connection broke
+            during the commit itself.
         """
+        beside = not alone and _is_postgresql(self._engine)
         with (
-            self._turn,
-            _transient_errors(),
-            Session(self._writers, expire_on_commit=False) as session,
+            nullcontext() if beside else self._own_turn(),
+            self._transient_errors(),
+            Session(self._writers_beside if beside else self._writers, expire_on_commit=False) as session,
             session.begin(),
         ):
             yield session
@@ -85,104 +104,110 @@ class Database:
 
         Raises: DatabaseUnavailable if the database cannot be read.
         """
-        with _transient_errors(), Session(self._readers, expire_on_commit=False) as session:
+        with self._transient_errors(), Session(self._readers, expire_on_commit=False) as session:
             yield session
 
+    def claim(self) -> None:
+        """This product alone accepts events into the database, until it is closed; SQLite's has its directory's lock.
+
+        Raises: DatabaseUnusable where another product has claimed it, now or at a later write.
+        """
+        if _is_postgresql(self._engine) and self._claim is None:
+            shown = shown_url(self._engine.url.render_as_string(hide_password=False))
+            self._claim = postgresql.Claim(self._engine, shown)
+
     def close(self) -> None:
-        """Ends all connections; what was committed is in the database file."""
-        self._readers.dispose()
+        """Ends all connections; what was committed is in the database."""
+        if self._claim is not None:
+            self._claim.release()
+        self._engine.dispose()
+
+    @contextmanager
+    def _own_turn(self) -> Iterator[None]:
+        if not self._turn.acquire(timeout=TURN_TIMEOUT_S):
+            raise DatabaseUnavailable(f"database: the writers before have not finished within {TURN_TIMEOUT_S:g} s")
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+    @contextmanager
+    def _transient_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except exc.TimeoutError as error:
+            raise DatabaseUnavailable("database: all connections are in use") from error
+        except exc.DBAPIError as error:
+            if not self._is_passing(error):
+                raise
+            raise DatabaseUnavailable(f"database: {_one_line(error.orig)}") from error
+
+    def _bring_to_head(self, shown: str) -> None:
+        if not _is_postgresql(self._engine):
+            with self._writers.begin() as connection:
+                _bring_to_head(connection, shown)
+            return
+        with self._readers.begin() as connection:
+            postgresql.check(connection, shown)
+            if revision_of(connection) == head_revision():
+                return
+        with _with_options(self._engine, "READ COMMITTED", {}).begin() as connection:
+            postgresql.begin_migration(connection)
+            _bring_to_head(connection, shown)
 
 
 def _is_sqlite(url: URL) -> bool:
     return url.get_backend_name() == "sqlite"
 
 
-def _prepared(url: str) -> URL:
-    """Returns the parsed address; for SQLite the folder and an empty file, the owner's alone, exist afterwards."""
+def _is_postgresql(engine: Engine) -> bool:
+    return engine.dialect.name == "postgresql"
+
+
+def _with_options(engine: Engine, isolation_level: str | None, options: dict[str, str]) -> Engine:
+    levels = {} if isolation_level is None else {"isolation_level": isolation_level}
+    return engine.execution_options(**levels, **options)
+
+
+def _parsed(url: str) -> URL:
+    allowed = f"an address such as sqlite:////var/lib/swipewatch/x.db or {postgresql.EXAMPLE}"
     try:
-        parsed = make_url(url)
-    except exc.ArgumentError:
-        raise DatabaseUnusable(
-            "database", "url", url, "an address such as sqlite:////var/lib/swipewatch/x.db"
-        ) from None
-    if not _is_sqlite(parsed):
-        return parsed
-    if not parsed.database or parsed.database == ":memory:":
-        raise DatabaseUnusable("database", "url", url, "needs a file: a database in memory keeps nothing")
-    path = Path(parsed.database)
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-    except OSError as error:
-        raise DatabaseUnusable(str(path), "database", error.strerror, "a file that can be read and written") from error
+        parsed = make_url(re.sub("^postgres://", "postgresql://", url))
+    except (exc.ArgumentError, ValueError):
+        raise DatabaseUnusable("database", "url", shown_url(url), allowed) from None
+    if parsed.drivername.partition("+")[0] not in {"sqlite", "postgresql"}:
+        raise DatabaseUnusable("database", "url", shown_url(url), allowed)
     return parsed
 
 
-def _turn_to_wal(path: str) -> None:
-    """Afterwards the file has a write-ahead log for good. SQLite itself does not wait where several do this at once."""
-    ends = time.monotonic() + BUSY_TIMEOUT_MS / 1000
-    with closing(sqlite3.connect(path, timeout=BUSY_TIMEOUT_MS / 1000)) as connection:
-        while True:
-            try:
-                connection.execute("PRAGMA journal_mode=WAL").close()
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorname != "SQLITE_BUSY" or time.monotonic() > ends:
-                    raise
-                time.sleep(RETRY_PAUSE_S)
-            else:
-                return
-
-
-def _tune_sqlite(engine: Engine) -> None:
-    event.listen(engine, "connect", _set_pragmas)
-    event.listen(engine, "begin", _begin)
-
-
-def _set_pragmas(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
-    connection.isolation_level = None  # we say BEGIN ourselves, see _begin
-    for pragma in (
-        f"busy_timeout={BUSY_TIMEOUT_MS}",
-        "synchronous=FULL",
-        "foreign_keys=ON",
-        f"journal_size_limit={WAL_LIMIT_BYTES}",
-    ):
-        connection.execute(f"PRAGMA {pragma}").close()
-
-
-def _begin(connection: Connection) -> None:
-    """A writer takes its lock at once: a reader that turns writer would fail instead of waiting."""
-    writes = connection.get_execution_options().get(_WRITES, False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-def _bring_to_head(connection: Connection, url: str) -> None:
+def _bring_to_head(connection: Connection, shown: str) -> None:
     current = revision_of(connection)
     if current == head_revision():
         return
     if current is None and inspect(connection).get_table_names():
-        raise DatabaseUnusable(url, "database", "tables of another program", "an empty database or one of swipewatch")
+        raise DatabaseUnusable(shown, "database", "tables of another program", "an empty database or one of swipewatch")
     if current is not None and not is_known_revision(current):
         allowed = f"this swipewatch knows up to {head_revision()}: a newer one made this database"
-        raise DatabaseUnusable(url, "schema revision", current, allowed)
+        raise DatabaseUnusable(shown, "schema revision", current, allowed)
     upgrade(connection)
 
 
 @contextmanager
-def _named_errors(url: str) -> Iterator[None]:
+def _named_errors(shown: str) -> Iterator[None]:
     """Says what an opening that failed means for the person who gave the address."""
     try:
         yield
     except (exc.DBAPIError, sqlite3.Error) as error:
         cause = error.orig if isinstance(error, exc.DBAPIError) else error
-        name = getattr(cause, "sqlite_errorname", "")
-        if name.startswith(tuple(_MAY_PASS)):
-            raise DatabaseUnavailable(f"{url}: {cause}") from error
-        raise DatabaseUnusable(url, "database", str(cause), "a database of swipewatch") from error
+        if not shown.startswith("postgres"):
+            passing, allowed = sqlite.passes_at_opening(error), "a database of swipewatch"
+        else:
+            passing = isinstance(error, exc.DBAPIError) and postgresql.passes_at_opening(error)
+            allowed = postgresql.WAY_OUT
+        if passing:
+            raise DatabaseUnavailable(f"{shown}: {_one_line(cause)}") from error
+        raise DatabaseUnusable(shown, "database", _one_line(cause), allowed) from error
 
 
-@contextmanager
-def _transient_errors() -> Iterator[None]:
-    try:
-        yield
-    except exc.OperationalError as error:
-        raise DatabaseUnavailable(f"database: {error.orig}") from error
+def _one_line(cause: object) -> str:
+    return " ".join(str(cause).split())

@@ -28,7 +28,7 @@ def write_changes(
     wanted = {finding.finding_id: finding for finding in (*withdrawn, *raised)}
     known = _known(session, wanted)
     rows, superseded = [], []
-    for finding_id, finding in wanted.items():
+    for finding_id, finding in sorted(wanted.items()):  # in one order, so that no two writers wait for each other
         body, before = finding_json(finding), known.get(finding_id)
         if before is None and finding.status == "withdrawn":
             continue

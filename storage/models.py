@@ -6,6 +6,9 @@ from typing import ClassVar
 
 from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, LargeBinary, MetaData, false, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import TypeEngine
+
+from storage.text_type import TEXT
 
 NAMING = {
     "ix": "ix_%(column_0_label)s",
@@ -20,7 +23,10 @@ class Table(DeclarativeBase):
 
     metadata = MetaData(naming_convention=NAMING)
     # Milliseconds need 64 bits; SQLite's INTEGER has them, and only that name makes a key count by itself.
-    type_annotation_map: ClassVar[dict[type, BigInteger]] = {int: BigInteger().with_variant(Integer(), "sqlite")}
+    type_annotation_map: ClassVar[dict[type, TypeEngine[int] | TypeEngine[str]]] = {
+        int: BigInteger().with_variant(Integer(), "sqlite"),
+        str: TEXT,
+    }
 
 
 class AcceptedEvent(Table):

@@ -45,6 +45,8 @@ class Projector:
     ) -> None:
         """Afterwards the findings stand as given, on the disk; an unchanged one is not touched.
 
+        Several processes may do so at once, each for findings of its own.
+
         Args:
             raised: findings that stand, new or with another severity, measure or evidence.
             withdrawn: findings that no longer hold, with status `withdrawn`.
@@ -53,11 +55,13 @@ class Projector:
         """
         if not raised and not withdrawn:
             return
-        with self._database.session() as session:
+        with self._database.session(alone=False) as session:
             write_changes(session, raised, withdrawn, cause, now_ms)
 
     def project_alerts(self, now_ms: int) -> list[AlertChange]:
         """Returns the alerts that changed, each with its new notice if the store is told; done again it does nothing.
+
+        One process does so at a time; another that asks meanwhile waits, and finds nothing left.
 
         Findings are taken in replay's order, `PENDING_BATCH` a transaction, and marked in the transaction that writes
         what follows from them: killed at any moment, a later call goes on exactly where this one stopped.

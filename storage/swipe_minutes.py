@@ -45,7 +45,8 @@ def sums_between(session: Session, from_ms: int, to_ms: int) -> SwipeSums:
     columns = (func.sum(row.swipes), func.sum(row.total_fen), func.sum(row.fund_fen))
     query = select(*columns).where(row.minute_ms >= from_ms, row.minute_ms < to_ms)
     swipes, total_fen, fund_fen = session.execute(query).one()
-    return SwipeSums(swipes=swipes or 0, total_fen=total_fen or 0, fund_fen=fund_fen or 0)
+    # PostgreSQL's sums are decimal numbers.
+    return SwipeSums(swipes=int(swipes or 0), total_fen=int(total_fen or 0), fund_fen=int(fund_fen or 0))
 
 
 def hours_between(session: Session, from_ms: int, to_ms: int, hour_ms: int) -> list[int]:

@@ -183,7 +183,7 @@ class Pipeline:
     def _turn(self) -> bool:
         """Handles what is waiting, or the passing of time; returns False when it is time to end."""
         requests, ends = self._take_requests()
-        events = self._accept(requests) if requests else []
+        events = self._accept(requests) if requests or self._logged.is_unsure else []
         if events:
             self._listener.accepted(events)
         changes = self._logged.engine.apply(events, self._clock_ms())
@@ -234,7 +234,7 @@ class Pipeline:
         return requests, False
 
     def _accept(self, requests: Sequence[_Request]) -> list[AnyEvent]:
-        """Makes the requests durable and answers them; returns the new events."""
+        """Makes the requests durable and answers them; returns the new events, before them those that were missed."""
         now_ms = self._clock_ms()
         senders = [request.sender for request in requests for _ in request.originals]
         offers = [
@@ -242,17 +242,19 @@ class Pipeline:
             for request in requests
             for index, original in enumerate(request.originals)
         ]
+        missed: list[AnyEvent] = []
         try:
+            missed = self._logged.missed()
             outcomes = self._logged.accept(offers, senders, now_ms, lambda: self._on_step("appended"))
         except TransientError as error:
             _answer_failed(requests, error)
-            return []
+            return missed
         except BaseException:
             _answer_failed(requests, PipelineStopped("the pipeline has failed"))
             raise
         self._on_step("synced")
         _answer(requests, outcomes)
-        return [outcome.event for outcome in outcomes if isinstance(outcome, Accepted)]
+        return missed + [outcome.event for outcome in outcomes if isinstance(outcome, Accepted)]
 
     def _write(self, *, raised: Sequence[Finding], withdrawn: Sequence[Finding], causes: dict[str, str]) -> None:
         """Writes findings, then alerts, and tells the listener; alerts left over by a kill are made here too."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -26,7 +26,8 @@ from streams.changes import Changes
 from streams.engine import Engine
 from streams.snapshot import Position, clear
 
-WRITE_ATTEMPTS = 8
+GIVES_UP_AFTER_S = 20.0
+"""So long a restart of the database may take without one of ours."""
 LONGEST_PAUSE_S = 2.0
 READ_TOGETHER = 20_000
 FORGOTTEN_EVERY_MS = 86_400_000
@@ -50,6 +51,8 @@ class LoggedEngine:
         self.engine = Engine(rulebook, forgets=True)
         self._frozen_seq, self._frozen_at_s = 0, time.monotonic()
         self._forgotten: list[str] = []
+        self.is_unsure = False
+        """Whether a commit failed of which the database may have kept everything: its answer was lost."""
 
     # ----------------------------------------------------------------------------------------------------- at a start
 
@@ -140,13 +143,30 @@ class LoggedEngine:
             for outcome, sender in zip(outcomes, senders, strict=True)
             if isinstance(outcome, Accepted)
         ]
-        with self._database.session() as session:
-            seqs = self._log.append(session, records)
-            self._log.set_aside(session, [letter for letter in outcomes if isinstance(letter, DeadLetter)], now_ms)
-            on_appended()
+        try:
+            with self._database.session() as session:
+                seqs = self._log.append(session, records)
+                self._log.set_aside(session, [letter for letter in outcomes if isinstance(letter, DeadLetter)], now_ms)
+                on_appended()
+        except TransientError:
+            self.is_unsure = True
+            raise
         if seqs:
             self.engine.applied = Position(seqs[-1], records[-1].digest)
         return outcomes
+
+    def missed(self) -> list[AnyEvent]:
+        """Returns what the log has and the engine was not given, because the answer to a commit was lost.
+
+        To be applied before anything that is accepted later. Raises: TransientError.
+        """
+        if not self.is_unsure:
+            return []
+        found = list(self._after(self.engine.applied.seq))
+        self.is_unsure = False
+        if found:
+            self.engine.applied = found[-1][1]
+        return [event for events, _ in found for event in events]
 
     def set_aside(self, mismatched: Sequence[Reversal]) -> None:
         """Lists reversals that fit no swipe of theirs among the dead letters, by their place in the accepted log."""
@@ -198,12 +218,14 @@ def retried(write: Callable[[], _Result]) -> _Result:
 
     Raises: the last TransientError; the process ends then and its successor recovers from the log.
     """
-    for attempt in range(WRITE_ATTEMPTS):
+    gives_up_at_s = time.monotonic() + GIVES_UP_AFTER_S
+    for attempt in count():
         try:
             return write()
         except TransientError as error:
-            if attempt == WRITE_ATTEMPTS - 1:
+            if time.monotonic() > gives_up_at_s:
                 raise
             _log.warning("database.unavailable", attempt=attempt, error=str(error))
-            time.sleep(min(LONGEST_PAUSE_S, 0.05 * 2**attempt) * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
+            pause_s = min(LONGEST_PAUSE_S, 0.05 * 2 ** min(attempt, 10))
+            time.sleep(pause_s * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
     raise InvariantError("a write was neither made nor refused")

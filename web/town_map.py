@@ -11,6 +11,7 @@ from storage.institution_places import Place
 
 WIDTH, HEIGHT, EDGE = 400.0, 300.0, 34.0
 LABEL_WIDTH, LABEL_HEIGHT = 70.0, 16.0
+LABEL_MARGIN, LONG_LABEL = 4.0, 110.0
 NAMED_AT_MOST = 14
 KM_PER_DEGREE = 111.195
 LEAST_SPAN_KM = 1.0
@@ -18,13 +19,25 @@ SCALES_KM = (0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500)
 
 
 class Dot(msgspec.Struct, frozen=True, kw_only=True):
-    """An institution on the map, in the drawing's units from its upper left corner."""
+    """An institution on the map, in the drawing's units from its upper left corner; its name stays within the map."""
 
     institution_id: str
     name: str
     x: float
     y: float
     label_above: bool
+
+    @property
+    def label_anchor(self) -> str:
+        """Returns the end of the name that `label_x` is the place of: `middle`, at an edge `start` or `end`."""
+        if self.x < LONG_LABEL / 2:
+            return "start"
+        return "end" if self.x > WIDTH - LONG_LABEL / 2 else "middle"
+
+    @property
+    def label_x(self) -> float:
+        """Returns where the name begins, has its middle or ends."""
+        return {"start": LABEL_MARGIN, "middle": self.x, "end": WIDTH - LABEL_MARGIN}[self.label_anchor]
 
 
 class TownMap(msgspec.Struct, frozen=True, kw_only=True):

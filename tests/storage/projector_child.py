@@ -1,6 +1,6 @@
 """A process that writes findings and alerts and dies by SIGKILL at the point named on its command line.
 
-Usage: projector_child.py DATA_FOLDER POINT, the story's steps on standard input.
+Usage: projector_child.py ADDRESS POINT, the story's steps on standard input.
 """
 
 from __future__ import annotations
@@ -8,14 +8,13 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from pathlib import Path
 
 import msgspec
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from events.findings import Finding
-from storage.database import Database, default_url
+from storage.database import Database
 from storage.models import NoticeRow
 from storage.projector import Projector
 from tests.alerts.builders import policy
@@ -55,5 +54,5 @@ def run(projector: Projector, steps: list[Step], point: str) -> None:
 
 
 if __name__ == "__main__":
-    database = Database.open(default_url(Path(sys.argv[1])))
+    database = Database.open(sys.argv[1])
     run(Projector(database, policy()), msgspec.json.decode(sys.stdin.buffer.read(), type=list[Step]), sys.argv[2])

@@ -43,16 +43,15 @@ def test_opening_makes_the_folder_and_a_file_that_only_its_owner_reads(tmp_path)
     database.close()
 
 
-def test_every_connection_is_durable_and_checks_foreign_keys(database):
+def test_every_connection_is_durable_and_checks_foreign_keys(file_database):
     wanted = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 10_000}
-    for transaction in (database.session, database.read):
+    for transaction in (file_database.session, file_database.read):
         with transaction() as session:
             found = {pragma: session.scalar(text(f"PRAGMA {pragma}")) for pragma in wanted}
         assert found == wanted
 
 
-def test_what_was_committed_is_there_after_opening_again(tmp_path):
-    url = default_url(tmp_path)
+def test_what_was_committed_is_there_after_opening_again(url):
     first = Database.open(url)
     with first.session() as session:
         session.execute(insert(SnoozeRow), [one_snooze()])
@@ -76,10 +75,10 @@ def test_a_path_with_a_percent_sign_and_spaces_is_no_trouble(tmp_path):
     database.close()
 
 
-def test_opening_leaves_logging_as_it_was(tmp_path, capfd):
+def test_opening_leaves_logging_as_it_was(empty_url, capfd):
     root = logging.getLogger()
     before = (root.level, list(root.handlers), logging.getLogger("somebody").disabled)
-    Database.open(default_url(tmp_path)).close()
+    Database.open(empty_url).close()
     assert (root.level, list(root.handlers), logging.getLogger("somebody").disabled) == before
     assert capfd.readouterr() == ("", "")
 
@@ -131,11 +130,11 @@ def test_a_folder_in_place_of_the_file_is_a_clear_error(tmp_path):
 
 
 @pytest.mark.slow
-def test_several_processes_may_open_a_new_database_at_once(tmp_path):
+def test_several_processes_may_open_a_new_database_at_once(empty_url):
     code = "import sys; from storage.database import Database; Database.open(sys.argv[1]).close()"
-    url = default_url(tmp_path)
     openers = [
-        subprocess.Popen([sys.executable, "-c", code, url], cwd=CHECKOUT, stderr=subprocess.PIPE) for _ in range(3)
+        subprocess.Popen([sys.executable, "-c", code, empty_url], cwd=CHECKOUT, stderr=subprocess.PIPE)
+        for _ in range(3)
     ]
     outcomes = [opener.communicate(timeout=60) for opener in openers]
     assert [opener.returncode for opener in openers] == [0, 0, 0], outcomes
@@ -150,17 +149,17 @@ def test_models_and_migrations_agree(database):
         assert compare_metadata(context, Table.metadata) == []
 
 
-def test_indexes_that_hold_a_part_of_a_table_agree_too(database):
+def test_indexes_that_hold_a_part_of_a_table_agree_too(file_database):
     fresh = create_engine("sqlite://")
     Table.metadata.create_all(fresh)
     query = text("SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL ORDER BY name")
-    with fresh.connect() as wanted, database.engine.connect() as migrated:
+    with fresh.connect() as wanted, file_database.engine.connect() as migrated:
         assert migrated.execute(query).all() == wanted.execute(query).all()
     fresh.dispose()
 
 
-def test_migrations_go_down_to_nothing_and_up_again(tmp_path):
-    engine = create_engine(default_url(tmp_path))
+def test_migrations_go_down_to_nothing_and_up_again(empty_url):
+    engine = create_engine(empty_url)
     with engine.begin() as connection:
         migrations.upgrade(connection)
         full = sorted(inspect(connection).get_table_names())
@@ -173,19 +172,19 @@ def test_migrations_go_down_to_nothing_and_up_again(tmp_path):
     assert set(full) == {*Table.metadata.tables, "alembic_version"}
 
 
-def test_a_migration_that_fails_leaves_nothing_behind(tmp_path, monkeypatch):
+def test_a_migration_that_fails_leaves_nothing_behind(empty_url, monkeypatch):
     def fail(connection):
         migrations.upgrade(connection)
         raise DatabaseUnavailable("the power went")
 
     monkeypatch.setattr("storage.database.upgrade", fail)
     with pytest.raises(DatabaseUnavailable):
-        Database.open(default_url(tmp_path))
+        Database.open(empty_url)
     monkeypatch.undo()
-    with sqlite3.connect(tmp_path / "swipewatch.db") as raw:
-        assert raw.execute("SELECT name FROM sqlite_master").fetchall() == []
-    raw.close()
-    Database.open(default_url(tmp_path)).close()
+    engine = create_engine(empty_url)
+    assert inspect(engine).get_table_names() == []
+    engine.dispose()
+    Database.open(empty_url).close()
 
 
 # ------------------------------------------------------------------------------------------------ transactions
@@ -230,8 +229,8 @@ def test_changes_in_a_reading_session_are_dropped(database):
 
 
 @pytest.mark.parametrize("openings", [1, 2], ids=["of one opening", "as if in two processes"])
-def test_threads_that_read_and_then_write_lose_nothing(tmp_path, openings):
-    databases = [Database.open(default_url(tmp_path)) for _ in range(openings)]
+def test_threads_that_read_and_then_write_lose_nothing(url, openings):
+    databases = [Database.open(url) for _ in range(openings)]
     with databases[0].session() as session:
         session.execute(insert(SnoozeRow), [one_snooze()])
 
@@ -252,36 +251,36 @@ def test_threads_that_read_and_then_write_lose_nothing(tmp_path, openings):
         database.close()
 
 
-def test_a_writer_waits_for_one_of_another_process(database, tmp_path):
+def test_a_writer_waits_for_one_of_another_process(file_database, tmp_path):
     other = sqlite3.connect(tmp_path / "data" / "swipewatch.db", isolation_level=None, check_same_thread=False)
     other.execute("BEGIN IMMEDIATE")
     release = threading.Timer(0.3, lambda: other.execute("COMMIT"))
     release.start()
-    with database.session() as session:
+    with file_database.session() as session:
         session.execute(insert(SnoozeRow), [one_snooze()])
     release.join()
     other.close()
-    assert snooze_rows(database) == 1
+    assert snooze_rows(file_database) == 1
 
 
-def test_a_lock_that_is_never_given_up_is_a_transient_error(database, tmp_path):
+def test_a_lock_that_is_never_given_up_is_a_transient_error(file_database, tmp_path):
     other = sqlite3.connect(tmp_path / "data" / "swipewatch.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    with database.read() as session:  # the pool hands this very connection to the next transaction
+    with file_database.read() as session:  # the pool hands this very connection to the next transaction
         session.execute(text("PRAGMA busy_timeout=50"))
-    with pytest.raises(DatabaseUnavailable, match="locked"), database.session() as session:
+    with pytest.raises(DatabaseUnavailable, match="locked"), file_database.session() as session:
         session.execute(insert(SnoozeRow), [one_snooze()])
     other.close()
 
 
-def test_a_full_disk_is_a_transient_error_and_nothing_is_kept(database):
-    with database.session() as session:
+def test_a_full_disk_is_a_transient_error_and_nothing_is_kept(file_database):
+    with file_database.session() as session:
         pages = session.scalar(text("PRAGMA page_count"))
         session.execute(text(f"PRAGMA max_page_count={pages}"))
     rows = [{**one_snooze(), "reason": "x" * 4000} for _ in range(200)]
-    with pytest.raises(DatabaseUnavailable, match="full"), database.session() as session:
+    with pytest.raises(DatabaseUnavailable, match="full"), file_database.session() as session:
         session.execute(insert(SnoozeRow), rows)
-    assert snooze_rows(database) == 0
+    assert snooze_rows(file_database) == 0
 
 
 def test_a_row_without_its_parent_is_refused(database):
@@ -305,8 +304,7 @@ def test_an_error_never_prints_the_values_of_a_row(database):
     assert "psn-7731-secret" not in str(caught.value)
 
 
-def test_a_session_left_by_a_killed_process_leaves_no_lock(tmp_path):
-    url = default_url(tmp_path)
+def test_a_session_left_by_a_killed_process_leaves_no_lock(url):
     Database.open(url).close()
     code = """
 import os, signal, sys

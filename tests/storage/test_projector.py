@@ -317,9 +317,9 @@ def members_of(database) -> dict[str, set[str]]:
     return found
 
 
-def test_looking_for_pending_findings_does_not_read_the_others(database):
+def test_looking_for_pending_findings_does_not_read_the_others(file_database):
     query = "EXPLAIN QUERY PLAN SELECT finding_id FROM finding WHERE alerted_revision < revision"
-    with database.read() as session:
+    with file_database.read() as session:
         plan = str(session.execute(text(f"{query} ORDER BY occurred_at_ms, detector, finding_id LIMIT 9")).all())
     assert "ix_finding_pending" in plan
     assert "TEMP B-TREE" not in plan

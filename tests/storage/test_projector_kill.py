@@ -54,16 +54,16 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict
 
 @pytest.mark.crash
 @pytest.mark.parametrize(("point", "steps"), [*((point, 2) for point in POINTS), ("after_findings", 1)])
-def test_a_kill_at_any_point_leaves_what_an_undisturbed_run_would_have_left(undisturbed, tmp_path, point, steps):
+def test_a_kill_at_any_point_leaves_what_an_undisturbed_run_would_have_left(undisturbed, url, point, steps):
     child = subprocess.run(
-        [sys.executable, "-m", "tests.storage.projector_child", str(tmp_path), point],
+        [sys.executable, "-m", "tests.storage.projector_child", url, point],
         cwd=CHECKOUT,
         input=msgspec.json.encode(story()[:steps]),
         timeout=60,
         check=False,
     )
     assert child.returncode == -9
-    database = Database.open(default_url(tmp_path))
+    database = Database.open(url)
     projector = Projector(database, policy())
     for step in story()[steps - 1 :]:  # the restarted pipeline judges its last batch again
         take(projector, step)

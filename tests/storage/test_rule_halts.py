@@ -8,7 +8,7 @@ import pytest
 from alerts.breaker import HOUR_MS
 from alerts.policy import Policy
 from events.findings import Finding
-from storage.database import Database, default_url
+from storage.database import Database
 from storage.projector import Projector
 from storage.rule_halts import RuleHalts
 from tests.alerts.builders import NOON_MS, finding, policy
@@ -79,8 +79,7 @@ def test_findings_one_millisecond_within_the_hour_count(database):
     assert len(alerts(database)) == LIMIT
 
 
-def test_a_rule_stays_halted_through_restarts_and_after_the_hour(tmp_path):
-    url = default_url(tmp_path)
+def test_a_rule_stays_halted_through_restarts_and_after_the_hour(url):
     first = Database.open(url)
     write(Projector(first, breaking()), *flood(LIMIT + 1))
     first.close()

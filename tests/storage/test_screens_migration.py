@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 from sqlalchemy import Connection, create_engine, text
 
 from storage import migrations
 from storage.alert_search import AlertFilter
-from storage.database import Database, default_url
+from storage.database import Database
 from storage.queries import Queries
 
 MINUTE_MS = 60_000
@@ -21,14 +20,13 @@ FINDING = {
 }
 
 
-def test_alerts_and_swipes_of_before_are_known_afterwards(tmp_path: Path) -> None:
-    url = default_url(tmp_path)
-    engine = create_engine(url)
+def test_alerts_and_swipes_of_before_are_known_afterwards(empty_url: str) -> None:
+    engine = create_engine(empty_url)
     with engine.begin() as connection:
         migrations.upgrade(connection, "0002")
         fill(connection)
     engine.dispose()
-    database = Database.open(url)
+    database = Database.open(empty_url)
     queries = Queries(database)
     for wanted in (
         AlertFilter(rule="card_ring"),
@@ -53,10 +51,11 @@ def fill(connection: Connection) -> None:
             text(
                 "INSERT INTO accepted_event (identity, digest, type, settlement_id, institution_id, occurred_at_ms,"
                 " received_at_ms, sender, original)"
-                " VALUES (:identity, x'', 'swipe', :id, 'P1', :at, :at, 'his', :bytes)"
+                " VALUES (:identity, :digest, 'swipe', :id, 'P1', :at, :at, 'his', :bytes)"
             ),
             {
                 "identity": f"swipe:SETL{number}",
+                "digest": b"",
                 "id": f"SETL{number}",
                 "at": at_ms,
                 "bytes": json.dumps(SWIPE).encode(),
@@ -78,5 +77,5 @@ def fill(connection: Connection) -> None:
         )
     )
     connection.execute(
-        text("INSERT INTO alert_finding (alert_id, finding_id, standing, to_store) VALUES ('a1', 'f1', 1, 0)")
+        text("INSERT INTO alert_finding (alert_id, finding_id, standing, to_store) VALUES ('a1', 'f1', TRUE, FALSE)")
     )

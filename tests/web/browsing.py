@@ -55,8 +55,10 @@ def chromium() -> Iterator[Browser]:
         pytest.skip("no Chromium here: make setup-test installs it")
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield launched
-        launched.close()
+        try:
+            yield launched
+        finally:
+            launched.close()
 
 
 @contextmanager
@@ -65,8 +67,10 @@ def window(browser: Browser, complaints: Complaints, **options: object) -> Itera
     context = browser.new_context(**settings)  # type: ignore[arg-type]
     page = context.new_page()
     complaints.listen(page)
-    yield context, page
-    context.close()
+    try:
+        yield context, page
+    finally:
+        context.close()  # pages of a test that failed would go on working beside the next
 
 
 def log_in(page: Page, address: str, role: str = "operator") -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,15 @@ from playwright.sync_api import Browser
 
 from tests.web.browsing import Complaints, chromium
 from tests.web.world import InProcess, World, serving
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _nothing_runs_on() -> Iterator[None]:
+    """A server or a thread that a module leaves behind fails it; else the whole run would never end."""
+    before = set(threading.enumerate())
+    yield
+    left = [one.name for one in threading.enumerate() if one not in before and not one.daemon]
+    assert left == [], f"still running: {left}"
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -40,13 +41,14 @@ def version(name: str, since_ms: int, *changes: str) -> RuleVersionEntry:
 
 
 @pytest.fixture
-def client(world: World) -> httpx.Client:
+def client(world: World) -> Iterator[httpx.Client]:
     in_force = RulesInForce(
         rules=(rule("holder_mismatch"), rule("card_batch", "shadow")),
         versions=(version("first-one", 0), version("second-one", 1_000, "~ card_batch: window 5m → 10m")),
     )
     services = dataclasses.replace(world.services, rules_at=lambda _now_ms: in_force)
-    return httpx.Client(transport=InProcess(create_app(services)), base_url="http://127.0.0.1")
+    with httpx.Client(transport=InProcess(create_app(services)), base_url="http://127.0.0.1") as made:
+        yield made
 
 
 def test_the_rules_page_shows_modes_values_versions_and_todays_findings(client: httpx.Client, world: World) -> None:

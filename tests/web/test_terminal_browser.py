@@ -58,6 +58,28 @@ def test_more_pages_than_a_browser_has_connections_all_get_a_reminder(
             expect(page.locator(".row")).to_have_count(2)
 
 
+def test_pages_of_one_terminal_that_know_different_things_leave_each_other_in_peace(
+    browser: Browser, complaints: Complaints, world: World, address: str
+) -> None:
+    complaints.expected = ("ERR_FAILED",)
+    with window(browser, complaints) as (context, till):
+        behind = context.new_page()
+        behind.route("**/terminal/stream**", lambda route: route.abort())
+        behind.goto(f"{address}/terminal/login#pair={world.terminal}")
+        expect(behind.locator("#offline")).to_be_visible()
+        open_terminal(till, address, world.terminal)
+        mismatch(world)
+        expect(till.locator(".row")).to_have_count(1)
+        heard = till.evaluate(
+            """() => new Promise((resolve) => {
+              let heard = 0;
+              addEventListener("storage", () => { heard += 1; });
+              setTimeout(() => resolve(heard), 1000);
+            })"""
+        )
+        assert heard < 10
+
+
 def test_what_another_terminal_answered_meanwhile_is_known_after_coming_back(
     browser: Browser, complaints: Complaints, world: World, address: str
 ) -> None:

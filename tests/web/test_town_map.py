@@ -40,3 +40,11 @@ def test_one_place_alone_lies_in_the_middle_and_none_is_no_map():
     (dot,) = town_map([place("a", 31.5, 120.2)], lambda p: p.name).dots
     assert (dot.x, dot.y) == (WIDTH / 2, HEIGHT / 2)
     assert town_map([], lambda p: p.name).dots == ()
+
+
+def test_a_name_at_the_edge_stays_on_the_map() -> None:
+    west, middle, east = town_map(
+        [place("a", 31.5, 120.0), place("b", 31.5, 120.1), place("c", 31.5, 120.2)], lambda p: p.name
+    ).dots
+    assert (west.label_anchor, middle.label_anchor, east.label_anchor) == ("start", "middle", "end")
+    assert west.label_x < west.x < middle.label_x < east.x < east.label_x < WIDTH

@@ -513,7 +513,9 @@ document.addEventListener("visibilitychange", () => {
   if (!document.hidden) draw();
   keepAwake();
 });
-addEventListener("storage", () => draw()); // another page of this terminal has sent or said something
+addEventListener("storage", (event) => { // another page of this terminal has sent or said something
+  if (event.key === `${KEY}.outbox`) draw(); // drawing writes the day: on hearing of that too, pages would never rest
+});
 openSound(byId("sound"), drawSound);
 setInterval(tick, 1000);
 setInterval(() => callCentre().catch(() => {}), CALL_MS); // or with the next

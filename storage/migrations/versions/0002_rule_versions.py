@@ -14,36 +14,38 @@ depends_on: str | Sequence[str] | None = None
 
 # Milliseconds need 64 bits; SQLite's INTEGER has them, and only that name makes a key count by itself.
 BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+# Ordered by code point whatever language the server speaks.
+TEXT = sa.String().with_variant(sa.String(collation="C"), "postgresql")
 
 
 def upgrade() -> None:
     op.create_table(
         "rule_version",
         sa.Column("number", BIG, nullable=False),
-        sa.Column("version", sa.String(), nullable=False),
+        sa.Column("version", TEXT, nullable=False),
         sa.Column("effective_from_ms", BIG, nullable=False),
-        sa.Column("content", sa.String(), nullable=False),
-        sa.Column("origin", sa.String(), nullable=False),
+        sa.Column("content", TEXT, nullable=False),
+        sa.Column("origin", TEXT, nullable=False),
         sa.Column("stored_at_ms", BIG, nullable=False),
-        sa.Column("stored_by", sa.String(), nullable=False),
-        sa.Column("note", sa.String(), nullable=False),
+        sa.Column("stored_by", TEXT, nullable=False),
+        sa.Column("note", TEXT, nullable=False),
         sa.PrimaryKeyConstraint("number", name="pk_rule_version"),
         sqlite_autoincrement=True,
     )
     op.create_table(
         "rule_halt",
         sa.Column("halt_id", BIG, nullable=False),
-        sa.Column("detector", sa.String(), nullable=False),
+        sa.Column("detector", TEXT, nullable=False),
         sa.Column("halted_at_ms", BIG, nullable=False),
         sa.Column("breaker", BIG, nullable=False),
         sa.Column("resumed_at_ms", BIG, nullable=True),
-        sa.Column("resumed_by", sa.String(), nullable=True),
+        sa.Column("resumed_by", TEXT, nullable=True),
         sa.PrimaryKeyConstraint("halt_id", name="pk_rule_halt"),
     )
     op.create_index("ix_rule_halt_detector", "rule_halt", ["detector"])
     op.create_table(
         "held_finding",
-        sa.Column("finding_id", sa.String(), nullable=False),
+        sa.Column("finding_id", TEXT, nullable=False),
         sa.Column("halt_id", BIG, nullable=False),
         sa.ForeignKeyConstraint(["finding_id"], ["finding.finding_id"], name="fk_held_finding_finding_id_finding"),
         sa.ForeignKeyConstraint(["halt_id"], ["rule_halt.halt_id"], name="fk_held_finding_halt_id_rule_halt"),

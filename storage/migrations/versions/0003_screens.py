@@ -16,6 +16,8 @@ depends_on: str | Sequence[str] | None = None
 
 # Milliseconds need 64 bits; SQLite's INTEGER has them, and only that name makes a key count by itself.
 BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+# Ordered by code point whatever language the server speaks.
+TEXT = sa.String().with_variant(sa.String(collation="C"), "postgresql")
 INSTITUTIONS = sa.text("type = 'institution'")
 MINUTE_MS = 60_000
 ROWS_AT_ONCE = 500
@@ -52,14 +54,14 @@ def downgrade() -> None:
 def _access() -> None:
     op.add_column("account", sa.Column("must_change_password", sa.Boolean(), nullable=False, server_default=sa.false()))
     op.add_column("account", sa.Column("disabled_at_ms", BIG, nullable=True))
-    op.add_column("account", sa.Column("subject", sa.String(), nullable=True))
-    op.add_column("token", sa.Column("created_by", sa.String(), nullable=True))
+    op.add_column("account", sa.Column("subject", TEXT, nullable=True))
+    op.add_column("token", sa.Column("created_by", TEXT, nullable=True))
     op.create_table(
         "pairing_code",
-        sa.Column("code_hash", sa.String(), nullable=False),
-        sa.Column("institution_id", sa.String(), nullable=False),
-        sa.Column("till_id", sa.String(), nullable=True),
-        sa.Column("created_by", sa.String(), nullable=False),
+        sa.Column("code_hash", TEXT, nullable=False),
+        sa.Column("institution_id", TEXT, nullable=False),
+        sa.Column("till_id", TEXT, nullable=True),
+        sa.Column("created_by", TEXT, nullable=False),
         sa.Column("expires_at_ms", BIG, nullable=False),
         sa.PrimaryKeyConstraint("code_hash", name="pk_pairing_code"),
     )
@@ -67,11 +69,11 @@ def _access() -> None:
         "access_change",
         sa.Column("change_id", BIG, nullable=False),
         sa.Column("at_ms", BIG, nullable=False),
-        sa.Column("actor", sa.String(), nullable=False),
-        sa.Column("kind", sa.String(), nullable=False),
-        sa.Column("action", sa.String(), nullable=False),
-        sa.Column("subject", sa.String(), nullable=False),
-        sa.Column("detail", sa.String(), nullable=False),
+        sa.Column("actor", TEXT, nullable=False),
+        sa.Column("kind", TEXT, nullable=False),
+        sa.Column("action", TEXT, nullable=False),
+        sa.Column("subject", TEXT, nullable=False),
+        sa.Column("detail", TEXT, nullable=False),
         sa.PrimaryKeyConstraint("change_id", name="pk_access_change"),
         sqlite_autoincrement=True,
     )
@@ -80,8 +82,8 @@ def _access() -> None:
 def _centre() -> None:
     op.create_table(
         "reviewed",
-        sa.Column("username", sa.String(), nullable=False),
-        sa.Column("alert_id", sa.String(), nullable=False),
+        sa.Column("username", TEXT, nullable=False),
+        sa.Column("alert_id", TEXT, nullable=False),
         sa.Column("at_ms", BIG, nullable=False),
         sa.ForeignKeyConstraint(["alert_id"], ["alert.alert_id"], name="fk_reviewed_alert_id_alert"),
         sa.PrimaryKeyConstraint("username", "alert_id", name="pk_reviewed"),
@@ -89,9 +91,9 @@ def _centre() -> None:
     op.create_table(
         "saved_search",
         sa.Column("search_id", BIG, nullable=False),
-        sa.Column("username", sa.String(), nullable=False),
-        sa.Column("name", sa.String(), nullable=False),
-        sa.Column("query", sa.String(), nullable=False),
+        sa.Column("username", TEXT, nullable=False),
+        sa.Column("name", TEXT, nullable=False),
+        sa.Column("query", TEXT, nullable=False),
         sa.Column("saved_at_ms", BIG, nullable=False),
         sa.PrimaryKeyConstraint("search_id", name="pk_saved_search"),
     )
@@ -99,34 +101,34 @@ def _centre() -> None:
     op.create_table(
         "case_record",
         sa.Column("case_id", BIG, nullable=False),
-        sa.Column("alert_id", sa.String(), nullable=False),
+        sa.Column("alert_id", TEXT, nullable=False),
         sa.Column("opened_at_ms", BIG, nullable=False),
-        sa.Column("opened_by", sa.String(), nullable=False),
-        sa.Column("note", sa.String(), nullable=False),
+        sa.Column("opened_by", TEXT, nullable=False),
+        sa.Column("note", TEXT, nullable=False),
         sa.ForeignKeyConstraint(["alert_id"], ["alert.alert_id"], name="fk_case_record_alert_id_alert"),
         sa.PrimaryKeyConstraint("case_id", name="pk_case_record"),
     )
     op.create_index("ix_case_record_alert_id", "case_record", ["alert_id"])
     op.create_table(
         "alert_term",
-        sa.Column("term", sa.String(), nullable=False),
+        sa.Column("term", TEXT, nullable=False),
         sa.Column("opened_at_ms", BIG, nullable=False),
-        sa.Column("alert_id", sa.String(), nullable=False),
+        sa.Column("alert_id", TEXT, nullable=False),
         sa.ForeignKeyConstraint(["alert_id"], ["alert.alert_id"], name="fk_alert_term_alert_id_alert"),
         sa.PrimaryKeyConstraint("term", "opened_at_ms", "alert_id", name="pk_alert_term"),
     )
     op.create_table(
         "superseded_finding",
-        sa.Column("finding_id", sa.String(), nullable=False),
+        sa.Column("finding_id", TEXT, nullable=False),
         sa.Column("revision", BIG, nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=False),
-        sa.Column("cause", sa.String(), nullable=False),
+        sa.Column("cause", TEXT, nullable=False),
         sa.Column("decided_at_ms", BIG, nullable=False),
         sa.PrimaryKeyConstraint("finding_id", "revision", name="pk_superseded_finding"),
     )
     op.create_table(
         "swipe_minute",
-        sa.Column("minute_ms", BIG, nullable=False),
+        sa.Column("minute_ms", BIG, nullable=False, autoincrement=False),
         sa.Column("swipes", BIG, nullable=False),
         sa.Column("total_fen", BIG, nullable=False),
         sa.Column("fund_fen", BIG, nullable=False),
@@ -150,10 +152,10 @@ def _centre() -> None:
 def _terminal() -> None:
     op.create_table(
         "terminal_answer",
-        sa.Column("terminal", sa.String(), nullable=False),
-        sa.Column("answer_id", sa.String(), nullable=False),
-        sa.Column("alert_id", sa.String(), nullable=False),
-        sa.Column("content", sa.String(), nullable=False),
+        sa.Column("terminal", TEXT, nullable=False),
+        sa.Column("answer_id", TEXT, nullable=False),
+        sa.Column("alert_id", TEXT, nullable=False),
+        sa.Column("content", TEXT, nullable=False),
         sa.Column("at_ms", BIG, nullable=False),
         sa.Column("recorded_at_ms", BIG, nullable=True),
         sa.ForeignKeyConstraint(["alert_id"], ["alert.alert_id"], name="fk_terminal_answer_alert_id_alert"),
@@ -161,17 +163,17 @@ def _terminal() -> None:
     )
     op.create_table(
         "terminal_contact",
-        sa.Column("terminal", sa.String(), nullable=False),
+        sa.Column("terminal", TEXT, nullable=False),
         sa.Column("heard_at_ms", BIG, nullable=False),
         sa.PrimaryKeyConstraint("terminal", name="pk_terminal_contact"),
     )
     op.create_table(
         "terminal_outage",
         sa.Column("outage_id", BIG, nullable=False),
-        sa.Column("terminal", sa.String(), nullable=False),
-        sa.Column("institution_id", sa.String(), nullable=False),
-        sa.Column("till_id", sa.String(), nullable=True),
-        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("terminal", TEXT, nullable=False),
+        sa.Column("institution_id", TEXT, nullable=False),
+        sa.Column("till_id", TEXT, nullable=True),
+        sa.Column("reason", TEXT, nullable=False),
         sa.Column("since_ms", BIG, nullable=False),
         sa.Column("noticed_at_ms", BIG, nullable=False),
         sa.Column("ended_at_ms", BIG, nullable=True),
@@ -180,7 +182,7 @@ def _terminal() -> None:
     op.create_index("ix_terminal_outage_terminal", "terminal_outage", ["terminal"])
     op.create_table(
         "webhook_position",
-        sa.Column("url", sa.String(), nullable=False),
+        sa.Column("url", TEXT, nullable=False),
         sa.Column("entry_id", BIG, nullable=False),
         sa.PrimaryKeyConstraint("url", name="pk_webhook_position"),
     )
@@ -189,10 +191,10 @@ def _terminal() -> None:
 def _clips() -> None:
     op.create_table(
         "clip",
-        sa.Column("clip_id", sa.String(), nullable=False),
-        sa.Column("settlement_id", sa.String(), nullable=False),
-        sa.Column("camera_id", sa.String(), nullable=False),
-        sa.Column("camera_state", sa.String(), nullable=False),
+        sa.Column("clip_id", TEXT, nullable=False),
+        sa.Column("settlement_id", TEXT, nullable=False),
+        sa.Column("camera_id", TEXT, nullable=False),
+        sa.Column("camera_state", TEXT, nullable=False),
         sa.Column("swipe_at_ms", BIG, nullable=False),
         sa.Column("first_at_ms", BIG, nullable=False),
         sa.Column("last_at_ms", BIG, nullable=False),
@@ -200,7 +202,7 @@ def _clips() -> None:
         sa.Column("clock_offset_ms", BIG, nullable=False),
         sa.Column("pictures", BIG, nullable=False),
         sa.Column("step_ms", BIG, nullable=False),
-        sa.Column("sha256", sa.String(), nullable=False),
+        sa.Column("sha256", TEXT, nullable=False),
         sa.Column("size_bytes", BIG, nullable=False),
         sa.PrimaryKeyConstraint("clip_id", name="pk_clip"),
     )
@@ -266,5 +268,5 @@ def _table(name: str, *columns: str) -> sa.TableClause:
 
 
 def _batches(query: str) -> Iterator[Sequence[Sequence[Any]]]:
-    result = op.get_bind().execution_options(yield_per=ROWS_AT_ONCE).execute(sa.text(query))
+    result = op.get_bind().execute(sa.text(query), execution_options={"yield_per": ROWS_AT_ONCE})
     yield from result.partitions()

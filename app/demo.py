@@ -40,6 +40,8 @@ SEND_TIMEOUT_S = 30.0
 SEND_AGAIN_S = 0.5
 OPERATOR = "operator"
 SENDER = "demo-city"
+TERMINALS_MAY_REST_MS = 24 * 3_600_000
+"""Nobody opens all eight terminals of the demo: those that stay shut are no news."""
 CLIP_FPS = 12
 CLIP_SIZE = (640, 360)
 CONSENT = "demo: photograph from a public package"
@@ -136,7 +138,9 @@ def _demo_configuration(clips: Mapping[str, Path], start_ms: int, port: int) -> 
         for institution in configuration.registry.institutions
     )
     effective = configuration.effective
-    settings = replace(effective.settings, web=replace(effective.settings.web, port=port))
+    given = effective.settings
+    alerts = replace(given.alerts, terminal_dark_after=TERMINALS_MAY_REST_MS)
+    settings = replace(given, web=replace(given.web, port=port), alerts=alerts)
     return dataclasses.replace(
         configuration,
         registry=Registry(institutions=institutions),

@@ -29,7 +29,7 @@ import msgspec
 from playwright.sync_api import sync_playwright
 from sqlalchemy import insert, select
 
-from bench.screenshots import CHROMIUM_ARGUMENTS
+from bench.screenshots import CHROMIUM_ARGUMENTS, wait_until
 from events.findings import Finding, finding_id_of, finding_json
 from storage.alert_terms import rule_term
 from storage.models import AlertFindingRow, AlertHistoryRow, AlertRow, AlertTermRow, FindingRow
@@ -74,8 +74,8 @@ def main() -> None:
 def _fill(world: World, alerts: int) -> None:
     """Afterwards the database has so many alerts, worded like those that the projector has made of real findings."""
     bodies = {}
-    for detector in DETECTORS:
-        world.raise_alert(detector)
+    for detector, store in zip(DETECTORS, STORES, strict=False):
+        world.raise_alert(detector, store=store)
     with world.database.read() as session:
         for row in session.scalars(select(AlertRow)):
             bodies[row.detector] = row.body
@@ -244,7 +244,7 @@ def _paints(address: str, rounds: int) -> Mapping[str, object]:
             painted = []
             for _ in range(rounds):
                 page.goto(f"{address}{path}")
-                page.wait_for_function("performance.getEntriesByName('first-contentful-paint').length")
+                wait_until(page, "performance.getEntriesByName('first-contentful-paint').length > 0")
                 painted.append(
                     page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime"),
                 )

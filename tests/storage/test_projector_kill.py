@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -63,10 +64,9 @@ def test_a_kill_at_any_point_leaves_what_an_undisturbed_run_would_have_left(undi
         check=False,
     )
     assert child.returncode == -9
-    database = Database.open(url)
-    projector = Projector(database, policy())
-    for step in story()[steps - 1 :]:  # the restarted pipeline judges its last batch again
-        take(projector, step)
-    assert everything(database) == undisturbed
-    assert projector.project_alerts(NOON_MS) == []
-    database.close()
+    with closing(Database.open(url)) as database:
+        projector = Projector(database, policy())
+        for step in story()[steps - 1 :]:  # the restarted pipeline judges its last batch again
+            take(projector, step)
+        assert everything(database) == undisturbed
+        assert projector.project_alerts(NOON_MS) == []

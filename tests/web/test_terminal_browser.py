@@ -178,7 +178,7 @@ def test_an_answer_given_off_line_is_kept_and_arrives_once(
     complaints.expected = ("ERR_INTERNET_DISCONNECTED",)
     with window(browser, complaints) as (context, till):
         open_terminal(till, address, world.terminal)
-        till.wait_for_function("navigator.serviceWorker.controller && caches.keys().then((k) => k.length)")
+        till.wait_for_function("() => navigator.serviceWorker.controller && caches.keys().then((k) => k.length)")
         mismatch(world)
         expect(till.locator(".notice")).to_be_visible()
         poll(lambda: till.evaluate("caches.match('/terminal' + location.search).then(Boolean)"))

@@ -43,8 +43,13 @@ def test_one_place_alone_lies_in_the_middle_and_none_is_no_map():
 
 
 def test_a_name_at_the_edge_stays_on_the_map() -> None:
-    west, middle, east = town_map(
-        [place("a", 31.5, 120.0), place("b", 31.5, 120.1), place("c", 31.5, 120.2)], lambda p: p.name
-    ).dots
+    places = [place("a", 31.5, 120.0), place("b", 31.5, 120.1), place("c", 31.5, 120.2)]
+    west, middle, east = town_map(places, lambda p: f"Pharmacy of the {p.name} quarter").dots
     assert (west.label_anchor, middle.label_anchor, east.label_anchor) == ("start", "middle", "end")
-    assert west.label_x < west.x < middle.label_x < east.x < east.label_x < WIDTH
+    assert 0 < west.label_left < west.x < middle.label_x < east.x < east.label_x < WIDTH
+
+
+def test_a_name_that_would_lie_on_a_neighbours_stands_above_its_dot() -> None:
+    places = [place("a", 31.50, 120.0), place("b", 31.501, 120.03), place("c", 31.6, 120.2)]
+    assert [dot.label_above for dot in town_map(places, lambda p: p.name).dots] == [False, False, False]
+    assert [dot.label_above for dot in town_map(places, lambda p: p.name * 20).dots] == [False, True, False]

@@ -36,7 +36,7 @@ def test_another_card_appears_by_itself_and_its_face_is_as_sharp_as_the_others(
         expect(page.locator("tbody .lane-name")).to_have_text(["Ankang Pharmacy", "Chengxi Clinic"])
         expect(page.locator("[data-part=head] .sev")).to_have_text("High")
         expect(face).to_have_count(4)
-        page.wait_for_function("[...document.images].every((one) => one.complete && one.naturalWidth)")
+        page.wait_for_function("() => [...document.images].every((one) => one.complete && one.naturalWidth)")
         assert len(FaceViews(world.database).latest(10)) == 4
         check_layout(page, "a face with four cards")
 

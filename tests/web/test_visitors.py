@@ -32,14 +32,15 @@ def test_the_page_says_cards_stores_times_and_the_tier_that_was_reached(client: 
     elsewhere = use_card(world, "329900-4-secret", world.now_ms() - 10_000, store=OTHER_STORE, picture=False)
     finding_of(world, [*swipes, elsewhere], world.now_ms() - 10_000, cards=4, severity="high", store=OTHER_STORE)
     page = page_of(client)
-    assert "4 cards, 2 stores, 4 swipes within 4 min" in page
+    assert "The same face within 4 min" in page
+    assert "Cards: 4, stores: 2, swipes: 4." in page
     assert "Ankang Pharmacy" in page
     assert "Chengxi Clinic" in page
     assert page.count("data-still=") == 3
     assert "No picture kept" in page
     assert page.count(">329900-2-secret<") == 1
     assert "3 cards or more within 30 min" in page
-    assert "Reached: cards 4, stores 1" in page
+    assert "Reached. Cards: 4, stores: 1" in page
 
 
 def test_tiers_in_force_that_are_not_reached_are_said_too(world: World) -> None:

@@ -1,10 +1,10 @@
 """The live store as it grows: time per micro-batch, memory per kept swipe, start from a snapshot.
 
-`python -m bench.live_store [--swipes 100000,1000000,7500000] [--folder DIR]` prints one JSON object. A made-up city of
-so many swipes in thirty days, each with two items and two trace codes: five swipes a person, 2,500 an institution.
+`python -m bench.live_store [--swipes 100000,1000000,7500000] [--among N] [--folder DIR]` prints one JSON object. A
+made-up city of so many swipes in thirty days, two items and two trace codes each, five a person, 2,500 an institution.
 Every size is built in a process of its own. Then one process opens all of them and gives each a batch in turn, so that
-whatever else the machine does meets all sizes alike; a batch is of swipes that come next, all rules on. Times are the
-medians.
+whatever else the machine does meets all sizes alike; a batch is of swipes that come next, all rules on, with `--among`
+those of so many institutions only. Times are medians.
 """
 
 from __future__ import annotations
@@ -80,12 +80,13 @@ class City:
                 effective_from_ms=START_MS - 86_400_000 * 400,
             )
 
-    def swipes(self) -> Iterator[Swipe]:
-        """Yields swipes; a person keeps to the neighbourhood of some institutions."""
+    def swipes(self, among: int | None = None) -> Iterator[Swipe]:
+        """Yields swipes, of the first institutions or of all; a person keeps to the neighbourhood of some."""
         chance = self._chance
         for number in self._numbers:
-            person = chance.randrange(self._persons)
-            institution = (person * 7 + chance.choice((0, 0, 0, 1, 2, 3))) % self.institutions
+            person, institution = self._somewhere()
+            while among is not None and institution >= among:
+                person, institution = self._somewhere()
             yield Swipe(
                 event_id=f"e{number}",
                 occurred_at_ms=START_MS + int(number * self._every_ms),
@@ -114,6 +115,11 @@ class City:
                     for line in (1, 2)
                 ),
             )
+
+    def _somewhere(self) -> tuple[int, int]:
+        """Returns a person and an institution near them."""
+        person = self._chance.randrange(self._persons)
+        return person, (person * 7 + self._chance.choice((0, 0, 0, 1, 2, 3))) % self.institutions
 
 
 def build(swipes: int, folder: Path) -> dict[str, object]:
@@ -145,11 +151,11 @@ def build(swipes: int, folder: Path) -> dict[str, object]:
     }
 
 
-def batches(folders: dict[int, Path]) -> dict[str, object]:
+def batches(folders: dict[int, Path], among: int | None) -> dict[str, object]:
     """Returns how long a batch takes at each size of the store, batches of all sizes in turn."""
     rulebook = read_rules(packaged("rules.yaml"))
     engines = {swipes: Engine.open(rulebook, folder)[0] for swipes, folder in folders.items()}
-    coming = {swipes: City(swipes, first=swipes).swipes() for swipes in folders}
+    coming = {swipes: City(swipes, first=swipes).swipes(among) for swipes in folders}
     result: dict[str, Any] = {str(swipes): {} for swipes in engines}
     for size, times in BATCHES.items():
         taken: dict[int, list[float]] = {swipes: [] for swipes in engines}
@@ -187,6 +193,7 @@ def main() -> None:
     """Measures each size in a process of its own."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--swipes", default="100000,1000000,7500000")
+    parser.add_argument("--among", type=int, default=None)
     parser.add_argument("--folder", type=Path, default=None)
     parser.add_argument("--one", choices=("build", "start"), default=None, help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -199,7 +206,7 @@ def main() -> None:
             folders[swipes] = Path(parent, str(swipes))
             results.append(_in_process("build", swipes, folders[swipes]))
             results[-1] |= _in_process("start", swipes, folders[swipes])
-        print(json.dumps({"cores": os.cpu_count(), "sizes": results, **batches(folders)}, indent=1))
+        print(json.dumps({"cores": os.cpu_count(), "sizes": results, **batches(folders, given.among)}, indent=1))
 
 
 def _in_process(what: str, swipes: int, folder: Path) -> dict[str, object]:

@@ -40,7 +40,7 @@ def import_history(
     while some := list(islice(coming, TOGETHER)):
         outcomes = logged.accept(some, [HISTORY] * len(some), None)
         events = [outcome.event for outcome in outcomes if isinstance(outcome, Accepted)]
-        logged.set_aside(logged.engine.load(events, clock_ms()))
+        logged.set_aside(logged.engine.load(events, clock_ms()).mismatched)
         imported.accepted += len(events)
         imported.duplicates += sum(isinstance(outcome, Duplicate) for outcome in outcomes)
         imported.dead_letters += sum(isinstance(outcome, DeadLetter) for outcome in outcomes)

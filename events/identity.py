@@ -6,7 +6,7 @@ import hashlib
 
 import msgspec
 
-from events.types import AnyEvent, Event, Reversal, Swipe
+from events.types import AnyEvent, Event, Reversal, Swipe, VisitorCorrection
 
 _ENCODER = msgspec.msgpack.Encoder()
 _ZERO, _MINUS_ZERO = msgspec.msgpack.encode(0.0), msgspec.msgpack.encode(-0.0)
@@ -24,6 +24,20 @@ def identity_of(event: Event) -> str:
 def identity_text(event_type: str, own_id: str) -> str:
     """Returns the identity of any event but a reversal, from its type and the id that identifies it."""
     return f"{event_type}:{own_id}"
+
+
+def joining_key(event: AnyEvent) -> str:
+    """Returns the key by which stage 0 joins: settlement, observation, or the event's own id.
+
+    Events of one identity have one key.
+    """
+    match event:
+        case Swipe() | Reversal():
+            return event.settlement_id
+        case VisitorCorrection():
+            return event.observation_id
+        case _:
+            return event.event_id
 
 
 def content_digest(event: AnyEvent) -> bytes:

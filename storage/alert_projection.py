@@ -46,7 +46,7 @@ class AlertProjection:
             touched[alert_id] = min(since_ms, touched.get(alert_id, since_ms))
         upkeep = AlertUpkeep(self._session, self._policy, self._now_ms, frozenset(pending), self._snoozes)
         in_time = sorted(touched, key=lambda alert_id: (touched[alert_id], alert_id))
-        changes = [upkeep.bring_up_to_date(alert_id) for alert_id in in_time]
+        changes = upkeep.bring_up_to_date(in_time)
         self._mark(pending)
         return changes, len(pending) == limit
 
@@ -180,7 +180,6 @@ class AlertProjection:
                 last_anchor_ms=founder.occurred_at_ms,
             )
         )
-        self._session.flush()
 
     def _mark(self, pending: dict[str, FindingRow]) -> None:
         self._session.flush()

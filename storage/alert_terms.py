@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 from sqlalchemy import select
@@ -17,20 +17,47 @@ TAIL_CHARACTERS = 12
 """So many last characters of a settlement are kept; a search looks at no more of them."""
 
 
-class _SwipePerson(msgspec.Struct, frozen=True):
-    """The one field of a logged swipe that is searched for."""
+class SwipeWords(msgspec.Struct, frozen=True):
+    """What alerts need of a logged swipe: where it was made, and whose card paid."""
 
+    till_id: str
     person_id: str
 
 
-def keep_terms(session: Session, alert: AlertRow, findings: Sequence[Finding]) -> None:
-    """Afterwards the alert is found by all that these findings name; what it was found by before stays."""
-    terms = {term for finding in findings for term in _terms_of(finding)}
-    cited = {each for finding in findings for each in (finding.settlement_id, *finding.evidence)}
-    terms.update(person_term(person_id) for person_id in _persons_of(session, cited))
-    rows: list[dict[str, object]] = [
-        {"term": term, "opened_at_ms": alert.opened_at_ms, "alert_id": alert.alert_id} for term in sorted(terms)
-    ]
+_SWIPE = msgspec.json.Decoder(SwipeWords)
+
+
+def swipe_words(session: Session, settlement_ids: Iterable[str]) -> dict[str, SwipeWords]:
+    """Returns those of the settlements that the log has."""
+    found: dict[str, SwipeWords] = {}
+    for some in chunks(settlement_ids):
+        query = select(AcceptedEvent.settlement_id, AcceptedEvent.original).where(
+            AcceptedEvent.settlement_id.in_(some), AcceptedEvent.type == "swipe"
+        )
+        for settlement_id, original in session.execute(query):
+            found[settlement_id] = _SWIPE.decode(original)
+    return found
+
+
+def cited_by(finding: Finding) -> frozenset[str]:
+    """Returns the ids that a finding cites, its own settlement among them."""
+    return frozenset((finding.settlement_id, *finding.evidence))
+
+
+def keep_terms(
+    session: Session, changed: Iterable[tuple[AlertRow, Sequence[Finding]]], swipes: Mapping[str, SwipeWords]
+) -> None:
+    """Afterwards each alert is found by all that its findings name; what it was found by before stays.
+
+    Args: `swipes` are those of the settlements that the findings cite.
+    """
+    rows: list[dict[str, object]] = []
+    for alert, findings in changed:
+        terms = {term for finding in findings for term in _terms_of(finding)}
+        cited = {one for finding in findings for one in cited_by(finding)}
+        terms.update(person_term(swipes[one].person_id) for one in cited if one in swipes)
+        place: dict[str, object] = {"opened_at_ms": alert.opened_at_ms, "alert_id": alert.alert_id}
+        rows += ({"term": term, **place} for term in sorted(terms))
     insert_new(session, AlertTermRow, rows, "term", "opened_at_ms", "alert_id")
 
 
@@ -57,7 +84,7 @@ def receipt_range(ending: str) -> tuple[str, str]:
 
 def _terms_of(finding: Finding) -> Iterable[str]:
     yield rule_term(finding.detector)
-    for one in {finding.settlement_id, *finding.evidence}:
+    for one in cited_by(finding):
         yield _receipt_term(one)
     for person_id in _named(finding, "person_id") | _named(finding, "persons"):
         yield person_term(person_id)
@@ -73,15 +100,3 @@ def _receipt_term(settlement_id: str) -> str:
 def _named(finding: Finding, field: str) -> frozenset[str]:
     value = finding.key.get(field, ())
     return frozenset([value] if isinstance(value, str) else value)
-
-
-def _persons_of(session: Session, settlement_ids: Iterable[str]) -> set[str]:
-    persons: set[str] = set()
-    for some in chunks(settlement_ids):
-        query = select(AcceptedEvent.original).where(
-            AcceptedEvent.settlement_id.in_(some), AcceptedEvent.type == "swipe"
-        )
-        persons.update(
-            msgspec.json.decode(original, type=_SwipePerson).person_id for original in session.scalars(query)
-        )
-    return persons

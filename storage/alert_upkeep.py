@@ -1,11 +1,15 @@
-"""One alert brought up to date with its findings: its row, its members, its history and the store's notices."""
+"""Alerts brought up to date with their findings: rows, members, history and the stores' notices.
+
+However many alerts are looked at together, what they need is read, and what follows is written, in a few statements.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from alerts.changes import Membership, NoticeKind, Outlook, Told, outlook_of
@@ -15,18 +19,32 @@ from alerts.reminders import Card, card_of, withdrawal_card
 from alerts.suppression import Snooze, is_snoozed
 from events.findings import Finding, severity_rank
 from storage.alert_desk import AlertChange, change_of, state_of
-from storage.alert_terms import keep_terms
+from storage.alert_terms import SwipeWords, cited_by, keep_terms, swipe_words
 from storage.findings import decode_finding
-from storage.models import AcceptedEvent, AlertFindingRow, AlertHistoryRow, AlertRow, FindingRow, NoticeRow
+from storage.log import chunks
+from storage.models import AlertFindingRow, AlertHistoryRow, AlertRow, FindingRow, NoticeRow
 
 ACTOR = "swipewatch"
 _NOTE_CHARACTERS = 500
 
 
-class _SwipeTill(msgspec.Struct, frozen=True):
-    """The one field of a logged swipe that an alert needs."""
+class _Case(msgspec.Struct, kw_only=True):
+    """An alert that is looked at: what stood of it, and what it comes to (None where it is closed and stays so)."""
 
-    till_id: str
+    alert: AlertRow
+    members: Sequence[Membership]
+    note: str
+    last: NoticeRow | None
+    is_new: bool
+    outlook: Outlook | None
+
+    def changed(self) -> list[Finding]:
+        """Returns its findings that changed since it was last looked at."""
+        return [member.finding for member in self.members if member.changed]
+
+    def to_store(self) -> frozenset[str]:
+        """Returns the standing findings that the store may be told of."""
+        return frozenset() if self.outlook is None else self.outlook.to_store
 
 
 class AlertUpkeep:
@@ -40,33 +58,66 @@ class AlertUpkeep:
         self._now_ms = now_ms
         self._changed = changed
         self._snoozes = snoozes
+        self._swipes: Mapping[str, SwipeWords] = {}
 
-    def bring_up_to_date(self, alert_id: str) -> AlertChange:
-        """Returns the alert's change, with the notice that its store is to be shown, if any.
+    def bring_up_to_date(self, alert_ids: Sequence[str]) -> list[AlertChange]:
+        """Returns the alerts' changes in the order given, each with the notice that its store is to be shown, if any.
 
         A closed alert stays as it was closed; only its history tells what became of its findings.
         """
-        alert = self._session.get_one(AlertRow, alert_id)
-        members, note = self._members(alert_id)
-        keep_terms(self._session, alert, [member.finding for member in members if member.changed])
+        cases = self._cases(alert_ids)
+        changed = [(case.alert, case.changed()) for case in cases]
+        self._swipes = swipe_words(self._session, _settlements_of(cases))
+        keep_terms(self._session, changed, self._swipes)
+        notices = [self._bring_up_to_date(case) for case in cases]
+        self._remember(cases)
+        self._session.flush()  # the notices have their numbers now
+        return [
+            change_of(case.alert, notice.notice_id if notice is not None else None)
+            for case, notice in zip(cases, notices, strict=True)
+        ]
+
+    def _bring_up_to_date(self, case: _Case) -> NoticeRow | None:
+        """Returns the newest notice to the store, if there is one, which has no number yet."""
+        if case.outlook is None:
+            self._write_history(case.alert, "change", case.alert.state, case.note)
+            return None
+        self._update(case.alert, case.outlook, case.members)
+        self._advance(case, case.outlook)
+        return self._write_notices(case.alert, case.outlook, case.last)
+
+    # -------------------------------------------------------------------------------------------- what stood
+
+    def _cases(self, alert_ids: Sequence[str]) -> list[_Case]:
+        rows: dict[str, AlertRow] = {}
+        for some in chunks(alert_ids):
+            found = self._session.scalars(select(AlertRow).where(AlertRow.alert_id.in_(some)))
+            rows.update((row.alert_id, row) for row in found)
+        members, notes = self._members(alert_ids)
+        lasts, old = self._last_notices(alert_ids), self._with_history(alert_ids)
+        return [
+            _Case(
+                alert=rows[alert_id],
+                members=members[alert_id],
+                note="; ".join(dict.fromkeys(notes[alert_id]))[:_NOTE_CHARACTERS],
+                last=lasts.get(alert_id),
+                is_new=alert_id not in old,
+                outlook=self._outlook(rows[alert_id], members[alert_id], lasts.get(alert_id)),
+            )
+            for alert_id in alert_ids
+        ]
+
+    def _outlook(self, alert: AlertRow, members: Sequence[Membership], last: NoticeRow | None) -> Outlook | None:
         if alert.state == "closed":
-            self._remember(alert_id, members, frozenset())
-            self._write_history(alert, "change", alert.state, note)
-            return change_of(alert)
-        last = self._last_notice(alert_id)
+            return None
         told = None if last is None else Told(kind=msgspec.convert(last.kind, NoticeKind), card=last.body)
-        outlook = outlook_of(state_of(alert), told, members, alert.institution_id, self._policy)
-        self._update(alert, outlook, members)
-        self._advance(alert, outlook, note)
-        self._remember(alert_id, members, outlook.to_store)
-        return change_of(alert, self._write_notices(alert, outlook, last))
+        return outlook_of(state_of(alert), told, members, alert.institution_id, self._policy)
 
-    # -------------------------------------------------------------------------------------------- members
-
-    def _members(self, alert_id: str) -> tuple[list[Membership], str]:
-        """Returns the alert's findings, and why it changed."""
+    def _members(self, alert_ids: Collection[str]) -> tuple[Mapping[str, list[Membership]], Mapping[str, list[str]]]:
+        """Returns each alert's findings, and why it changed."""
         query = (
             select(
+                AlertFindingRow.alert_id,
                 FindingRow.body,
                 FindingRow.decided_at_ms,
                 FindingRow.cause,
@@ -74,16 +125,19 @@ class AlertUpkeep:
                 AlertFindingRow.to_store,
             )
             .join(FindingRow, FindingRow.finding_id == AlertFindingRow.finding_id)
-            .where(AlertFindingRow.alert_id == alert_id)
             .order_by(FindingRow.occurred_at_ms, FindingRow.finding_id)
         )
-        members, notes = [], []
-        for body, decided_at_ms, cause, standing, to_store in self._session.execute(query):
-            member = self._membership(decode_finding(body), decided_at_ms, standing, to_store)
-            members.append(member)
-            if member.changed:
-                notes.append(f"{member.finding.detector} {_became(member)}{f': {cause}' if cause else ''}")
-        return members, "; ".join(dict.fromkeys(notes))[:_NOTE_CHARACTERS]
+        members: dict[str, list[Membership]] = defaultdict(list)
+        notes: dict[str, list[str]] = defaultdict(list)
+        for some in chunks(alert_ids):
+            of_some = self._session.execute(query.where(AlertFindingRow.alert_id.in_(some)))
+            for alert_id, body, decided_at_ms, cause, standing, to_store in of_some:
+                member = self._membership(decode_finding(body), decided_at_ms, standing, to_store)
+                members[alert_id].append(member)
+                if member.changed:
+                    why = f": {cause}" if cause else ""
+                    notes[alert_id].append(f"{member.finding.detector} {_became(member)}{why}")
+        return members, notes
 
     def _membership(self, finding: Finding, decided_at_ms: int, standing: bool, to_store: bool) -> Membership:  # noqa: FBT001 - the row's columns
         changed = finding.finding_id in self._changed
@@ -96,18 +150,35 @@ class AlertUpkeep:
             snoozed=changed and is_snoozed(finding, self._snoozes, decided_at_ms),
         )
 
-    def _remember(self, alert_id: str, members: Sequence[Membership], to_store: frozenset[str]) -> None:
-        """Afterwards the next look knows what stood, and what the store was told, at this one."""
-        for member in members:
-            finding_id, standing = member.finding.finding_id, member.standing
-            if (member.was_standing, member.was_to_store) == (standing, finding_id in to_store):
-                continue
-            self._session.execute(
-                update(AlertFindingRow)
-                .where(AlertFindingRow.alert_id == alert_id, AlertFindingRow.finding_id == finding_id)
-                .values(standing=standing, to_store=finding_id in to_store)
-                .execution_options(synchronize_session=False)
+    def _last_notices(self, alert_ids: Collection[str]) -> dict[str, NoticeRow]:
+        found: dict[str, NoticeRow] = {}
+        for some in chunks(alert_ids):
+            newest = (
+                select(func.max(NoticeRow.notice_id)).where(NoticeRow.alert_id.in_(some)).group_by(NoticeRow.alert_id)
             )
+            rows = self._session.scalars(select(NoticeRow).where(NoticeRow.notice_id.in_(newest.scalar_subquery())))
+            found.update((row.alert_id, row) for row in rows)
+        return found
+
+    def _with_history(self, alert_ids: Collection[str]) -> set[str]:
+        old: set[str] = set()
+        for some in chunks(alert_ids):
+            query = select(AlertHistoryRow.alert_id).where(AlertHistoryRow.alert_id.in_(some)).distinct()
+            old.update(self._session.scalars(query))
+        return old
+
+    def _remember(self, cases: Sequence[_Case]) -> None:
+        """Afterwards the next look knows what stood, and what the stores were told, at this one."""
+        rows: list[dict[str, object]] = []
+        for case in cases:
+            to_store = case.to_store()
+            for member in case.members:
+                finding_id, standing = member.finding.finding_id, member.standing
+                if (member.was_standing, member.was_to_store) != (standing, finding_id in to_store):
+                    now = {"standing": standing, "to_store": finding_id in to_store}
+                    rows.append({"alert_id": case.alert.alert_id, "finding_id": finding_id, **now})
+        if rows:
+            self._session.execute(update(AlertFindingRow), rows)
 
     # -------------------------------------------------------------------------------------------- the row
 
@@ -124,12 +195,12 @@ class AlertUpkeep:
         alert.till_id = self._till_of(latest)
         alert.body = card_of(outlook.shown_to_centre, self._policy)
 
-    def _advance(self, alert: AlertRow, outlook: Outlook, note: str) -> None:
-        before = alert.state
+    def _advance(self, case: _Case, outlook: Outlook) -> None:
+        alert, before = case.alert, case.alert.state
         if outlook.action is not None:
             alert.state = advance(state_of(alert), outlook.action)
-        action = outlook.action or ("change" if self._has_history(alert.alert_id) else "open")
-        self._write_history(alert, action, before, note)
+        action = outlook.action or ("open" if case.is_new else "change")
+        self._write_history(alert, action, before, case.note)
         self._set_deadline(alert, outlook)
 
     def _set_deadline(self, alert: AlertRow, outlook: Outlook) -> None:
@@ -142,10 +213,6 @@ class AlertUpkeep:
             rules = (self._policy.rule(finding) for finding in outlook.shown_to_store)
             times = [rule.escalate_after_ms for rule in rules if rule and rule.escalate_after_ms is not None]
             alert.escalate_at_ms = self._now_ms + min(times) if times else None
-
-    def _has_history(self, alert_id: str) -> bool:
-        query = select(AlertHistoryRow.entry_id).where(AlertHistoryRow.alert_id == alert_id).limit(1)
-        return self._session.scalar(query) is not None
 
     def _write_history(self, alert: AlertRow, action: str, before: str, note: str) -> None:
         self._session.add(
@@ -162,12 +229,8 @@ class AlertUpkeep:
 
     # -------------------------------------------------------------------------------------------- notices
 
-    def _last_notice(self, alert_id: str) -> NoticeRow | None:
-        query = select(NoticeRow).where(NoticeRow.alert_id == alert_id).order_by(NoticeRow.notice_id.desc()).limit(1)
-        return self._session.scalar(query)
-
-    def _write_notices(self, alert: AlertRow, outlook: Outlook, last: NoticeRow | None) -> int | None:
-        """Returns the newest notice's id. A card that moves to another till is taken back where it was shown."""
+    def _write_notices(self, alert: AlertRow, outlook: Outlook, last: NoticeRow | None) -> NoticeRow | None:
+        """Returns the newest notice, if there is one. A card that moves to another till is taken back where it was shown."""
         if outlook.notice is None:
             return None
         on_screen = None if last is None or last.kind == "withdrawn" else last
@@ -179,7 +242,7 @@ class AlertUpkeep:
             self._write_notice(alert, "withdrawn", on_screen.till_id, gone)
         return self._write_notice(alert, outlook.notice.kind, till_id, outlook.notice.card)
 
-    def _write_notice(self, alert: AlertRow, kind: NoticeKind, till_id: str, card: Card) -> int:
+    def _write_notice(self, alert: AlertRow, kind: NoticeKind, till_id: str, card: Card) -> NoticeRow:
         notice = NoticeRow(
             alert_id=alert.alert_id,
             institution_id=alert.institution_id,
@@ -189,19 +252,25 @@ class AlertUpkeep:
             body={**card, "state": alert.state},
         )
         self._session.add(notice)
-        self._session.flush()
-        return notice.notice_id
+        return notice
 
     def _till_of(self, finding: Finding) -> str:
         """Returns the till of a finding: its key's, else its swipe's; empty where the log has no such swipe."""
         till_id = finding.key.get("till_id")
         if isinstance(till_id, str):
             return till_id
-        query = select(AcceptedEvent.original).where(
-            AcceptedEvent.settlement_id == finding.settlement_id, AcceptedEvent.type == "swipe"
-        )
-        original = self._session.scalar(query)
-        return "" if original is None else msgspec.json.decode(original, type=_SwipeTill).till_id
+        swipe = self._swipes.get(finding.settlement_id)
+        return "" if swipe is None else swipe.till_id
+
+
+def _settlements_of(cases: Sequence[_Case]) -> set[str]:
+    """Returns the settlements whose swipes are asked for: what changed cites, and what is shown first."""
+    found = {one for case in cases for finding in case.changed() for one in cited_by(finding)}
+    for case in cases:
+        if case.outlook is not None:
+            shown = (*case.outlook.shown_to_centre[:1], *case.outlook.shown_to_store[:1])
+            found.update(finding.settlement_id for finding in shown)
+    return found
 
 
 def _became(member: Membership) -> str:

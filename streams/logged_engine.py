@@ -65,7 +65,7 @@ class LoggedEngine:
         is_new = self.engine.applied.seq == 0
         for events, position in self._after(self.engine.applied.seq):
             if is_new:
-                self.set_aside(self.engine.load(events, self._clock_ms()))
+                self.set_aside(self.engine.load(events, self._clock_ms()).mismatched)
             else:
                 changes = self.engine.apply(events, self._clock_ms())
                 causes |= changes.causes

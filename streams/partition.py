@@ -17,8 +17,9 @@ from events.identity import identity_text
 from events.types import Drug, Institution
 from streams.changes import RULES, Changes
 from streams.gathering import Gathering, Stores
+from streams.parcels import CausedRow
 from streams.retention import BY_ITEM, BY_PACK, BY_SWIPE, Retention
-from streams.stages import CausedRow, InstitutionStage, JoinStage, Meeting, PersonStage, Sighting
+from streams.stages import InstitutionStage, JoinStage, Meeting, PersonStage, Sighting
 from streams.store.facts import FactStore, Kept
 from streams.store.files import Files
 from streams.store.meetings import MeetingStore, Pair

@@ -9,6 +9,7 @@ import hashlib
 import os
 import shutil
 import zlib
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -23,15 +24,19 @@ from detectors.rule import Reach
 from streams.store.columns import StoreCorrupt, private
 from streams.store.files import FilesState
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 _NAME: Final = "snapshot.msgpack"
 
 
 class Position(msgspec.Struct, frozen=True):
-    """A place in the accepted log: an event's number and the digest of its content."""
+    """A place in the accepted log: an event's number and the digest of its content.
+
+    On a cluster one in the flow to the partition, too: the offset of the next record.
+    """
 
     seq: int
     digest: bytes
+    flow_offset: int = 0
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,7 +44,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
 
     `generation` names the folders of its files. `applied` is the last event of the log that it holds; `rules` the times
     and hashes of the versions it judged by, `code` the hash of the program that did. Meetings and sightings were kept
-    as far as `meeting` and `tie` say.
+    as far as `meeting` and `tie` say. Keys were cut into `count` partitions; those it holds are there by their numbers.
     """
 
     format: int = FORMAT
@@ -51,7 +56,13 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     watermark_ms: int
     tie: Reach | None
     meeting: MeetingReach | None
-    partitions: tuple[FilesState, ...]
+    count: int
+    partitions: tuple[tuple[int, FilesState], ...]
+
+    def holds(self, count: int, held: Sequence[int] | None) -> bool:
+        """Returns whether it is of these of so many partitions; None stands for all of them."""
+        numbers = list(range(count) if held is None else held)
+        return self.count == count and [number for number, _ in self.partitions] == numbers
 
     def rulebook(self) -> Rulebook:
         """Returns the versions it judged by, by their hashes alone."""

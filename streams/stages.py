@@ -23,7 +23,6 @@ from events.identity import identity_of
 from events.types import (
     AccountInjection,
     AgentRegistration,
-    CrossRegionFiling,
     Drug,
     FaceObserved,
     Institution,
@@ -35,30 +34,12 @@ from events.types import (
 )
 from streams.changes import TICK
 from streams.gathering import Gathering, Stores, visitors_in
+from streams.parcels import CausedRow, Observation, PersonFact, PlaceFact
 from streams.rows import Home, SwipeRow, row_of
 from streams.store.meetings import Pair
 from streams.touched import Touched
 
-PersonFact = Person | AccountInjection | CrossRegionFiling
-PlaceFact = AgentRegistration | StockMovement
 TouchedScopes = Mapping[Scope, Touched]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CausedRow:
-    """A row, and the identity of the event that it comes from."""
-
-    row: SwipeRow
-    cause: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Observation:
-    """An observation with all corrections known of it, and the identity of the event that it comes from."""
-
-    observed: FaceObserved
-    corrections: Sequence[VisitorCorrection]
-    cause: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +114,7 @@ class JoinStage:
         for name, cause in causes.items():
             observed = self._facts.observation(name)
             if observed is not None:
-                joined.append(Observation(observed=observed, corrections=corrections.get(name, ()), cause=cause))
+                joined.append(Observation(observed=observed, corrections=tuple(corrections.get(name, ())), cause=cause))
         return joined
 
     def _known(self, settlement_ids: Sequence[str]) -> dict[str, SwipeRow]:
@@ -384,7 +365,7 @@ class InstitutionStage:
         corrections = self._facts.corrections_of(observed)
         at_till: dict[Till, list[Observation]] = {}
         for name, one in observed.items():
-            seen = Observation(observed=one, corrections=corrections.get(name, ()), cause="")
+            seen = Observation(observed=one, corrections=tuple(corrections.get(name, ())), cause="")
             at_till.setdefault(_till_of(seen), []).append(seen)
         for row, (till, first_ms, last_ms) in zip(rows.tolist(), spans, strict=True):
             around = [o for o in at_till.get(till, ()) if first_ms <= o.observed.occurred_at_ms <= last_ms]

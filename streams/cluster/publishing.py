@@ -15,25 +15,14 @@ from kafka.producer.future import FutureRecordMetadata
 from events.codec import decode_event
 from events.dead_letters import InvalidEvent
 from events.errors import ConfigError, TransientError
+from events.identity import joining_key
 from events.topics import INPUT, RECORD_BYTES
-from events.types import AnyEvent, Reversal, Swipe, VisitorCorrection
 from streams.cluster.topics import ANSWERS_WITHIN_MS, broker_list
 from streams.store.key_index import hash_of
 
 WRITTEN_WITHIN_MS: Final = 120_000
 PACKED_BYTES: Final = 2**18
 """Lines are packed into records of about so much."""
-
-
-def joining_key(event: AnyEvent) -> str:
-    """Returns the key by which stage 0 joins: settlement, observation, or the event's own id."""
-    match event:
-        case Swipe() | Reversal():
-            return event.settlement_id
-        case VisitorCorrection():
-            return event.observation_id
-        case _:
-            return event.event_id
 
 
 def partition_of(line: bytes, partitions: int) -> int:

@@ -20,13 +20,14 @@ from detectors.slab import END_OF_TIME_MS, Slab
 from events.codec import decode_event
 from events.dead_letters import InvalidEvent, Place
 from events.findings import Finding, finding_json
-from events.identity import identity_of
+from events.identity import identity_of, joining_key
 from events.types import AnyEvent, Swipe
 from streams.changes import Changes
 from streams.engine import Engine
+from streams.parcels import CausedRow, packed, unpacked
 from streams.replay import replay
 from streams.snapshot import Position, read_snapshot
-from streams.stages import CausedRow
+from streams.store.key_index import hash_of
 from tests.detectors.test_laws import CONFIGURED, accepted_events, rules_of, told
 
 HOLDER = "329900-1"
@@ -102,13 +103,13 @@ class Careless(Engine):
         self._chance = random.Random(seed)
         self._past: dict[int, list[CausedRow]] = defaultdict(list)
 
-    def _routed_by_number(self, items: Sequence[Any], key_of: Callable[[Any], str]) -> Iterator[tuple[int, list[Any]]]:
+    def _by_number(self, items: Sequence[Any], key_of: Callable[[Any], str]) -> Iterator[tuple[int, list[Any]]]:
         if items and isinstance(items[0], CausedRow):
             past = self._past[key_of.__code__.co_firstlineno]
             past.extend(items)
             items = [*items, *self._chance.choices(past, k=min(20, len(past)))]
             self._chance.shuffle(items)
-        yield from super()._routed_by_number(items, key_of)
+        yield from super()._by_number(items, key_of)
 
 
 @pytest.mark.parametrize("count", [1, 2])
@@ -116,6 +117,91 @@ class Careless(Engine):
 def test_rows_that_come_again_and_late_between_the_stages_change_nothing(seed, count):
     engine = Careless(rulebook_of_world(seed), partitions=count, seed=seed)
     assert standing(applied(engine, shuffled(seed), 60)) == replayed(seed)
+
+
+class Apart:
+    """Engines of a partition each that send each other parcels, which come late, in any order and again."""
+
+    def __init__(self, rulebook: Rulebook, count: int, seed: int) -> None:
+        self.engines = [Engine(rulebook, partitions=count, held=[number]) for number in range(count)]
+        self.chance = random.Random(seed)
+        self._on_the_way: list[tuple[int, bytes]] = []
+        self.sent: list[tuple[int, bytes]] = []
+
+    def tell(self, events: Sequence[AnyEvent]) -> None:
+        now_ms = max(event.occurred_at_ms for event in events)
+        for number, engine in enumerate(self.engines):
+            own = [event for event in events if hash_of(joining_key(event)) % len(self.engines) == number]
+            self._send(engine.apply(own, now_ms))
+
+    def bring(self, share: float) -> None:
+        """Some parcels arrive, and some of those that have arrived before."""
+        self.chance.shuffle(self._on_the_way)
+        some = round(len(self._on_the_way) * share)
+        arriving, self._on_the_way = self._on_the_way[:some], self._on_the_way[some:]
+        again = self.chance.sample(self.sent, min(3, len(self.sent)))
+        for number, body in [*arriving, *again]:
+            self._send(self.engines[number].apply([], 0, {number: [unpacked(body)]}))
+
+    def bring_all(self) -> None:
+        while self._on_the_way:
+            self.bring(1.0)
+
+    def _send(self, changes: Changes) -> None:
+        bodies = [(number, packed(parcel)) for number, parcel in changes.parcels.items()]
+        self._on_the_way += bodies
+        self.sent += bodies
+
+    def standing(self) -> list[bytes]:
+        return sorted(line for engine in self.engines for line in standing(engine))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("seed", "count"), [(0, 2), (1, 7), (2, 3)])
+def test_partitions_of_engines_apart_find_the_same_whenever_parcels_come(seed, count):
+    apart = Apart(rulebook_of_world(seed), count, seed)
+    for batch in batches(shuffled(seed), 60):
+        apart.tell(batch)
+        apart.bring(0.4)
+    apart.bring_all()
+    assert apart.standing() == replayed(seed)
+    assert apart.sent
+
+
+@pytest.mark.slow
+def test_a_partition_is_made_anew_from_its_events_and_what_others_sent_it():
+    seed, count = 3, 3
+    apart = Apart(rulebook_of_world(seed), count, seed)
+    events = shuffled(seed)
+    for batch in batches(events, 100):
+        apart.tell(batch)
+        apart.bring(0.7)
+    apart.bring_all()
+    for number, engine in enumerate(apart.engines):
+        fresh = Engine(rulebook_of_world(seed), partitions=count, held=[number])
+        own = [event for event in events if hash_of(joining_key(event)) % count == number]
+        arrived = [unpacked(body) for to, body in apart.sent if to == number]
+        fresh.load([], 0, {number: arrived})
+        fresh.load(own, END_OF_TIME_MS)
+        fresh.judge_all()
+        assert standing(fresh) == standing(engine)
+
+
+def test_other_rules_reach_partitions_apart():
+    apart = Apart(rulebook_of_world(9), 3, 9)
+    for batch in batches(shuffled(2), 100):
+        apart.tell(batch)
+    apart.bring_all()
+    for engine in apart.engines:
+        apart._send(engine.change_rules(rulebook_of_world(2)))
+    apart.bring_all()
+    assert apart.standing() == replayed(2)
+
+
+@pytest.mark.parametrize("body", [b"", b"\x00", b"\x63\x90", b"\x01", b"\x01\xc1", b"\x01\x91\x01"])
+def test_bytes_that_are_no_parcel_are_refused(body):
+    with pytest.raises(ValueError, match="parcel"):
+        unpacked(body)
 
 
 # ---------------------------------------------------------------------------------------------------------- snapshots
@@ -143,7 +229,7 @@ def test_a_damaged_file_of_a_snapshot_costs_the_whole_log_and_no_finding(tmp_pat
     applied(Engine(rulebook, directory=tmp_path), events, 200).freeze()
     snapshot = read_snapshot(tmp_path)
     assert snapshot is not None
-    columns, indexes = snapshot.partitions[0].columns, snapshot.partitions[0].indexes
+    columns, indexes = snapshot.partitions[0][1].columns, snapshot.partitions[0][1].indexes
     named = [f"0-0/{name}.{column.dtype}" for name, column in columns.items() if column.rows]
     named += [f"0-0/{run.file}" for runs in indexes.values() for run in runs]
     for name in ["snapshot.msgpack", *random.Random(1).sample(named, 12)]:

@@ -11,8 +11,8 @@ from typing import Annotated
 
 import typer
 
+from app.clock import now_ms
 from app.options import DEFAULT_DATA, DatabaseAddress, DataDirectory, existing_database
-from app.product import now_ms
 from events.errors import ConfigError
 from storage.accounts import AccountError, Accounts, Role, Token, TokenKind
 from storage.database import Database

@@ -18,8 +18,17 @@ _log = structlog.get_logger()
 class ClipSweep:
     """A thread that sweeps at the start and then every hour; `sweep` is one such sweep."""
 
-    def __init__(self, clips: ClipStore, *, clock_ms: Callable[[], int], kept_ms: int, alerted_kept_ms: int) -> None:
-        self._clips, self._clock_ms = clips, clock_ms
+    def __init__(
+        self,
+        clips: ClipStore,
+        *,
+        clock_ms: Callable[[], int],
+        kept_ms: int,
+        alerted_kept_ms: int,
+        is_mine: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """Args: `is_mine` says whether, of several processes, this one sweeps."""
+        self._clips, self._clock_ms, self._is_mine = clips, clock_ms, is_mine
         self._kept_ms, self._alerted_kept_ms = kept_ms, max(kept_ms, alerted_kept_ms)
         self._ends = threading.Event()
         self._thread = threading.Thread(target=self._run, name="clip-sweep", daemon=True)
@@ -36,6 +45,8 @@ class ClipSweep:
 
     def sweep(self) -> int:
         """Returns how many clips were deleted; what cannot be deleted now is tried again next time."""
+        if not self._is_mine():
+            return 0
         now_ms = self._clock_ms()
         try:
             removed = self._clips.remove_expired(now_ms - self._kept_ms, now_ms - self._alerted_kept_ms)

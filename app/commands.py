@@ -14,14 +14,24 @@ import typer
 
 from app.account_commands import accounts as account_commands
 from app.account_commands import tokens as token_commands
+from app.clock import now_ms
 from app.configuration import Configuration, read_configuration, sign_on
 from app.enrolment import enrol_photograph
 from app.first_start import first_start
 from app.importing import Imported, import_history
 from app.kept_rules import KeptRules
 from app.logs import configure_logs
-from app.options import DEFAULT_DATA, DatabaseAddress, DataDirectory, existing_database
-from app.product import Product, Vault, free_port, now_ms
+from app.options import (
+    BROKERS_VARIABLE,
+    DEFAULT_DATA,
+    ConfiguredBrokers,
+    DatabaseAddress,
+    DataDirectory,
+    existing_database,
+    given_brokers,
+    shared_database,
+)
+from app.product import Product, free_port
 from app.progress import byte_progress
 from app.publishing import Published, publish_files
 from app.rule_commands import rules as rule_commands
@@ -29,6 +39,7 @@ from app.rule_files import read_rules
 from app.rule_words import in_words, written
 from app.standing import wait_until_decided
 from app.topic_commands import topics as topic_commands
+from app.vault import Vault
 from app.webhook import WEBHOOK_KEY, secret_text
 from config.settings import packaged
 from events.dead_letters import DeadLetter, Place, dead_letter_json
@@ -104,13 +115,91 @@ def serve(  # noqa: PLR0917 - an option each; typer passes them by name
     configure_logs()
     configuration = _listening(read_configuration(config, rules, registry), host, port)
     web = configuration.effective.settings.web
-    vault = Vault(data, database=_database(configuration, database), exclusive=True)
+    vault = Vault(data, database=_database(configuration, database), held="alone")
     for line in first_start(vault.accounts, configuration.registry, now_ms()):
         typer.echo(line)
     product = Product(configuration, vault)
     product.start()
     typer.echo(f"swipewatch serves http://{web.host}:{web.port} from {data.absolute()}")
     product.run()
+
+
+@commands.command()
+def web(  # noqa: PLR0913, PLR0917 - an option each; typer passes them by name
+    brokers: ConfiguredBrokers = None,
+    data: DataDirectory = DEFAULT_DATA,
+    config: SettingsFile = None,
+    rules: RulesFile = None,
+    registry: RegistryFile = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on instead of the configured one.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on instead of the configured one.")] = None,
+    database: DatabaseAddress = None,
+) -> None:
+    """On a cluster: ingestion, the centre's pages, terminals and API; any number of these beside the workers."""
+    from app.cluster_web import ClusterWeb  # Kafka's client is loaded by those who need it
+
+    configure_logs()
+    configuration = _listening(read_configuration(config, rules, registry), host, port)
+    settings = configuration.effective.settings
+    kafka = given_brokers(brokers, settings.cluster.brokers)
+    vault = Vault(data, database=shared_database(database, settings.database_url), held="beside")
+    with vault.database.starting():
+        for line in first_start(vault.accounts, configuration.registry, now_ms()):
+            typer.echo(line)
+    one = ClusterWeb(configuration, vault, kafka)
+    one.start()
+    typer.echo(f"swipewatch web on http://{settings.web.host}:{settings.web.port}, events to {kafka}")
+    one.run()
+
+
+@commands.command()
+def worker(  # noqa: PLR0917 - an option each; typer passes them by name
+    brokers: ConfiguredBrokers = None,
+    data: DataDirectory = DEFAULT_DATA,
+    config: SettingsFile = None,
+    rules: RulesFile = None,
+    host: Annotated[str | None, typer.Option(help="Address of /healthz, /readyz and /metrics.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port of these, instead of the configured one.")] = None,
+    database: DatabaseAddress = None,
+) -> None:
+    """On a cluster: decides and judges what is swiped; as many of these as there are partitions share the work."""
+    from app.cluster_worker import ClusterWorker  # Kafka's clients are loaded by those who need them
+
+    configure_logs()
+    configuration = _saying_at(read_configuration(config, rules), host, port)
+    settings = configuration.effective.settings
+    kafka = given_brokers(brokers, settings.cluster.brokers)
+    opened = Database.open(shared_database(database, settings.database_url))
+    opened.claim(alone=False)
+    working = ClusterWorker(configuration, opened, kafka, data)
+    typer.echo(f"swipewatch worker on {kafka}; how it is: http://{settings.worker.host}:{settings.worker.port}/readyz")
+    working.run()
+
+
+@commands.command()
+def video(
+    brokers: ConfiguredBrokers = None,
+    data: DataDirectory = DEFAULT_DATA,
+    config: SettingsFile = None,
+    registry: RegistryFile = None,
+    cameras: Annotated[
+        str | None, typer.Option(help="The cameras to look at, by their ids with commas; else all of the registry.")
+    ] = None,
+    database: DatabaseAddress = None,
+) -> None:
+    """On a cluster: looks through cameras at what is swiped; several share the cameras out by --cameras."""
+    from app.cluster_video import ClusterVideo  # Kafka's client is loaded by those who need it
+
+    configure_logs()
+    configuration = read_configuration(config, None, registry)
+    settings = configuration.effective.settings
+    kafka = given_brokers(brokers, settings.cluster.brokers)
+    vault = Vault(data, database=shared_database(database, settings.database_url), held="beside")
+    wanted = None if cameras is None else [one.strip() for one in cameras.split(",") if one.strip()]
+    looking = ClusterVideo(configuration, vault, kafka, wanted)
+    looking.start()
+    typer.echo(f"swipewatch video looks through {len(looking.camera_ids)} cameras, events from and to {kafka}")
+    looking.run()
 
 
 @commands.command("replay")
@@ -163,11 +252,15 @@ def publish(
     to: Annotated[str, typer.Option(help="Where to: http://HOST:PORT of a running product, or kafka://HOST:PORT.")],
     token: Annotated[str | None, typer.Option(envvar="SWIPEWATCH_TOKEN", help="The sender's token.")] = None,
     rate: Annotated[str | None, typer.Option(help="At most so many events a second, such as 50/s.")] = None,
+    *,
+    history: Annotated[
+        bool, typer.Option("--history", help="To Kafka: the events are history, never too late; nobody is reminded.")
+    ] = False,
 ) -> None:
     """Sends events as a sender would, with retries, until each is accepted or set aside."""
     configure_logs()
     with byte_progress("publish", sum(_size(file) for file in files)) as progress:
-        published = publish_files(files, to, token, _rate(rate), progress)
+        published = publish_files(files, to, token, _rate(rate), progress, is_history=history)
     typer.echo(_published(published), err=True)
 
 
@@ -177,6 +270,10 @@ def findings(
     database: DatabaseAddress = None,
     *,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until all that was accepted is decided.")] = False,
+    brokers: Annotated[
+        str | None,
+        typer.Option(envvar=BROKERS_VARIABLE, help="Of a cluster: its Kafka, whose topics --wait compares as well."),
+    ] = None,
     out: OutFile = None,
 ) -> None:
     """Prints the findings that stand (JSON Lines), from a running or stopped product's database."""
@@ -184,7 +281,7 @@ def findings(
     opened = Database.open(existing_database(data, database))
     try:
         if wait:
-            wait_until_decided(opened)
+            wait_until_decided(opened, brokers)
         _write(out, standing_json(opened))
     finally:
         opened.close()
@@ -246,7 +343,7 @@ def import_command(
     """Loads history into a stopped product, however old: findings are recorded, and nobody is reminded of them."""
     configure_logs()
     configuration = read_configuration(config, rules)
-    vault = Vault(data, database=_database(configuration, database), exclusive=True)
+    vault = Vault(data, database=_database(configuration, database), held="alone")
     try:
         kept = KeptRules(vault.database)
         kept.take_in(
@@ -309,6 +406,16 @@ def _listening(configuration: Configuration, host: str | None, port: int | None)
     listen_on = host or web.host
     chosen = msgspec.structs.replace(web, host=listen_on, port=free_port(listen_on, web.port if port is None else port))
     settings = msgspec.structs.replace(effective.settings, web=chosen)
+    return dataclasses.replace(configuration, effective=msgspec.structs.replace(effective, settings=settings))
+
+
+def _saying_at(configuration: Configuration, host: str | None, port: int | None) -> Configuration:
+    """Returns the configuration with the address of the command line for how a worker is."""
+    effective = configuration.effective
+    there = effective.settings.worker
+    say_on = host or there.host
+    chosen = msgspec.structs.replace(there, host=say_on, port=free_port(say_on, there.port if port is None else port))
+    settings = msgspec.structs.replace(effective.settings, worker=chosen)
     return dataclasses.replace(configuration, effective=msgspec.structs.replace(effective, settings=settings))
 
 

@@ -23,9 +23,11 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
+from app.clock import now_ms
 from app.configuration import Configuration, read_configuration
 from app.enrolment import enrol_photograph
-from app.product import Product, Vault, free_port, now_ms, wait_until_ready
+from app.product import Product, free_port, wait_until_ready
+from app.vault import Vault
 from config.settings import Registry, packaged
 from events.errors import ConfigError
 from simulator.city import ENROLLED, POSITIONS, City, Place, counter_scenes
@@ -67,7 +69,7 @@ def run_demo(*, directory: Path, photographs: Path, port: int, seconds: float | 
     _check_photographs(scenes)
     clips = _composed(scenes, photographs / "clips")
     port = free_port("127.0.0.1", port)
-    vault = Vault(directory, exclusive=True)
+    vault = Vault(directory, held="alone")
     _enrol(vault.references, photographs)
     start_ms = (
         now_ms()
@@ -247,7 +249,7 @@ def _send(sender: httpx.Client, events: Sequence[Mapping[str, object]], ends: th
 
 def _end_after(product: Product, seconds: float) -> None:
     time.sleep(seconds)
-    product.server.should_exit = True
+    product.end()
 
 
 def _summary(directory: Path) -> str:

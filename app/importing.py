@@ -12,7 +12,7 @@ from events.dead_letters import DeadLetter, Place
 from storage.database import Database
 from storage.log import HISTORY
 from storage.projector import Projector
-from streams.acceptance import Accepted, Duplicate
+from streams.acceptance import Accepted, Duplicate, Incoming
 from streams.logged_engine import LoggedEngine
 
 TOGETHER = 5_000
@@ -38,7 +38,7 @@ def import_history(
     imported = Imported()
     coming = iter(offers)
     while some := list(islice(coming, TOGETHER)):
-        outcomes = logged.accept(some, [HISTORY] * len(some), None)
+        outcomes = logged.accept([Incoming(original, place, HISTORY) for original, place in some])
         events = [outcome.event for outcome in outcomes if isinstance(outcome, Accepted)]
         logged.set_aside(logged.engine.load(events, clock_ms()).mismatched)
         imported.accepted += len(events)

@@ -12,10 +12,13 @@ import httpx
 import msgspec
 
 from events.errors import ConfigError, TransientError
+from storage.log import HISTORY
 from streams.sources import read_offers
 
 BATCH_EVENTS = 500
 KAFKA = "kafka://"
+SENDER = "publish"
+"""Whose events those are that were published to Kafka."""
 KAFKA_BATCH_EVENTS = 5_000
 TIMEOUT_S = 60.0
 ATTEMPTS = 30
@@ -42,7 +45,13 @@ class _Answer(msgspec.Struct, kw_only=True):
 
 
 def publish_files(
-    files: Sequence[Path], to: str, token: str | None, rate: float | None, progress: Callable[[int], None]
+    files: Sequence[Path],
+    to: str,
+    token: str | None,
+    rate: float | None,
+    progress: Callable[[int], None],
+    *,
+    is_history: bool = False,
 ) -> Published:
     """Returns what became of every event of the files, in their order.
 
@@ -52,11 +61,15 @@ def publish_files(
         token: the sender's token; Kafka asks for none.
         rate: at most so many events a second; None sends as fast as they are taken.
         progress: is told of bytes sent.
+        is_history: to Kafka alone: the events are never too late, and nobody is reminded of what is found.
 
     Raises: ConfigError for an address or token that will never do; TransientError when the product stays away.
     """
     if to.startswith(KAFKA):
-        return _publish_to_kafka(files, to.removeprefix(KAFKA), rate, progress)
+        sender = HISTORY if is_history else SENDER
+        return _publish_to_kafka(files, to.removeprefix(KAFKA), sender, rate, progress)
+    if is_history:
+        raise ConfigError("command line", "--history", to, "goes to kafka:// alone; `swipewatch import` loads a city's")
     if not to.startswith(("http://", "https://")):
         raise ConfigError("command line", "--to", to, "http://HOST:PORT of a running product, or kafka://HOST:PORT")
     headers = {"Content-Type": "application/x-ndjson"}
@@ -72,14 +85,14 @@ def publish_files(
 
 
 def _publish_to_kafka(
-    files: Sequence[Path], brokers: str, rate: float | None, progress: Callable[[int], None]
+    files: Sequence[Path], brokers: str, sender: str, rate: float | None, progress: Callable[[int], None]
 ) -> Published:
     """Writes the events to the input topic; all count as accepted, since nobody has judged them yet."""
     from streams.cluster.publishing import open_input  # Kafka's client is loaded by those who need it
 
     published = Published()
     size = KAFKA_BATCH_EVENTS if rate is None else max(1, min(KAFKA_BATCH_EVENTS, round(rate / 10)))
-    with open_input(brokers) as write:
+    with open_input(brokers, sender) as write:
         for lines in _paced(_batches(files, size), rate, progress):
             write(lines)
             published.accepted += len(lines)

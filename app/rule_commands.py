@@ -11,10 +11,10 @@ from typing import Annotated
 import typer
 import yaml
 
+from app.clock import now_ms
 from app.kept_rules import KeptRules
 from app.logs import configure_logs
 from app.options import DEFAULT_DATA, DatabaseAddress, DataDirectory, existing_database
-from app.product import now_ms
 from app.rule_files import RuleFile, parse_rules, read_rule_file, read_rule_files, read_rules
 from app.rule_words import differences, in_words, longer_looks
 from config.settings import packaged, parse_yaml

@@ -25,6 +25,7 @@ class TerminalWatch:
     """A thread that looks every two seconds; `look` is one such look.
 
     Silence counts from when this watch first knew of the terminal: while the product was off nobody could be heard.
+    Of several processes each looks, so that any can go on, and the one whose duty it is (`is_mine`) puts it on record.
     """
 
     def __init__(
@@ -36,10 +37,11 @@ class TerminalWatch:
         *,
         clock_ms: Callable[[], int],
         dark_after_ms: int,
+        is_mine: Callable[[], bool] = lambda: True,
     ) -> None:
         self._accounts, self._contacts, self._measurements = accounts, contacts, measurements
         self._outages, self._hours = TerminalOutages(database), OpeningHours(database)
-        self._clock_ms, self._dark_after_ms = clock_ms, dark_after_ms
+        self._clock_ms, self._dark_after_ms, self._is_mine = clock_ms, dark_after_ms, is_mine
         self._known_since: dict[str, int] = {}
         self._dark: frozenset[str] = frozenset()
         self._ends = threading.Event()
@@ -62,6 +64,9 @@ class TerminalWatch:
             self._contacts.keep()
             self._hours.read_on()
             standing = self._dark_now(now_ms)
+            if not self._is_mine():
+                self._forget()
+                return
             if standing or self._outages.standing():
                 self._outages.put(standing, now_ms)
         except TransientError as error:
@@ -99,6 +104,11 @@ class TerminalWatch:
                     )
                 )
         return outages
+
+    def _forget(self) -> None:
+        """What is told is another process's to tell."""
+        self._dark = frozenset()
+        self._measurements.set_level(TERMINALS_DARK, 0)
 
     def _tell(self, standing: list[Outage]) -> None:
         dark = frozenset(outage.terminal for outage in standing)

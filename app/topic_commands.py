@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from app.logs import configure_logs
+from app.options import Brokers
 from events.topics import DEFAULT_PARTITIONS, TOPICS, lines_of
 
 topics = typer.Typer(
@@ -15,11 +16,6 @@ topics = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-Brokers = Annotated[
-    str,
-    typer.Option(envvar="SWIPEWATCH_BROKERS", help="Kafka brokers to begin with: HOST:PORT, several with commas."),
-]
 
 
 @topics.command("list")

@@ -39,18 +39,33 @@ def secret_text(key: bytes) -> str:
 
 
 def webhook_of(
-    url: str | None, key: bytes, database: Database, measurements: Measurements, clock_ms: Callable[[], int]
+    url: str | None,
+    key: bytes,
+    database: Database,
+    measurements: Measurements,
+    clock_ms: Callable[[], int],
+    is_mine: Callable[[], bool],
 ) -> Webhook | None:
     """Returns the sender to this receiver, None without one."""
-    return None if url is None else Webhook(url, key, database, measurements, clock_ms)
+    return None if url is None else Webhook(url, key, database, measurements, clock_ms, is_mine)
 
 
 class Webhook:
-    """A thread that tells one receiver; `push_next` is one push. Nothing is lost while either side is down."""
+    """A thread that tells one receiver; `push_next` is one push. Nothing is lost while either side is down.
+
+    Of several processes the one whose duty it is (`is_mine`) pushes, and goes on where the one before it was.
+    """
 
     def __init__(
-        self, url: str, key: bytes, database: Database, measurements: Measurements, clock_ms: Callable[[], int]
+        self,
+        url: str,
+        key: bytes,
+        database: Database,
+        measurements: Measurements,
+        clock_ms: Callable[[], int],
+        is_mine: Callable[[], bool] = lambda: True,
     ) -> None:
+        self._is_mine = is_mine
         self._url, self._key, self._clock_ms, self._measurements = url, key, clock_ms, measurements
         self._position = WebhookPosition(database, url)
         self._told: int | None = None
@@ -77,6 +92,9 @@ class Webhook:
 
     def push_next(self, client: httpx.Client) -> bool:
         """Returns whether a change was taken by the receiver; False, too, when there is none."""
+        if not self._is_mine():
+            self._stand_back()
+            return False
         if self._told is None:
             self._told = self._position.begin()
         found = self._position.next_after(self._told)
@@ -98,6 +116,11 @@ class Webhook:
         self._position.told(change.entry_id)
         self._told = change.entry_id
         return True
+
+    def _stand_back(self) -> None:
+        """Another process pushes, and knows how far the receiver was told."""
+        self._told, self._failures = None, 0
+        self._measurements.set_level(WEBHOOK_WAITING, 0)
 
     def _push(self, client: httpx.Client, delivery_id: str, body: bytes) -> str | None:
         """Returns why the receiver has not taken it, None when it has."""

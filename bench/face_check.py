@@ -16,7 +16,8 @@ from pathlib import Path
 import httpx
 import yaml
 
-from app.product import Vault, now_ms
+from app.clock import now_ms
+from app.vault import Vault
 from bench.terminals import listen, terminal_tokens
 from simulator.clips import Scene, compose_clip
 from tests.app.running import CHECKOUT, Served, serving

@@ -22,6 +22,7 @@ from events.validation import config_error
 ENVIRONMENT_PREFIX = "SWIPEWATCH__"
 DEFAULT_SOURCE = "default.yaml"
 LEAST_SILENCE_MS = 120_000
+_BROKERS = re.compile(r"[^\s,:/@]+:[0-9]{1,5}(,[^\s,:/@]+:[0-9]{1,5})*")
 
 Port = Annotated[int, Meta(ge=0, le=65_535)]
 AtLeastOne = Annotated[int, Meta(ge=1)]
@@ -103,6 +104,25 @@ class CameraWorkSettings(Section, frozen=True, kw_only=True):
     alert_clips_kept: DurationMs
 
 
+class ClusterSettings(Section, frozen=True, kw_only=True):
+    """Where the processes of a cluster meet; `serve` needs none of it."""
+
+    brokers: str | None
+    session_timeout: DurationMs
+    dead_letters_an_hour: AtLeastOne
+
+    def __post_init__(self) -> None:
+        if self.brokers is not None and not _BROKERS.fullmatch(self.brokers):
+            raise ValueError("null, or HOST:PORT of a Kafka broker, or several with commas")
+
+
+class WorkerSettings(Section, frozen=True, kw_only=True):
+    """Where a worker says how it is; nothing else is to be had there."""
+
+    host: Name
+    port: Port
+
+
 class SignOnSettings(Section, frozen=True, kw_only=True):
     """The centre's own log-in service, if it has one; `roles` are written `VALUE=ROLE`."""
 
@@ -125,6 +145,8 @@ class Settings(Section, frozen=True, kw_only=True):
     alerts: AlertSettings
     video: CameraWorkSettings
     sign_on: SignOnSettings
+    cluster: ClusterSettings
+    worker: WorkerSettings
     database_url: str | None
     rules_file: str | None
     registry_file: str | None

@@ -111,6 +111,61 @@ WEBHOOK_WAITING = Metric(
     meaning="Changes of alerts that the webhook's receiver has not taken yet.",
 )
 
+PARTITIONS_HELD = Metric(
+    name="swipewatch_partitions_held",
+    kind="gauge",
+    unit="partitions",
+    meaning="Partitions that this worker works on.",
+)
+RECORDS_BEHIND = Metric(
+    name="swipewatch_records_behind",
+    kind="gauge",
+    unit="records",
+    meaning="Records of a topic that are there and not yet worked on, by partitions that this worker holds.",
+    labels=("topic", "partition"),
+)
+EVENTS_DECIDED = Metric(
+    name="swipewatch_events_decided_total",
+    kind="counter",
+    unit="events",
+    meaning="Events that workers have decided, by what became of them (accepted, duplicate).",
+    labels=("status",),
+)
+DEAD_LETTERS_SET_ASIDE = Metric(
+    name="swipewatch_dead_letters_total",
+    kind="counter",
+    unit="events",
+    meaning="Input that workers have set aside, by reason.",
+    labels=("reason",),
+)
+FINDINGS_CHANGED = Metric(
+    name="swipewatch_findings_changed_total",
+    kind="counter",
+    unit="findings",
+    meaning="Findings that workers have raised (new or changed) and withdrawn, by rule.",
+    labels=("rule", "change"),
+)
+ALERTS_CHANGED = Metric(
+    name="swipewatch_alerts_changed_total",
+    kind="counter",
+    unit="alerts",
+    meaning="Alerts that workers have opened or changed.",
+)
+STEP_SECONDS = Metric(
+    name="swipewatch_step_seconds",
+    kind="histogram",
+    unit="seconds",
+    meaning="From taking some records of a partition to having written all that follows from them.",
+    buckets=LATENCY_SECONDS,
+)
+DECIDED_SECONDS = Metric(
+    name="swipewatch_decided_seconds",
+    kind="histogram",
+    unit="seconds",
+    meaning="From a record's arrival at the broker to having written what follows from it at its partition.",
+    buckets=LATENCY_SECONDS,
+)
+
 METRICS: tuple[Metric, ...] = (
     EVENTS_RECEIVED,
     REQUESTS_REFUSED,
@@ -125,4 +180,12 @@ METRICS: tuple[Metric, ...] = (
     RULES_HALTED,
     TERMINALS_DARK,
     WEBHOOK_WAITING,
+    PARTITIONS_HELD,
+    RECORDS_BEHIND,
+    EVENTS_DECIDED,
+    DEAD_LETTERS_SET_ASIDE,
+    FINDINGS_CHANGED,
+    ALERTS_CHANGED,
+    STEP_SECONDS,
+    DECIDED_SECONDS,
 )

@@ -23,16 +23,15 @@ class Topic(Struct, frozen=True, kw_only=True):
 
     `spread`: over as many partitions as all other topics that are spread, so that one worker holds partition p of each
     of them; or `one`. Writers name the partition of a record themselves, by the hash that cuts the engine into
-    partitions: clients' own hashes differ. `compacted`: of records with one key the last is kept, for ever; otherwise a
-    record is kept for `retention_ms` after it was appended.
+    partitions: clients' own hashes differ. A record is kept for `retention_ms` after it was appended; none is compacted:
+    what has to be kept for longer is in the accepted log.
     """
 
     name: str
     key: str
     spread: Spread
     flow: str
-    retention_ms: int | None = None
-    compacted: bool = False
+    retention_ms: int
 
     def settings(self) -> dict[str, str]:
         """Returns the topic's settings in Kafka's words.
@@ -40,8 +39,8 @@ class Topic(Struct, frozen=True, kw_only=True):
         Time is that of appending: history that is loaded today is not deleted for being old.
         """
         return {
-            "cleanup.policy": "compact" if self.compacted else "delete",
-            "retention.ms": "-1" if self.retention_ms is None else str(self.retention_ms),
+            "cleanup.policy": "delete",
+            "retention.ms": str(self.retention_ms),
             "segment.ms": str(SEGMENT_MS),
             "max.message.bytes": str(RECORD_BYTES),
             "message.timestamp.type": "LogAppendTime",
@@ -53,59 +52,17 @@ LOOK_BACK_MS: Final = 1_474 * DAY_MS
 
 INPUT: Final = Topic(
     name="swipewatch.input",
-    key="any or none",
+    key="settlement, else the observation or event; other clients may write to any partition",
     spread="many",
     flow="events as senders write them, one a record or several as JSON Lines; any Kafka client may write here",
     retention_ms=30 * DAY_MS,
 )
-OFFERS: Final = Topic(
-    name="swipewatch.offers",
-    key="settlement, else the observation or event",
+FLOW: Final = Topic(
+    name="swipewatch.flow",
+    key="person, institution, trace code, pair or visitor, by the stage that a row goes to",
     spread="many",
-    flow="what was offered, with its place in the input; stage 0 tells new, duplicate and conflicting apart",
+    flow="what partitions send each other: events for another partition, rows of swipes, meetings, sightings",
     retention_ms=LOOK_BACK_MS,
-)
-PERSONS: Final = Topic(
-    name="swipewatch.persons",
-    key="person",
-    spread="many",
-    flow="rows of swipes joined with their reversals; persons, injections and filings",
-    retention_ms=LOOK_BACK_MS,
-)
-INSTITUTIONS: Final = Topic(
-    name="swipewatch.institutions",
-    key="institution",
-    spread="many",
-    flow="rows with the household in force; observations with corrections, agents, stock movements",
-    retention_ms=LOOK_BACK_MS,
-)
-CODES: Final = Topic(
-    name="swipewatch.codes",
-    key="trace code",
-    spread="many",
-    flow="rows, once for each trace code of a whole pack",
-    retention_ms=LOOK_BACK_MS,
-)
-MEETINGS: Final = Topic(
-    name="swipewatch.meetings",
-    key="pair of persons",
-    spread="many",
-    flow="two rows of two persons within minutes at one till",
-    retention_ms=LOOK_BACK_MS,
-)
-SIGHTINGS: Final = Topic(
-    name="swipewatch.sightings",
-    key="visitor",
-    spread="many",
-    flow="a row around which a visitor was seen, and what was seen around it",
-    retention_ms=LOOK_BACK_MS,
-)
-REFERENCE: Final = Topic(
-    name="swipewatch.reference",
-    key="identity of the event",
-    spread="one",
-    flow="institutions and drugs, read by every worker whole",
-    compacted=True,
 )
 DEAD_LETTERS: Final = Topic(
     name="swipewatch.dead-letters",
@@ -115,7 +72,11 @@ DEAD_LETTERS: Final = Topic(
     retention_ms=90 * DAY_MS,
 )
 
-TOPICS: Final = (INPUT, OFFERS, PERSONS, INSTITUTIONS, CODES, MEETINGS, SIGHTINGS, REFERENCE, DEAD_LETTERS)
+TOPICS: Final = (INPUT, FLOW, DEAD_LETTERS)
+SENDER_HEADER: Final = "sender"
+"""The header of a record of the input that names who sent it (UTF-8)."""
+UNNAMED_SENDER: Final = "kafka"
+"""Who sent what other clients write without that header."""
 DEFAULT_PARTITIONS: Final = 12
 """As many workers can share the work."""
 
@@ -123,8 +84,5 @@ DEFAULT_PARTITIONS: Final = 12
 def lines_of(topics: Iterable[Topic]) -> Iterator[str]:
     """Yields a line for each topic: name, key, spread, how long it is kept, what flows."""
     for topic in topics:
-        kept = "the last of each key, for ever"
-        if topic.retention_ms is not None:
-            kept = duration_text(topic.retention_ms)
         place = "spread by" if topic.spread == "many" else "one partition, by"
-        yield f"{topic.name}: {place} {topic.key}; kept {kept}; {topic.flow}"
+        yield f"{topic.name}: {place} {topic.key}; kept {duration_text(topic.retention_ms)}; {topic.flow}"

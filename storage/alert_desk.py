@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
-from sqlalchemy import func, select
+from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
 from alerts.lifecycle import REPORTS, Action, State, advance
 from storage.errors import UnknownAlert
+from storage.log import chunks
 from storage.models import AlertHistoryRow, AlertRow
 
 
@@ -42,18 +45,34 @@ def act_on(session: Session, alert_id: str, act: Act) -> AlertChange | None:
     if act.action in {"acknowledge", "answer", "escalate", "close"}:
         alert.escalate_at_ms = None
     alert.state, alert.changed_at_ms = after, act.at_ms
-    session.add(
-        AlertHistoryRow(
-            alert_id=alert_id,
-            at_ms=act.at_ms,
-            actor=act.actor,
-            action=act.action,
-            from_state=before,
-            to_state=after,
-            note=act.note,
-        )
-    )
+    session.execute(insert(AlertHistoryRow), [_entry(alert, act, before)])
     return change_of(alert)
+
+
+def deliver_all(session: Session, received: Sequence[tuple[str, str]], now_ms: int) -> list[AlertChange]:
+    """Returns the alerts that are now on record as received by an actor's terminal; where that was known, not.
+
+    Many at once cost little more than one. An alert that is closed, or unknown, needs no delivery and is left out.
+
+    Args: `received` are pairs of alert and actor.
+    """
+    known: dict[str, AlertRow] = {}
+    for some in chunks(dict.fromkeys(alert_id for alert_id, _ in received)):
+        known.update(
+            (row.alert_id, row) for row in session.scalars(select(AlertRow).where(AlertRow.alert_id.in_(some)))
+        )
+    changed: dict[str, AlertChange] = {}
+    history: list[dict[str, object]] = []
+    for alert_id, actor in received:
+        alert = known.get(alert_id)
+        if alert is not None and alert.state == "open":
+            alert.state, alert.changed_at_ms = advance("open", "deliver"), now_ms
+            entry = _entry(alert, Act(action="deliver", actor=actor, at_ms=now_ms), "open")
+            history.append(entry)
+            changed[alert_id] = change_of(alert)
+    if history:
+        session.execute(insert(AlertHistoryRow), history)
+    return list(changed.values())
 
 
 def record_answer(session: Session, alert_id: str, kind: str, act: Act) -> AlertChange:
@@ -100,6 +119,19 @@ def change_of(alert: AlertRow, notice_id: int | None = None) -> AlertChange:
     return AlertChange(
         alert_id=alert.alert_id, institution_id=alert.institution_id, till_id=alert.till_id, notice_id=notice_id
     )
+
+
+def _entry(alert: AlertRow, act: Act, before: State) -> dict[str, object]:
+    """Returns the line of history of what brought the alert from its state `before` to that of now."""
+    return {
+        "alert_id": alert.alert_id,
+        "at_ms": act.at_ms,
+        "actor": act.actor,
+        "action": act.action,
+        "from_state": before,
+        "to_state": alert.state,
+        "note": act.note,
+    }
 
 
 def _is_known(session: Session, alert_id: str, act: Act, state: State) -> bool:

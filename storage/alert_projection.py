@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 import msgspec
-from sqlalchemy import func, select, update
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
 from alerts.breaker import Wish, admit
@@ -128,6 +128,7 @@ class AlertProjection:
             by_key[episode_key_of(decode_finding(row.body))].append(row)
         episodes = self._episodes(by_key)
         placed: dict[str, int] = {}
+        members: list[dict[str, object]] = []
         for key, of_key in by_key.items():
             places = place_anchors(key, map(_anchor_of, of_key), episodes[key], self._policy.episode_ms)
             known = {episode.alert_id for episode in episodes[key]}
@@ -136,14 +137,12 @@ class AlertProjection:
                 if alert_id not in known and alert_id not in placed:
                     self._open(alert_id, key, row)
                 placed.setdefault(alert_id, row.occurred_at_ms)
-                self._join(alert_id, row.finding_id)
-        self._session.flush()
+                members.append({"alert_id": alert_id, "finding_id": row.finding_id})
+        self._session.flush()  # members name their alerts
+        if members:
+            new = {"standing": False, "to_store": False, "placed_at_ms": self._now_ms}
+            self._session.execute(insert(AlertFindingRow), [{**member, **new} for member in members])
         return placed
-
-    def _join(self, alert_id: str, finding_id: str) -> None:
-        member = AlertFindingRow(alert_id=alert_id, finding_id=finding_id, standing=False, to_store=False)
-        member.placed_at_ms = self._now_ms
-        self._session.add(member)
 
     def _episodes(self, by_key: dict[str, list[FindingRow]]) -> dict[str, list[Episode]]:
         """Returns the time that each alert of the keys covers, closed ones and those long past left out."""

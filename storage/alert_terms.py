@@ -35,7 +35,7 @@ def swipe_words(session: Session, settlement_ids: Iterable[str]) -> dict[str, Sw
             AcceptedEvent.settlement_id.in_(some), AcceptedEvent.type == "swipe"
         )
         for settlement_id, original in session.execute(query):
-            found[settlement_id] = _SWIPE.decode(original)
+            found[str(settlement_id)] = _SWIPE.decode(original)
     return found
 
 

@@ -9,8 +9,9 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
-from sqlalchemy import func, select, update
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.attributes import flag_modified
 
 from alerts.changes import Membership, NoticeKind, Outlook, Told, outlook_of
 from alerts.lifecycle import advance
@@ -26,6 +27,10 @@ from storage.models import AlertFindingRow, AlertHistoryRow, AlertRow, FindingRo
 
 ACTOR = "swipewatch"
 _NOTE_CHARACTERS = 500
+_KEPT_UP = (
+    *("changed_at_ms", "last_anchor_ms", "route", "severity", "detector", "settlement_id", "till_id", "body"),
+    *("state", "escalate_at_ms"),
+)
 
 
 class _Case(msgspec.Struct, kw_only=True):
@@ -59,6 +64,8 @@ class AlertUpkeep:
         self._changed = changed
         self._snoozes = snoozes
         self._swipes: Mapping[str, SwipeWords] = {}
+        self._history: list[dict[str, object]] = []
+        self._notices: list[dict[str, object]] = []
 
     def bring_up_to_date(self, alert_ids: Sequence[str]) -> list[AlertChange]:
         """Returns the alerts' changes in the order given, each with the notice that its store is to be shown, if any.
@@ -69,22 +76,33 @@ class AlertUpkeep:
         changed = [(case.alert, case.changed()) for case in cases]
         self._swipes = swipe_words(self._session, _settlements_of(cases))
         keep_terms(self._session, changed, self._swipes)
-        notices = [self._bring_up_to_date(case) for case in cases]
+        for case in cases:
+            self._bring_up_to_date(case)
         self._remember(cases)
-        self._session.flush()  # the notices have their numbers now
-        return [
-            change_of(case.alert, notice.notice_id if notice is not None else None)
-            for case, notice in zip(cases, notices, strict=True)
-        ]
+        newest = self._insert_written()
+        return [change_of(case.alert, newest.get(case.alert.alert_id)) for case in cases]
 
-    def _bring_up_to_date(self, case: _Case) -> NoticeRow | None:
-        """Returns the newest notice to the store, if there is one, which has no number yet."""
+    def _bring_up_to_date(self, case: _Case) -> None:
         if case.outlook is None:
             self._write_history(case.alert, "change", case.alert.state, case.note)
-            return None
+            return
         self._update(case.alert, case.outlook, case.members)
         self._advance(case, case.outlook)
-        return self._write_notices(case.alert, case.outlook, case.last)
+        self._write_notices(case.alert, case.outlook, case.last)
+
+    def _insert_written(self) -> dict[str, int]:
+        """Returns, by alert, the newest of the notices that are on record now."""
+        if self._history:
+            self._session.execute(insert(AlertHistoryRow), self._history)
+        if not self._notices:
+            return {}
+        self._session.execute(insert(NoticeRow), self._notices)
+        newest: dict[str, int] = {}
+        for some in chunks(dict.fromkeys(str(notice["alert_id"]) for notice in self._notices)):
+            query = select(NoticeRow.alert_id, func.max(NoticeRow.notice_id)).where(NoticeRow.alert_id.in_(some))
+            rows = self._session.execute(query.group_by(NoticeRow.alert_id))
+            newest.update((alert_id, notice_id) for alert_id, notice_id in rows)
+        return newest
 
     # -------------------------------------------------------------------------------------------- what stood
 
@@ -183,6 +201,8 @@ class AlertUpkeep:
     # -------------------------------------------------------------------------------------------- the row
 
     def _update(self, alert: AlertRow, outlook: Outlook, members: Sequence[Membership]) -> None:
+        for column in _KEPT_UP:  # changed or not: rows of which the same columns are written go in one statement
+            flag_modified(alert, column)
         alert.changed_at_ms = self._now_ms
         alert.last_anchor_ms = max(member.finding.occurred_at_ms for member in members)
         alert.route = outlook.route
@@ -193,7 +213,14 @@ class AlertUpkeep:
         alert.severity, alert.detector = outlook.severity, worst.detector
         alert.settlement_id = latest.settlement_id
         alert.till_id = self._till_of(latest)
-        alert.body = card_of(outlook.shown_to_centre, self._policy)
+        alert.body = self._card_of(outlook)
+
+    def _card_of(self, outlook: Outlook) -> Card:
+        """Returns what the centre sees: the store's card where both are shown the same."""
+        told = outlook.notice
+        if told is not None and told.kind != "withdrawn" and outlook.shown_to_centre == outlook.shown_to_store:
+            return told.card
+        return card_of(outlook.shown_to_centre, self._policy)
 
     def _advance(self, case: _Case, outlook: Outlook) -> None:
         alert, before = case.alert, case.alert.state
@@ -215,44 +242,45 @@ class AlertUpkeep:
             alert.escalate_at_ms = self._now_ms + min(times) if times else None
 
     def _write_history(self, alert: AlertRow, action: str, before: str, note: str) -> None:
-        self._session.add(
-            AlertHistoryRow(
-                alert_id=alert.alert_id,
-                at_ms=self._now_ms,
-                actor=ACTOR,
-                action=action,
-                from_state=before,
-                to_state=alert.state,
-                note=note,
-            )
+        self._history.append(
+            {
+                "alert_id": alert.alert_id,
+                "at_ms": self._now_ms,
+                "actor": ACTOR,
+                "action": action,
+                "from_state": before,
+                "to_state": alert.state,
+                "note": note,
+            }
         )
 
     # -------------------------------------------------------------------------------------------- notices
 
-    def _write_notices(self, alert: AlertRow, outlook: Outlook, last: NoticeRow | None) -> NoticeRow | None:
-        """Returns the newest notice, if there is one. A card that moves to another till is taken back where it was shown."""
+    def _write_notices(self, alert: AlertRow, outlook: Outlook, last: NoticeRow | None) -> None:
+        """A card that moves to another till is taken back where it was shown."""
         if outlook.notice is None:
-            return None
+            return
         on_screen = None if last is None or last.kind == "withdrawn" else last
         if outlook.notice.kind == "withdrawn":
-            return self._write_notice(alert, "withdrawn", on_screen.till_id if on_screen else "", outlook.notice.card)
+            self._write_notice(alert, "withdrawn", on_screen.till_id if on_screen else "", outlook.notice.card)
+            return
         till_id = self._till_of(outlook.shown_to_store[0])
         if on_screen is not None and on_screen.till_id != till_id:
             gone = withdrawal_card(on_screen.body, alert.institution_id, self._policy)
             self._write_notice(alert, "withdrawn", on_screen.till_id, gone)
-        return self._write_notice(alert, outlook.notice.kind, till_id, outlook.notice.card)
+        self._write_notice(alert, outlook.notice.kind, till_id, outlook.notice.card)
 
-    def _write_notice(self, alert: AlertRow, kind: NoticeKind, till_id: str, card: Card) -> NoticeRow:
-        notice = NoticeRow(
-            alert_id=alert.alert_id,
-            institution_id=alert.institution_id,
-            till_id=till_id,
-            kind=kind,
-            created_at_ms=self._now_ms,
-            body={**card, "state": alert.state},
+    def _write_notice(self, alert: AlertRow, kind: NoticeKind, till_id: str, card: Card) -> None:
+        self._notices.append(
+            {
+                "alert_id": alert.alert_id,
+                "institution_id": alert.institution_id,
+                "till_id": till_id,
+                "kind": kind,
+                "created_at_ms": self._now_ms,
+                "body": {**card, "state": alert.state},
+            }
         )
-        self._session.add(notice)
-        return notice
 
     def _till_of(self, finding: Finding) -> str:
         """Returns the till of a finding: its key's, else its swipe's; empty where the log has no such swipe."""

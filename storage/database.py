@@ -107,20 +107,38 @@ class Database:
         with self._transient_errors(), Session(self._readers, expire_on_commit=False) as session:
             yield session
 
-    def claim(self) -> None:
+    def claim(self, *, alone: bool = True) -> None:
         """This product alone accepts events into the database, until it is closed; SQLite's has its directory's lock.
+
+        Args:
+            alone: False for the processes of a cluster, which are many: only one that wants to be alone stands back.
 
         Raises: DatabaseUnusable where another product has claimed it, now or at a later write.
         """
         if _is_postgresql(self._engine) and self._claim is None:
-            shown = shown_url(self._engine.url.render_as_string(hide_password=False))
-            self._claim = postgresql.Claim(self._engine, shown)
+            self._claim = postgresql.Claim(self._engine, self._shown(), alone=alone)
+
+    def lease(self) -> postgresql.Lease | None:
+        """Returns a lease on named work among the processes of this database; None on SQLite, which has one."""
+        return postgresql.Lease(self._engine, self._shown()) if _is_postgresql(self._engine) else None
+
+    @contextmanager
+    def starting(self) -> Iterator[None]:
+        """Of all processes that begin on the database one at a time is in here. Raises: DatabaseUnavailable."""
+        if not _is_postgresql(self._engine):
+            yield
+            return
+        with postgresql.starting(self._engine, self._shown()):
+            yield
 
     def close(self) -> None:
         """Ends all connections; what was committed is in the database."""
         if self._claim is not None:
             self._claim.release()
         self._engine.dispose()
+
+    def _shown(self) -> str:
+        return shown_url(self._engine.url.render_as_string(hide_password=False))
 
     @contextmanager
     def _own_turn(self) -> Iterator[None]:

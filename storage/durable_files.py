@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import secrets
 from pathlib import Path
 
 
 def write_new_file(path: Path, content: bytes) -> None:
     """Afterwards the file is on the disk, its owner's alone; one that was there before is left as it was."""
-    beside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    beside = path.with_name(f"{path.name}.{secrets.token_hex(8)}.tmp")
     _write_synced(beside, content)
     try:
         os.link(beside, path)

@@ -19,7 +19,12 @@ _DECODER = msgspec.json.Decoder(Finding)
 
 
 def write_changes(
-    session: Session, raised: Sequence[Finding], withdrawn: Sequence[Finding], cause: Mapping[str, str], now_ms: int
+    session: Session,
+    raised: Sequence[Finding],
+    withdrawn: Sequence[Finding],
+    cause: Mapping[str, str],
+    now_ms: int,
+    partition: int | None = None,
 ) -> None:
     """Afterwards the findings stand as given; what stood with the same bytes is not touched, so its revision stays.
 
@@ -34,18 +39,20 @@ def write_changes(
             continue
         if before is None or before.body != body:
             revision, alerted = (0, 0) if before is None else (before.revision, before.alerted)
-            rows.append(_row(finding, body, cause.get(finding_id, ""), now_ms, (revision + 1, alerted)))
+            rows.append(_row(finding, body, cause.get(finding_id, ""), now_ms, (revision + 1, alerted), partition))
             if before is not None:
                 superseded.append(_superseded(finding_id, before))
     upsert(session, FindingRow, rows, "finding_id")
     insert_new(session, SupersededFindingRow, superseded, "finding_id", "revision")
 
 
-def standing_findings(database: Database) -> list[Finding]:
-    """Returns all findings that are not withdrawn, in no order."""
+def standing_findings(database: Database, partition: int | None = None) -> list[Finding]:
+    """Returns the findings that are not withdrawn, all or those of one partition, in no order."""
+    query = select(FindingRow.body).where(FindingRow.status == "raised")
+    if partition is not None:
+        query = query.where(FindingRow.partition == partition)
     with database.read() as session:
-        bodies = session.scalars(select(FindingRow.body).where(FindingRow.status == "raised"))
-        return [_DECODER.decode(body) for body in bodies]
+        return [_DECODER.decode(body) for body in session.scalars(query)]
 
 
 def standing_json(database: Database) -> Iterator[bytes]:
@@ -92,7 +99,9 @@ def _superseded(finding_id: str, before: _Known) -> dict[str, object]:
     }
 
 
-def _row(finding: Finding, body: bytes, cause: str, now_ms: int, revisions: tuple[int, int]) -> dict[str, object]:
+def _row(
+    finding: Finding, body: bytes, cause: str, now_ms: int, revisions: tuple[int, int], partition: int | None
+) -> dict[str, object]:
     return {
         "finding_id": finding.finding_id,
         "detector": finding.detector,
@@ -107,4 +116,5 @@ def _row(finding: Finding, body: bytes, cause: str, now_ms: int, revisions: tupl
         "decided_at_ms": now_ms,
         "revision": revisions[0],
         "alerted_revision": revisions[1],
+        "partition": partition,
     }

@@ -52,10 +52,14 @@ class KeptLetter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AcceptedLog:
-    """The durable log of accepted events, and beside it what was set aside."""
+    """The durable log of accepted events, and beside it what was set aside.
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    Args:
+        partition: of a cluster: only its events are read and added. None reads all.
+    """
+
+    def __init__(self, database: Database, partition: int | None = None) -> None:
+        self._database, self._partition = database, partition
 
     def digests_of(self, identities: Iterable[str]) -> dict[str, bytes]:
         """Returns the content digest of each identity that was accepted; the others are absent."""
@@ -90,7 +94,7 @@ class AcceptedLog:
             return []
         add_swipes(session, (record.event for record in records))
         statement = insert(AcceptedEvent).returning(AcceptedEvent.seq, sort_by_parameter_order=True)
-        return list(session.scalars(statement, [_row_of(record) for record in records]))
+        return list(session.scalars(statement, [_row_of(record, self._partition) for record in records]))
 
     def forget(self, session: Session, identities: Sequence[str]) -> None:
         """Afterwards these events are no longer in the log."""
@@ -101,8 +105,22 @@ class AcceptedLog:
         """Yields what was accepted after `after_seq`, in order, holding `batch` events and no transaction at a time."""
         while True:
             query = select(*_LOGGED).where(AcceptedEvent.seq > after_seq).order_by(AcceptedEvent.seq).limit(batch)
+            if self._partition is not None:
+                query = query.where(AcceptedEvent.partition == self._partition)
             with self._database.read() as session:
                 rows = session.execute(query).all()
+            yield from (_logged(*row) for row in rows)
+            if len(rows) < batch:
+                return
+            after_seq = rows[-1].seq
+
+    def of_types(self, *types: str, batch: int = 5000) -> Iterator[LoggedEvent]:
+        """Yields the events of some types, in order, holding `batch` of them and no transaction at a time."""
+        after_seq = 0
+        while True:
+            query = select(*_LOGGED).where(AcceptedEvent.type.in_(types), AcceptedEvent.seq > after_seq)
+            with self._database.read() as session:
+                rows = session.execute(query.order_by(AcceptedEvent.seq).limit(batch)).all()
             yield from (_logged(*row) for row in rows)
             if len(rows) < batch:
                 return
@@ -123,10 +141,11 @@ class AcceptedLog:
         with self._database.read() as session:
             return [_kept(row) for row in session.scalars(query.limit(limit))]
 
-    def dead_letter_count(self) -> int:
-        """Returns how many letters were set aside."""
+    def dead_letter_count(self, since_ms: int = 0) -> int:
+        """Returns how many letters were set aside since a time."""
+        query = select(func.count()).select_from(DeadLetterRow).where(DeadLetterRow.at_ms >= since_ms)
         with self._database.read() as session:
-            return session.scalar(select(func.count()).select_from(DeadLetterRow)) or 0
+            return session.scalar(query) or 0
 
 
 def swipes_of_history(session: Session, settlement_ids: Iterable[str]) -> set[str]:
@@ -154,7 +173,7 @@ def chunks(values: Iterable[str], size: int = QUERY_VALUES) -> Iterator[list[str
         yield some
 
 
-def _row_of(record: Record) -> dict[str, object]:
+def _row_of(record: Record, partition: int | None) -> dict[str, object]:
     event = record.event
     return {
         "identity": record.identity,
@@ -166,6 +185,7 @@ def _row_of(record: Record) -> dict[str, object]:
         "received_at_ms": record.received_at_ms,
         "sender": record.sender,
         "original": record.original,
+        "partition": partition,
     }
 
 

@@ -30,7 +30,10 @@ class Table(DeclarativeBase):
 
 
 class AcceptedEvent(Table):
-    """The accepted log: one row an event that was accepted, in order of acceptance, with its original bytes."""
+    """The accepted log: one row an event that was accepted, in order of acceptance, with its original bytes.
+
+    `partition` is that of a cluster that decided it.
+    """
 
     __tablename__ = "accepted_event"
     __table_args__ = (
@@ -39,6 +42,13 @@ class AcceptedEvent(Table):
             "seq",
             sqlite_where=text("type = 'institution'"),
             postgresql_where=text("type = 'institution'"),
+        ),
+        Index(
+            "ix_accepted_event_partition",
+            "partition",
+            "seq",
+            sqlite_where=text("partition IS NOT NULL"),
+            postgresql_where=text("partition IS NOT NULL"),
         ),
         {"sqlite_autoincrement": True},
     )
@@ -52,6 +62,7 @@ class AcceptedEvent(Table):
     received_at_ms: Mapped[int]
     sender: Mapped[str]
     original: Mapped[bytes] = mapped_column(LargeBinary)
+    partition: Mapped[int | None]
 
 
 class DeadLetterRow(Table):
@@ -59,7 +70,7 @@ class DeadLetterRow(Table):
 
     __tablename__ = "dead_letter"
     letter_id: Mapped[int] = mapped_column(primary_key=True)
-    at_ms: Mapped[int]
+    at_ms: Mapped[int] = mapped_column(index=True)
     place: Mapped[dict[str, object]] = mapped_column(JSON)
     stage: Mapped[str]
     reason: Mapped[str] = mapped_column(index=True)
@@ -77,8 +88,26 @@ class ProgressRow(Table):
     waiting_until_ms: Mapped[int | None]
 
 
+class PartitionRow(Table):
+    """A partition of a cluster: how far it has come; who works on it, under which epoch."""
+
+    __tablename__ = "partition"
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    partitions: Mapped[int]
+    epoch: Mapped[int]
+    worker: Mapped[str]
+    taken_at_ms: Mapped[int]
+    input_offset: Mapped[int]
+    flow_offset: Mapped[int]
+    applied_seq: Mapped[int]
+    waiting_until_ms: Mapped[int | None]
+
+
 class FindingRow(Table):
-    """A finding as it stands; `body` is its JSON line. `revision` grows by each change, `alerted_revision` follows."""
+    """A finding as it stands; `body` is its JSON line. `revision` grows by each change, `alerted_revision` follows.
+
+    `partition` is that of a cluster that judged it.
+    """
 
     __tablename__ = "finding"
     __table_args__ = (
@@ -90,6 +119,12 @@ class FindingRow(Table):
             "finding_id",
             sqlite_where=text("alerted_revision < revision"),
             postgresql_where=text("alerted_revision < revision"),
+        ),
+        Index(
+            "ix_finding_partition",
+            "partition",
+            sqlite_where=text("partition IS NOT NULL"),
+            postgresql_where=text("partition IS NOT NULL"),
         ),
     )
     finding_id: Mapped[str] = mapped_column(primary_key=True)
@@ -105,6 +140,7 @@ class FindingRow(Table):
     decided_at_ms: Mapped[int]
     revision: Mapped[int]
     alerted_revision: Mapped[int]
+    partition: Mapped[int | None]
 
 
 class SupersededFindingRow(Table):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import threading
 import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from typing import TypeAlias
 
 from psycopg import Connection as Driver
@@ -15,6 +18,8 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from storage.errors import DatabaseUnavailable, DatabaseUnusable
 from storage.writing import manner_of
+
+Settings: TypeAlias = dict[str, str | int]
 
 CONNECT_TIMEOUT_S = 5
 STATEMENT_TIMEOUT_MS = 60_000
@@ -37,7 +42,15 @@ WAY_OUT = (
 
 LOCKS = 0x73776970
 """The first half of the key of every advisory lock of ours; a lock is of one database."""
-WRITING, SERVING = 1, 2
+WRITING, SERVING, STARTING = 1, 2, 3
+SILENT_HOLDER_MS = 15_000
+"""A process that held work and says nothing for so long (it was paused, its machine is gone) holds it no more."""
+_LEASE_SETTINGS: Settings = {
+    "idle_session_timeout": SILENT_HOLDER_MS,
+    "tcp_keepalives_idle": 5,
+    "tcp_keepalives_interval": 2,
+    "tcp_keepalives_count": 3,
+}
 
 _SETTINGS = {"statement_timeout": STATEMENT_TIMEOUT_MS, "lock_timeout": LOCK_TIMEOUT_MS, "timezone": "UTC"}
 _KEEPALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 20_000}
@@ -50,8 +63,6 @@ _STAYS = re.compile(
     r"|permission denied|does not support SSL|invalid connection option"
 )
 """What the server says when waiting does not help. In another language it is told the same and tried again."""
-
-Settings: TypeAlias = dict[str, str | int]
 
 
 def made_engine(url: URL) -> Engine:
@@ -108,13 +119,15 @@ def passes_at_opening(error: exc.DBAPIError) -> bool:
 class Claim:
     """Held by the one product that accepts events into a database; lost with its connection, and then taken again.
 
+    Processes that share the work hold it beside each other, and never beside one that wants it alone.
+
     Whatever ended that connection ended those of the writers too, or was no concern of theirs: so before the first
     write over a new connection, and only then, it is made sure that the claim still stands.
     """
 
-    def __init__(self, engine: Engine, shown: str) -> None:
+    def __init__(self, engine: Engine, shown: str, *, alone: bool = True) -> None:
         """The database is claimed. Raises: DatabaseUnusable where another product has; DatabaseUnavailable."""
-        self._engine, self._shown = engine, shown
+        self._engine, self._shown, self._alone = engine, shown, alone
         self._lock = threading.Lock()
         self._held: Driver | None = None
         self._take()
@@ -147,27 +160,96 @@ class Claim:
     def _take(self) -> None:
         """A product that was killed has lost its claim once the server has noticed: that is waited for."""
         ends = time.monotonic() + CLAIM_TIMEOUT_S
-        try:
-            held = self._connected()
-            while held.execute(f"SELECT pg_try_advisory_lock({LOCKS}, {SERVING})").fetchone() != (True,):
+        lock = "pg_try_advisory_lock" if self._alone else "pg_try_advisory_lock_shared"
+        with _named(self._shown):
+            held = connected(self._engine)
+            while held.execute(f"SELECT {lock}({LOCKS}, {SERVING})").fetchone() != (True,):
                 if time.monotonic() > ends:
                     held.close()
-                    raise DatabaseUnusable(self._shown, "database", "in use", "no other swipewatch serves from it")
+                    other = "swipewatch" if self._alone else "`swipewatch serve` or `import`"
+                    raise DatabaseUnusable(self._shown, "database", "in use", f"no other {other} serves from it")
                 time.sleep(CLAIM_PAUSE_S)
-        except DriverError as error:
-            raise DatabaseUnavailable(f"{self._shown}: {' '.join(str(error).split())}") from error
         self._held = held
 
-    def _connected(self) -> Driver:
-        address = self._engine.dialect.create_connect_args(self._engine.url)[1]
-        settings = {**address, **_connection_settings(self._engine.url)}
-        settings.pop("context", None)
-        return Driver.connect(make_conninfo(**settings), autocommit=True)
+
+class Lease:
+    """A connection of its own that holds named work, until it is closed, breaks, or says nothing for too long."""
+
+    def __init__(self, engine: Engine, shown: str) -> None:
+        self._engine, self._shown = engine, shown
+        self._connection: Driver | None = None
+        self._held: frozenset[str] = frozenset()
+
+    def renew(self, names: Collection[str]) -> frozenset[str]:
+        """Returns those of the names that this lease holds now; what others hold is asked for, never waited for.
+
+        Raises: DatabaseUnavailable: nothing is held.
+        """
+        try:
+            with _named(self._shown):
+                self._held = self._renewed(names)
+        except DatabaseUnavailable:
+            self.release()
+            raise
+        return self._held
+
+    def release(self) -> None:
+        """Others may hold what this one did."""
+        connection, self._connection, self._held = self._connection, None, frozenset()
+        if connection is not None:
+            connection.close()
+
+    def _renewed(self, names: Collection[str]) -> frozenset[str]:
+        if self._connection is None:
+            self._connection = connected(self._engine, _LEASE_SETTINGS)
+        self._connection.execute("SELECT 1")
+        wanted = sorted(set(names) - self._held)
+        taken = {name for name in wanted if self._take(self._connection, name)}
+        return self._held | taken
+
+    @staticmethod
+    def _take(connection: Driver, name: str) -> bool:
+        return connection.execute("SELECT pg_try_advisory_lock(%s)", (_lock_of(name),)).fetchone() == (True,)
 
 
-def _connection_settings(url: URL) -> Settings:
+@contextmanager
+def starting(engine: Engine, shown: str) -> Iterator[None]:
+    """Of all processes that begin on a database one at a time is in here. Raises: DatabaseUnavailable."""
+    with _named(shown):
+        connection = connected(engine)
+    try:
+        with _named(shown):
+            connection.execute(f"SELECT pg_advisory_lock({LOCKS}, {STARTING})")
+        yield
+    finally:
+        connection.close()
+
+
+def connected(engine: Engine, settings: Settings | None = None) -> Driver:
+    """Returns a connection beside the engine's own ones, with these settings of the server."""
+    address = engine.dialect.create_connect_args(engine.url)[1]
+    values = {**address, **_connection_settings(engine.url, settings)}
+    values.pop("context", None)
+    return Driver.connect(make_conninfo(**values), autocommit=True)
+
+
+@contextmanager
+def _named(shown: str) -> Iterator[None]:
+    """Says which database it is that does not answer."""
+    try:
+        yield
+    except DriverError as error:
+        raise DatabaseUnavailable(f"{shown}: {' '.join(str(error).split())}") from error
+
+
+def _lock_of(name: str) -> int:
+    """Returns the key of a name's lock; keys of one number are apart from those of two."""
+    return int.from_bytes(hashlib.sha256(f"swipewatch work {name}".encode()).digest()[:8], "big", signed=True)
+
+
+def _connection_settings(url: URL, settings: Settings | None = None) -> Settings:
     """What the address itself says stays as it says."""
-    options = " ".join(f"-c {name}={value}" for name, value in _SETTINGS.items())
+    options = " ".join(f"-c {name}={value}" for name, value in {**_SETTINGS, **(settings or {})}.items())
     ours: Settings = {"connect_timeout": CONNECT_TIMEOUT_S, "application_name": "swipewatch", **_KEEPALIVE}
     given = url.query
     own = given.get("options", "")

@@ -11,7 +11,7 @@ from alerts.lifecycle import Action
 from alerts.policy import Policy
 from alerts.texts import Language
 from events.findings import Finding
-from storage.alert_desk import Act, AlertChange, act_on, overdue, record_answer
+from storage.alert_desk import Act, AlertChange, act_on, deliver_all, overdue, record_answer
 from storage.alert_projection import AlertProjection
 from storage.alert_upkeep import ACTOR
 from storage.database import Database
@@ -22,6 +22,7 @@ from storage.terminal_answers import mark_recorded, was_asked_again
 
 __all__ = ["AlertChange", "Projector"]
 
+FIRST_BATCH = 125
 PENDING_BATCH = 1000
 
 
@@ -41,7 +42,14 @@ class Projector:
         return {name: {"zh": title.zh, "en": title.en} for name, title in self._policy.titles().items()}
 
     def write_findings(
-        self, raised: Sequence[Finding], withdrawn: Sequence[Finding], cause: Mapping[str, str], now_ms: int
+        self,
+        raised: Sequence[Finding],
+        withdrawn: Sequence[Finding],
+        cause: Mapping[str, str],
+        now_ms: int,
+        *,
+        partition: int | None = None,
+        within: Callable[[Session], None] = lambda _session: None,
     ) -> None:
         """Afterwards the findings stand as given, on the disk; an unchanged one is not touched.
 
@@ -52,26 +60,35 @@ class Projector:
             withdrawn: findings that no longer hold, with status `withdrawn`.
             cause: by finding id, why it changed; for the centre's eyes.
             now_ms: the moment of decision, UTC ms; with it is judged whether a till is still asked.
+            partition: of a cluster, that judged them.
+            within: is called in the transaction first.
         """
-        if not raised and not withdrawn:
-            return
         with self._database.session(alone=False) as session:
-            write_changes(session, raised, withdrawn, cause, now_ms)
+            within(session)
+            write_changes(session, raised, withdrawn, cause, now_ms, partition)
 
-    def project_alerts(self, now_ms: int) -> list[AlertChange]:
+    def project_alerts(
+        self, now_ms: int, tell: Callable[[Sequence[AlertChange]], None] = lambda _changes: None
+    ) -> list[AlertChange]:
         """Returns the alerts that changed, each with its new notice if the store is told; done again it does nothing.
 
         One process does so at a time; another that asks meanwhile waits, and finds nothing left.
 
-        Findings are taken in replay's order, `PENDING_BATCH` a transaction, and marked in the transaction that writes
-        what follows from them: killed at any moment, a later call goes on exactly where this one stopped.
+        Findings are taken in replay's order, a batch a transaction, and marked in the transaction that writes what
+        follows from them: killed at any moment, a later call goes on exactly where this one stopped. Batches grow from
+        `FIRST_BATCH` to `PENDING_BATCH`: the first stores hear while the others are written, a backlog is soon done.
+
+        Args: `tell` is called with the changes of each transaction once it is on the disk.
         """
         changes: list[AlertChange] = []
-        left = self._has_pending()
+        left, limit = self._has_pending(), min(FIRST_BATCH, PENDING_BATCH)
         while left:
             with self._database.session() as session:
-                some, left = AlertProjection(session, self._policy, now_ms).run(PENDING_BATCH)
+                some, left = AlertProjection(session, self._policy, now_ms).run(limit)
+            if some:
+                tell(some)
             changes += some
+            limit = min(2 * limit, PENDING_BATCH)
         return changes
 
     def standing(self) -> list[Finding]:
@@ -88,6 +105,14 @@ class Projector:
         Raises: UnknownAlert.
         """
         return self._act(alert_id, "deliver", actor, now_ms)
+
+    def deliver_all(self, received: Sequence[tuple[str, str]], now_ms: int) -> list[AlertChange]:
+        """Returns the alerts that no terminal had received before, as received now.
+
+        Args: `received` are pairs of alert and actor. Of an alert in any other state, or unknown, nothing changes.
+        """
+        with self._database.session() as session:
+            return deliver_all(session, received, now_ms)
 
     def see(self, alert_id: str, actor: str, now_ms: int) -> AlertChange | None:
         """Returns the alert once it was on a terminal's screen; None if that was known. Its deadline goes on.

@@ -56,9 +56,11 @@ class WebhookPosition:
             return row.entry_id
 
     def told(self, entry_id: int) -> None:
-        """The receiver has taken everything up to this change."""
+        """The receiver has taken everything up to this change; it never goes back, whoever says so late."""
         with self._database.session() as session:
-            upsert(session, WebhookPositionRow, [{"url": self._url, "entry_id": entry_id}], "url")
+            row = session.get(WebhookPositionRow, self._url)
+            known = 0 if row is None else row.entry_id
+            upsert(session, WebhookPositionRow, [{"url": self._url, "entry_id": max(known, entry_id)}], "url")
 
     def next_after(self, entry_id: int) -> tuple[Change, ChangedAlert] | None:
         """Returns the first change after this one, with its alert, or None."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
 
-from events.codec import check_future, decode_event
+from events.codec import check_future, decode_events
 from events.dead_letters import DeadLetter, InvalidEvent, Place
 from events.identity import content_digest, identity_of
 from events.types import AnyEvent, FaceObserved, Reversal, StockMovement, Swipe
@@ -22,6 +22,18 @@ MISMATCHED = InvalidEvent(
 )
 
 Perishable = Swipe | Reversal | StockMovement | FaceObserved
+
+
+class Incoming(msgspec.Struct, frozen=True, array_like=True):
+    """Original bytes, where they came from, who sent them, and our clock at reception.
+
+    That replaces the sender's word; None for what is replayed and for history, which is never too late.
+    """
+
+    original: bytes
+    place: Place
+    sender: str = ""
+    received_at_ms: int | None = None
 
 
 class Accepted(msgspec.Struct, frozen=True):
@@ -49,21 +61,19 @@ class KnownDigests(Protocol):
         """Returns the digest of every given identity that was accepted."""
 
 
-def decide(offers: Iterable[tuple[bytes, Place]], known: KnownDigests, received_at_ms: int | None) -> list[Outcome]:
-    """Returns one outcome an offer, in order; an offer may repeat one before it.
+def decide(incoming: Sequence[Incoming], known: KnownDigests) -> list[Outcome]:
+    """Returns one outcome each, in order; one may repeat one before it.
 
     Args:
-        offers: original bytes and where they came from.
         known: asked once for all identities of the batch.
-        received_at_ms: our clock at reception, which replaces the sender's word; None when files are replayed.
     """
-    decoded = [(original, place, decode_event(original)) for original, place in offers]
-    digests = dict(known.digests_of([identity_of(e) for _, _, e in decoded if not isinstance(e, InvalidEvent)]))
+    events = decode_events([one.original for one in incoming])
+    digests = dict(known.digests_of([identity_of(event) for event in events if not isinstance(event, InvalidEvent)]))
     return [
-        set_aside(original, place, event)
+        set_aside(one.original, one.place, event)
         if isinstance(event, InvalidEvent)
-        else _decide_one(original, place, event, digests, received_at_ms)
-        for original, place, event in decoded
+        else _decide_one(one, event, digests)
+        for one, event in zip(incoming, events, strict=True)
     ]
 
 
@@ -83,9 +93,7 @@ class RememberedDigests:
         self._digests[accepted.identity] = accepted.digest
 
 
-def _decide_one(
-    original: bytes, place: Place, event: AnyEvent, digests: dict[str, bytes], received_at_ms: int | None
-) -> Outcome:
+def _decide_one(one: Incoming, event: AnyEvent, digests: dict[str, bytes]) -> Outcome:
     """Compares with what was accepted before; what is new must not be too early or too late.
 
     So the repeat of an accepted event is a duplicate however late it comes: its sender is told the truth.
@@ -95,12 +103,12 @@ def _decide_one(
     if known == digest:
         return Duplicate(event.event_id)
     if known is not None:
-        return set_aside(original, place, CONFLICTING)
-    problem = None if received_at_ms is None else _check_reception(event, received_at_ms)
+        return set_aside(one.original, one.place, CONFLICTING)
+    problem = None if one.received_at_ms is None else _check_reception(event, one.received_at_ms)
     if problem is not None:
-        return set_aside(original, place, problem)
+        return set_aside(one.original, one.place, problem)
     digests[identity] = digest
-    return Accepted(event, identity, digest, original)
+    return Accepted(event, identity, digest, one.original)
 
 
 def _check_reception(event: AnyEvent, received_at_ms: int) -> InvalidEvent | None:

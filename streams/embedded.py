@@ -28,7 +28,7 @@ from events.types import AnyEvent
 from storage.database import Database
 from storage.progress import Progress
 from storage.projector import AlertChange, Projector
-from streams.acceptance import Accepted, Outcome
+from streams.acceptance import Accepted, Incoming, Outcome
 from streams.logged_engine import LoggedEngine, retried
 
 Step = Literal["appended", "synced", "evaluated", "findings_written", "alerts_written", "frozen"]
@@ -236,16 +236,15 @@ class Pipeline:
     def _accept(self, requests: Sequence[_Request]) -> list[AnyEvent]:
         """Makes the requests durable and answers them; returns the new events, before them those that were missed."""
         now_ms = self._clock_ms()
-        senders = [request.sender for request in requests for _ in request.originals]
-        offers = [
-            (original, Place(sender=request.sender, index=index))
+        incoming = [
+            Incoming(original, Place(sender=request.sender, index=index), request.sender, now_ms)
             for request in requests
             for index, original in enumerate(request.originals)
         ]
         missed: list[AnyEvent] = []
         try:
             missed = self._logged.missed()
-            outcomes = self._logged.accept(offers, senders, now_ms, lambda: self._on_step("appended"))
+            outcomes = self._logged.accept(incoming, lambda _session: self._on_step("appended"))
         except TransientError as error:
             _answer_failed(requests, error)
             return missed
@@ -262,12 +261,14 @@ class Pipeline:
         if raised or withdrawn:
             retried(lambda: self._projector.write_findings(raised, withdrawn, causes, now_ms))
             self._on_step("findings_written")
-        changes = retried(lambda: self._projector.project_alerts(now_ms))
-        changes += retried(lambda: self._projector.escalate_overdue(now_ms))
+        retried(lambda: self._projector.project_alerts(now_ms, self._tell))
+        self._tell(retried(lambda: self._projector.escalate_overdue(now_ms)))
+        retried(self._say_progress)
+
+    def _tell(self, changes: Sequence[AlertChange]) -> None:
         if changes:
             self._on_step("alerts_written")
             self._listener.alerts_changed(changes)
-        retried(self._say_progress)
 
     def _say_progress(self) -> None:
         self._progress.put(self._logged.engine.applied.seq, self._logged.engine.waiting_until_ms())

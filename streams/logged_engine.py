@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import msgspec
 import structlog
+from sqlalchemy.orm import Session
 
 from detectors.catalogue import Rulebook
 from events.codec import decode_event
@@ -21,7 +22,7 @@ from events.identity import content_digest, identity_of
 from events.types import AnyEvent, Reversal
 from storage.database import Database
 from storage.log import AcceptedLog, Record
-from streams.acceptance import Accepted, Outcome, decide, reversal_mismatch
+from streams.acceptance import Accepted, Incoming, Outcome, decide, reversal_mismatch
 from streams.changes import Changes
 from streams.engine import Engine
 from streams.snapshot import Position, clear
@@ -38,17 +39,36 @@ _Result = TypeVar("_Result")
 _log = structlog.get_logger()
 
 
+class Cut(msgspec.Struct, frozen=True):
+    """A partition's number, and into how many the keys are cut."""
+
+    number: int
+    partitions: int
+
+
 class LoggedEngine:
     """An engine whose events are those of an accepted log, in its order.
 
     Args:
         store: the folder of the live store and its snapshots; None keeps it in memory, and reads the whole log.
+        cut: of a cluster: which partition of how many it is; its events are those of the log that are decided there.
+        patience_s: how long the database may be away before a write is given up.
     """
 
-    def __init__(self, database: Database, rulebook: Rulebook, clock_ms: Callable[[], int], store: Path | None) -> None:
-        self._database, self._log = database, AcceptedLog(database)
+    def __init__(
+        self,
+        database: Database,
+        rulebook: Rulebook,
+        clock_ms: Callable[[], int],
+        store: Path | None,
+        *,
+        cut: Cut | None = None,
+        patience_s: float = GIVES_UP_AFTER_S,
+    ) -> None:
+        self._database, self._log = database, AcceptedLog(database, None if cut is None else cut.number)
         self._rulebook, self._clock_ms, self._store = rulebook, clock_ms, store
-        self.engine = Engine(rulebook, forgets=True)
+        self._cut, self._patience_s = cut, patience_s
+        self.engine = self._new_engine()
         self._frozen_seq, self._frozen_at_s = 0, time.monotonic()
         self._forgotten: list[str] = []
         self.is_unsure = False
@@ -61,9 +81,9 @@ class LoggedEngine:
 
         Returns why findings changed on the way, and the events that happened since a time.
         """
-        causes, late = self._open().causes, []
+        causes, late = self.open_snapshot().causes, []
         is_new = self.engine.applied.seq == 0
-        for events, position in self._after(self.engine.applied.seq):
+        for events, position in self.events_after(self.engine.applied.seq):
             if is_new:
                 self.set_aside(self.engine.load(events, self._clock_ms()).mismatched)
             else:
@@ -76,19 +96,30 @@ class LoggedEngine:
             causes |= self.engine.judge_all().causes
         return causes | self.engine.apply([], self._clock_ms()).causes, late
 
-    def _open(self) -> Changes:
-        """Opens the snapshot, if it is one of this log."""
+    def open_snapshot(self, is_ours: Callable[[Position], bool] = lambda _position: True) -> Changes:
+        """Opens the snapshot, if it is one of this log and `is_ours` says so; returns what other rules change."""
         if self._store is None:
             return Changes()
-        self.engine, changes = Engine.open(self._rulebook, self._store, forgets=True)
+        self.engine, changes = self._opened(self._store)
         applied = self.engine.applied
-        if applied.seq and self._log.digest_at(applied.seq) != applied.digest:
+        if not is_ours(applied) or (applied.seq and self._log.digest_at(applied.seq) != applied.digest):
             _log.warning("snapshot.foreign", seq=applied.seq)
             clear(self._store)
-            self.engine, changes = Engine.open(self._rulebook, self._store, forgets=True)
+            self.engine, changes = self._opened(self._store)
         return changes
 
-    def _after(self, seq: int) -> Iterator[tuple[list[AnyEvent], Position]]:
+    def _opened(self, store: Path) -> tuple[Engine, Changes]:
+        if self._cut is None:
+            return Engine.open(self._rulebook, store, forgets=True)
+        partitions, held = self._cut.partitions, [self._cut.number]
+        return Engine.open(self._rulebook, store, partitions=partitions, held=held, forgets=True)
+
+    def _new_engine(self) -> Engine:
+        if self._cut is None:
+            return Engine(self._rulebook, forgets=True)
+        return Engine(self._rulebook, partitions=self._cut.partitions, held=[self._cut.number], forgets=True)
+
+    def events_after(self, seq: int) -> Iterator[tuple[list[AnyEvent], Position]]:
         """Yields the events of the log after a number, many at a time, with the place of the last of them."""
         logged = self._log.read(seq)
         while some := list(islice(logged, READ_TOGETHER)):
@@ -98,7 +129,10 @@ class LoggedEngine:
                 if isinstance(event, InvalidEvent):
                     raise InvariantError(f"the accepted log holds a bad event at {one.seq}: {event.reason}")
                 events.append(event)
-            yield events, Position(some[-1].seq, content_digest(events[-1]))
+            yield events, self._at(some[-1].seq, content_digest(events[-1]))
+
+    def _at(self, seq: int, digest: bytes) -> Position:
+        return msgspec.structs.replace(self.engine.applied, seq=seq, digest=digest)
 
     def differences(self, stored: Iterable[Finding]) -> tuple[list[Finding], list[Finding]]:
         """Returns the findings that stand but are not stored so, and those stored that stand no longer, as withdrawn.
@@ -115,44 +149,48 @@ class LoggedEngine:
 
     def accept(
         self,
-        offers: Sequence[tuple[bytes, Place]],
-        senders: Sequence[str],
-        received_at_ms: int | None,
-        on_appended: Callable[[], None] = lambda: None,
+        incoming: Sequence[Incoming],
+        within: Callable[[Session], None] = lambda _session: None,
     ) -> list[Outcome]:
-        """Returns one outcome an offer; accepted events and dead letters are on disk then, and not yet applied.
+        """Returns one outcome each; accepted events and dead letters are on disk then, and not yet applied.
 
         Args:
-            offers: original bytes and where they came from.
-            senders: who sent each offer.
-            received_at_ms: our clock at reception; None for history, which is never too late.
-            on_appended: is called before the transaction ends.
-        Raises: TransientError; nothing was taken then.
+            within: is called in the transaction, at its end.
+        Raises: TransientError; nothing was taken then, unless `is_unsure` says so.
         """
-        outcomes = decide(offers, self._log, received_at_ms)
+        return self.keep(incoming, decide(incoming, self._log), within)
+
+    def decide(self, incoming: Sequence[Incoming]) -> list[Outcome]:
+        """Returns one outcome each; nothing is kept yet. Raises: TransientError."""
+        return decide(incoming, self._log)
+
+    def keep(
+        self, incoming: Sequence[Incoming], outcomes: list[Outcome], within: Callable[[Session], None]
+    ) -> list[Outcome]:
+        """Returns the outcomes once accepted events and dead letters are on disk; as `accept`."""
         now_ms = self._clock_ms()
         records = [
             Record(
                 event=outcome.event,
                 identity=outcome.identity,
                 digest=outcome.digest,
-                received_at_ms=now_ms,
-                sender=sender,
+                received_at_ms=now_ms if one.received_at_ms is None else one.received_at_ms,
+                sender=one.sender,
                 original=outcome.original,
             )
-            for outcome, sender in zip(outcomes, senders, strict=True)
+            for outcome, one in zip(outcomes, incoming, strict=True)
             if isinstance(outcome, Accepted)
         ]
         try:
             with self._database.session() as session:
                 seqs = self._log.append(session, records)
                 self._log.set_aside(session, [letter for letter in outcomes if isinstance(letter, DeadLetter)], now_ms)
-                on_appended()
+                within(session)
         except TransientError:
             self.is_unsure = True
             raise
         if seqs:
-            self.engine.applied = Position(seqs[-1], records[-1].digest)
+            self.engine.applied = self._at(seqs[-1], records[-1].digest)
         return outcomes
 
     def missed(self) -> list[AnyEvent]:
@@ -162,7 +200,7 @@ class LoggedEngine:
         """
         if not self.is_unsure:
             return []
-        found = list(self._after(self.engine.applied.seq))
+        found = list(self.events_after(self.engine.applied.seq))
         self.is_unsure = False
         if found:
             self.engine.applied = found[-1][1]
@@ -170,13 +208,20 @@ class LoggedEngine:
 
     def set_aside(self, mismatched: Sequence[Reversal]) -> None:
         """Lists reversals that fit no swipe of theirs among the dead letters, by their place in the accepted log."""
-        if not mismatched:
-            return
+        letters = self.mismatch_letters(mismatched)
+        if letters:
+            self.keep_letters(letters)
+
+    def mismatch_letters(self, mismatched: Sequence[Reversal]) -> list[DeadLetter]:
+        """Returns the dead letters of reversals that fit no swipe of theirs, by their place in the accepted log."""
         logged = self._log.logged(identity_of(reversal) for reversal in mismatched)
-        letters = [
+        return [
             reversal_mismatch(event.original, Place(topic="accepted", offset=event.seq)) for event in logged.values()
         ]
-        retried(lambda: self._keep_letters(letters))
+
+    def keep_letters(self, letters: Sequence[DeadLetter]) -> None:
+        """The letters are kept, each once. Raises: TransientError."""
+        self.patiently(lambda: self._keep_letters(letters))
 
     def _keep_letters(self, letters: Sequence[DeadLetter]) -> None:
         with self._database.session() as session:
@@ -206,19 +251,23 @@ class LoggedEngine:
             _log.info("store.pruned", events=len(self._forgotten), seconds=seconds)
         if self._forgotten:
             some, self._forgotten = self._forgotten[:DELETED_TOGETHER], self._forgotten[DELETED_TOGETHER:]
-            retried(lambda: self._delete(some))
+            self.patiently(lambda: self._delete(some))
+
+    def patiently(self, write: Callable[[], _Result]) -> _Result:
+        """Returns what a write returns, however long within reason the database is away. Raises: TransientError."""
+        return retried(write, self._patience_s)
 
     def _delete(self, identities: Sequence[str]) -> None:
         with self._database.session() as session:
             self._log.forget(session, identities)
 
 
-def retried(write: Callable[[], _Result]) -> _Result:
+def retried(write: Callable[[], _Result], gives_up_after_s: float = GIVES_UP_AFTER_S) -> _Result:
     """Returns what a write returns, tried again with growing pauses while the database is away.
 
     Raises: the last TransientError; the process ends then and its successor recovers from the log.
     """
-    gives_up_at_s = time.monotonic() + GIVES_UP_AFTER_S
+    gives_up_at_s = time.monotonic() + gives_up_after_s
     for attempt in count():
         try:
             return write()

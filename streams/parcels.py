@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, Literal
 
 import msgspec
@@ -20,6 +20,7 @@ from events.types import (
     StockMovement,
     VisitorCorrection,
 )
+from streams.acceptance import Incoming
 from streams.rows import SwipeRow
 from streams.store.meetings import Pair
 
@@ -28,6 +29,7 @@ PlaceFact = AgentRegistration | StockMovement
 
 FORMAT: Final = 1
 """Of a parcel's bytes. Whoever changes what a parcel holds counts on, and still reads the format before."""
+LARGEST_BYTES: Final = 2**20
 
 
 class CausedRow(Struct, frozen=True, kw_only=True, array_like=True, gc=False):
@@ -64,11 +66,12 @@ class Sighted(Struct, frozen=True, kw_only=True, array_like=True, gc=False):
 
 
 class Parcel(Struct, kw_only=True, array_like=True):
-    """Items for one partition, by what takes them: the person stage, the institution stage, the last stages.
+    """Items for one partition, by what takes them: stage 0, the person stage, the institution stage, the last stages.
 
     They may come in any order and again.
     """
 
+    offered: list[Incoming] = []
     references: list[Institution | Drug] = []
     joined: list[CausedRow] = []
     of_persons: list[PersonFact] = []
@@ -123,6 +126,26 @@ _DECODER = msgspec.msgpack.Decoder(Parcel)
 def packed(parcel: Parcel) -> bytes:
     """Returns the parcel's bytes, the first of them their format."""
     return bytes([FORMAT]) + msgspec.msgpack.encode(parcel)
+
+
+def packed_in_pieces(parcel: Parcel, largest_bytes: int = LARGEST_BYTES) -> Iterator[bytes]:
+    """Yields the bytes of parcels that hold the same items together, none much longer than that unless of one item."""
+    body = packed(parcel)
+    if len(body) <= largest_bytes or parcel.items() <= 1:
+        yield body
+        return
+    for half in _halves(parcel):
+        yield from packed_in_pieces(half, largest_bytes)
+
+
+def _halves(parcel: Parcel) -> tuple[Parcel, Parcel]:
+    one, other, left = Parcel(), Parcel(), parcel.items() // 2
+    for name in Parcel.__struct_fields__:
+        items = getattr(parcel, name)
+        getattr(one, name).extend(items[:left])
+        getattr(other, name).extend(items[left:])
+        left = max(0, left - len(items))
+    return one, other
 
 
 def unpacked(body: bytes) -> Parcel:

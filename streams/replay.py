@@ -25,6 +25,7 @@ from events.identity import identity_of
 from events.types import AnyEvent, Reversal
 from streams.acceptance import (
     Accepted,
+    Incoming,
     RememberedDigests,
     decide,
     reversal_mismatch,
@@ -197,7 +198,7 @@ class _Intake:
     def accept(self, chunk: Sequence[Offer]) -> list[AnyEvent]:
         """Returns the new events of a chunk; the rest is counted or set aside."""
         events = []
-        outcomes = decide(chunk, self._known, None)
+        outcomes = decide([Incoming(original, place) for original, place in chunk], self._known)
         for number, ((_, place), outcome) in enumerate(zip(chunk, outcomes, strict=True), self.result.lines):
             if isinstance(outcome, Accepted):
                 self._known.remember(outcome)

@@ -36,6 +36,7 @@ from web.access import ANYBODY, NotLoggedIn, PasswordChangeNeeded, Refused
 from web.assets import Assets
 from web.headers import SecurityHeaders
 from web.ingestion import BodyBudget
+from web.live import Desk
 from web.login import FailedLogins
 from web.overview import Wall
 from web.pages import Pages
@@ -71,6 +72,7 @@ def create_app(services: WebServices) -> FastAPI:
     app.state.services = services
     app.state.assets = assets
     app.state.queries = Queries(services.database)
+    app.state.terminal_desk = Desk(services, app.state.queries)
     app.state.places = InstitutionPlaces(services.database)
     app.state.desk = CentreDesk(services.database)
     app.state.wall = Wall(services, app.state.queries)

@@ -26,7 +26,8 @@ class Ear:
     async def wait(self, timeout_s: float) -> frozenset[str] | None:
         """Returns the ids of changed alerts, empty after `timeout_s` without any, None once the feed is closed."""
         try:
-            await asyncio.wait_for(self._changed.wait(), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                await self._changed.wait()
         except TimeoutError:
             return frozenset()
         if self._closed:

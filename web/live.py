@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
+import msgspec
 from fastapi.concurrency import run_in_threadpool
 
-from alerts.lifecycle import IllegalTransition
 from events.metrics import NOTICE_SECONDS, NOTICES_SENT, STREAMS_OPEN
-from storage.queries import Audience, Notice, Queries
+from storage.queries import Audience, News, Notice, Queries, Wish
 from web.overview import Overview
-from web.ports import LiveChange, WebServices
+from web.ports import WebServices
 from web.sse import HEARTBEAT, OPENING, message
+from web.together import Together
 
 AT_ONCE = 100
 OVERVIEW_S = 4.0
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    """Notices that a terminal has received."""
+
+    actor: str
+    notices: tuple[Notice, ...]
+
 
 # From an entry and the ids heard of: the last entry looked at, the changed alerts as cards, whether that was all.
 Cards = Callable[[int, frozenset[str]], tuple[int, list[dict[str, object]], bool]]
@@ -24,28 +33,45 @@ UnreviewedNow = Callable[[], int]
 StillAllowed = Callable[[], Awaitable[bool]]
 
 
+class Desk:
+    """What all terminals of the process read and report, many at a time. To be used on one event loop."""
+
+    def __init__(self, services: WebServices, queries: Queries) -> None:
+        self.services = services
+        self._news = Together[Wish, News](lambda wishes: queries.news(wishes, AT_ONCE))
+        self._reports = Together[Delivery, None](lambda deliveries: report_delivered(services, deliveries))
+
+    async def news(self, wish: Wish) -> News:
+        """Returns what is new for a terminal."""
+        return await self._news.ask(wish)
+
+    async def delivered(self, actor: str, notices: Sequence[Notice]) -> None:
+        """The alerts of these notices are on record as received by the terminal, and everybody hears of it."""
+        if notices:
+            await self._reports.ask(Delivery(actor=actor, notices=tuple(notices)))
+
+
 async def terminal_stream(
-    services: WebServices, queries: Queries, actor: str, audience: Audience, after: int, still_allowed: StillAllowed
+    desk: Desk, actor: str, audience: Audience, after: int, still_allowed: StillAllowed
 ) -> AsyncIterator[bytes]:
     """Writes each of the audience's notices after `after` once and in order, and each later change of their alerts.
 
     What was written is reported as delivered. The stream ends with the process or with the terminal's right to it.
     """
+    services = desk.services
     yield OPENING
     ids = None if "*" in audience.institution_ids else audience.institution_ids
     async with services.feed.subscribe(ids) as ear, _counted(services, "terminal"):
         heard: frozenset[str] | None = frozenset()
         while heard is not None:
-            notices = await run_in_threadpool(queries.notices_after, audience, after, AT_ONCE)
-            for notice in notices:
+            news = await desk.news(Wish(audience=audience, after=after, heard=heard))
+            for notice in news.notices:
                 yield message("notice", notice, id_=notice.notice_id)
-            if notices:
-                after = notices[-1].notice_id
-                await run_in_threadpool(report_delivered, services, actor, notices)
-            for notice in await _changed_only(queries, audience, heard - {one.alert_id for one in notices}):
-                if notice.notice_id <= after:  # a newer one comes as a notice, in its turn
-                    yield message("state", notice)
-            if len(notices) == AT_ONCE:
+            await desk.delivered(actor, news.notices)
+            for notice in news.changed:
+                yield message("state", notice)
+            after = news.up_to
+            if not news.complete:
                 continue
             heard = await ear.wait(services.limits.heartbeat_s)
             if heard is not None and not heard:
@@ -93,30 +119,17 @@ async def dashboard_stream(
                 yield HEARTBEAT
 
 
-def report_delivered(services: WebServices, actor: str, notices: Collection[Notice]) -> None:
-    """The alerts of these notices are on record as received by the terminal, and everybody hears of it."""
+def report_delivered(services: WebServices, deliveries: Sequence[Delivery]) -> list[None]:
+    """The alerts of these notices are on record as received by the terminals, and everybody hears of it."""
     now_ms = services.now_ms()
-    reached = []
-    for notice in notices:
+    received = [(one.actor, notice) for one in deliveries for notice in one.notices]
+    for _, notice in received:
         services.measurements.count(NOTICES_SENT)
         services.measurements.observe(NOTICE_SECONDS, max(0, now_ms - notice.created_at_ms) / 1000)
-        if notice.state != "open":
-            continue
-        try:
-            services.actions.deliver(notice.alert_id, actor, now_ms)
-        except IllegalTransition:
-            continue  # it changed meanwhile; what it is now needs no delivery
-        reached.append(LiveChange(alert_id=notice.alert_id, institution_id=notice.institution_id))
-    services.feed.publish(reached)
-
-
-async def _changed_only(queries: Queries, audience: Audience, alert_ids: Collection[str]) -> list[Notice]:
-    found = []
-    for alert_id in sorted(alert_ids):
-        notice = await run_in_threadpool(queries.told_alert, audience, alert_id)
-        if notice is not None:
-            found.append(notice)
-    return found
+    opened = [(notice.alert_id, actor) for actor, notice in received if notice.state == "open"]
+    if opened:
+        services.feed.publish(services.actions.deliver_all(opened, now_ms))
+    return [None] * len(deliveries)
 
 
 @asynccontextmanager

@@ -101,8 +101,8 @@ class LiveFeed(Protocol):
 class AlertActions(Protocol):
     """What people do to alerts; the projector. An action that the lifecycle forbids raises IllegalTransition."""
 
-    def deliver(self, alert_id: str, actor: str, now_ms: int) -> object:
-        """A terminal has received the alert's notice."""
+    def deliver_all(self, received: Sequence[tuple[str, str]], now_ms: int) -> Sequence[Changed]:
+        """Returns the alerts that nobody had received before; each was by the actor beside it."""
         ...
 
     def see(self, alert_id: str, actor: str, now_ms: int) -> object:

@@ -19,7 +19,7 @@ from storage.terminal_answers import TerminalAnswers
 from web.access import ANYBODY, TERMINAL, TERMINAL_COOKIE_PREFIX, Refused, Screen, Services, still_has
 from web.agents import Agent, agent_person_id, registrations
 from web.dashboard import InQueries
-from web.live import AT_ONCE, report_delivered, terminal_stream
+from web.live import AT_ONCE, Delivery, Desk, report_delivered, terminal_stream
 from web.openapi import API_TAG, answers_with, takes
 from web.pages import InPages, Pages
 from web.ports import AnswerKind, LiveChange, Overloaded, WebServices
@@ -111,7 +111,7 @@ def notices(
     else:
         found = queries.notices_after(audience, after, AT_ONCE)
         last_notice_id = found[-1].notice_id if found else max(after, 0)
-    report_delivered(services, screen.token.name, found)
+    report_delivered(services, [Delivery(actor=screen.token.name, notices=tuple(found))])
     return _json(200, NoticeList(notices=found, last_notice_id=last_notice_id, now_ms=services.now_ms()))
 
 
@@ -143,7 +143,8 @@ async def stream(
     async def still_allowed() -> bool:
         return await still_has(TERMINAL, request)
 
-    return event_stream(terminal_stream(services, queries, screen.token.name, audience, start, still_allowed))
+    desk: Desk = request.app.state.terminal_desk
+    return event_stream(terminal_stream(desk, screen.token.name, audience, start, still_allowed))
 
 
 @router.post(

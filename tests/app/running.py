@@ -22,7 +22,7 @@ READY_WITHIN_S = 60.0
 
 @dataclass
 class Served:
-    """A running `swipewatch serve`."""
+    """A running `swipewatch serve` or `web`."""
 
     process: subprocess.Popen[str]
     address: str
@@ -64,16 +64,22 @@ def run(*arguments: str, timeout: float = 90) -> subprocess.CompletedProcess[str
 def serving(data: Path, *options: str, before: Sequence[str] = ()) -> Iterator[Served]:
     """Gives a ready product on a free port; it is told to stop at the end, and killed if it does not."""
     port = free_port()
-    out = data.with_suffix(".out")
     arguments = [sys.executable, "-m", "app", "serve", "--data", str(data), "--port", str(port), *options]
-    with out.open("w") as file, (data.with_suffix(".err")).open("w") as errors:
-        process = subprocess.Popen(
-            [*before, *arguments], cwd=CHECKOUT, stdout=file, stderr=errors, text=True, start_new_session=True
-        )
     address = f"http://127.0.0.1:{port}"
-    try:
+    with started([*before, *arguments], data) as process:
         wait_until_ready(address, process, data.with_suffix(".err"))
-        yield Served(process, address, data, out.read_text())
+        yield Served(process, address, data, data.with_suffix(".out").read_text())
+
+
+@contextmanager
+def started(arguments: Sequence[str], name: Path) -> Iterator[subprocess.Popen[str]]:
+    """Gives a process that writes NAME.out and NAME.err; it is told to stop at the end, and killed if it does not."""
+    with name.with_suffix(".out").open("w") as file, name.with_suffix(".err").open("w") as errors:
+        process = subprocess.Popen(
+            arguments, cwd=CHECKOUT, stdout=file, stderr=errors, text=True, start_new_session=True
+        )
+    try:
+        yield process
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGTERM)
@@ -84,13 +90,13 @@ def serving(data: Path, *options: str, before: Sequence[str] = ()) -> Iterator[S
                 process.wait()
 
 
-def wait_until_ready(address: str, process: subprocess.Popen[str], errors: Path) -> None:
-    """Returns once /readyz says so. Raises: AssertionError with what the process said."""
+def wait_until_ready(address: str, process: subprocess.Popen[str], errors: Path, path: str = "/readyz") -> None:
+    """Returns once the path says so. Raises: AssertionError with what the process said."""
     deadline = time.monotonic() + READY_WITHIN_S
     while time.monotonic() < deadline:
         assert process.poll() is None, errors.read_text()
         try:
-            if httpx.get(f"{address}/readyz", timeout=2).is_success:
+            if httpx.get(f"{address}{path}", timeout=2).is_success:
                 return
         except httpx.TransportError:
             pass

@@ -11,9 +11,9 @@ import pytest
 import structlog
 from typer.testing import CliRunner, Result
 
+from app.clock import now_ms
 from app.commands import commands
 from app.kept_rules import KeptRules
-from app.product import now_ms
 from app.rule_files import RuleFile, parse_rules, read_rules
 from events.errors import ConfigError
 from storage.database import Database, default_url

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from kafka.admin import ConfigResource, ConfigResourceType
 
-from events.topics import INPUT, OFFERS, REFERENCE, TOPICS
+from events.topics import DEAD_LETTERS, FLOW, INPUT, TOPICS
 from tests.app.running import run
 from tests.kafka.broker import free_ports
 from tests.kafka.records import administration, make_topic
@@ -31,14 +31,14 @@ def test_what_is_missing_or_set_otherwise_is_said_in_a_line_each(clean):
     run("topics", "create", "--brokers", clean.address, "--partitions", "2")
     with administration(clean) as admin:
         admin.delete_topics([INPUT.name])
-        set_otherwise(admin, OFFERS.name, {"retention.ms": "3600000"})
-        set_otherwise(admin, REFERENCE.name, {"cleanup.policy": "delete"})
+        set_otherwise(admin, FLOW.name, {"retention.ms": "3600000"})
+        set_otherwise(admin, DEAD_LETTERS.name, {"cleanup.policy": "compact"})
     done = run("topics", "check", "--brokers", clean.address)
     assert done.returncode == 1
     assert sorted(done.stderr.splitlines()) == [
         f"{INPUT.name}: missing; `swipewatch topics create` makes it",
-        f"{OFFERS.name}: retention.ms is 3600000 (1h) instead of {OFFERS.retention_ms} (1474d)",
-        f"{REFERENCE.name}: cleanup.policy is delete instead of compact",
+        f"{FLOW.name}: retention.ms is 3600000 (1h) instead of {FLOW.retention_ms} (1474d)",
+        f"{DEAD_LETTERS.name}: cleanup.policy is compact instead of delete",
     ]
 
 
@@ -51,7 +51,7 @@ def test_topics_that_are_kept_longer_than_declared_are_as_declared(clean):
 
 def test_topics_that_are_spread_must_all_have_as_many_partitions(clean):
     make_topic(clean, INPUT.name, 2, **{name.replace(".", "_"): value for name, value in INPUT.settings().items()})
-    make_topic(clean, OFFERS.name, 3, **{name.replace(".", "_"): value for name, value in OFFERS.settings().items()})
+    make_topic(clean, FLOW.name, 3, **{name.replace(".", "_"): value for name, value in FLOW.settings().items()})
     done = run("topics", "create", "--brokers", clean.address)
     assert done.returncode == 1
     assert "partitions differ" in done.stderr

@@ -10,12 +10,11 @@ import signal
 import sys
 
 import msgspec
-from sqlalchemy import event
+from sqlalchemy import Engine, event
 from sqlalchemy.orm import Session
 
 from events.findings import Finding
 from storage.database import Database
-from storage.models import NoticeRow
 from storage.projector import Projector
 from tests.alerts.builders import policy
 
@@ -36,6 +35,12 @@ def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def die_at_notice(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+    """Ends the process once a notice was written, before its transaction is committed."""
+    if statement.startswith("INSERT INTO notice "):
+        die()
+
+
 def run(projector: Projector, steps: list[Step], point: str) -> None:
     """Takes every step; dies at the point of the last one."""
     for number, step in enumerate(steps, start=1):
@@ -46,7 +51,7 @@ def run(projector: Projector, steps: list[Step], point: str) -> None:
         if last and point == "after_findings":
             die()
         if last and point == "at_first_notice":
-            event.listen(NoticeRow, "after_insert", lambda *_row: die())
+            event.listen(Engine, "after_cursor_execute", die_at_notice)
         if last and point == "before_alerts_commit":
             event.listen(Session, "before_commit", lambda _session: die())
         projector.project_alerts(step.now_ms)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 
 import msgspec
 import pytest
@@ -8,10 +9,10 @@ from sqlalchemy import select, text
 
 from alerts.lifecycle import IllegalTransition
 from events.findings import Finding, finding_json, replay_order
-from storage.errors import UnknownAlert
+from storage.errors import DatabaseUnavailable, UnknownAlert
 from storage.log import AcceptedLog
 from storage.models import AlertFindingRow, AlertHistoryRow, FindingRow
-from storage.projector import Projector
+from storage.projector import AlertChange, Projector
 from tests.alerts.builders import MINUTE_MS, NOON_MS, OTHER_STORE, PERSON, STORE, finding, policy
 from tests.storage.events import record
 from tests.storage.projections import alerts, everything, history, notices, write
@@ -292,6 +293,31 @@ def test_more_findings_than_one_transaction_takes_are_all_told(projector, databa
     monkeypatch.setattr("storage.projector.PENDING_BATCH", 7)
     projector.write_findings([at(0, person=f"psn-{number}") for number in range(30)], [], {}, NOON_MS)
     assert len(projector.project_alerts(NOON_MS)) == len(alerts(database)) == len(notices(database)) == 30
+
+
+def test_the_first_stores_are_told_while_the_others_are_still_to_be_written(projector, database, monkeypatch):
+    monkeypatch.setattr("storage.projector.FIRST_BATCH", 2)
+    projector.write_findings([at(0, person=f"psn-{number}") for number in range(9)], [], {}, NOON_MS)
+    told: list[tuple[int, int]] = []
+    changes = projector.project_alerts(NOON_MS, lambda some: told.append((len(some), len(notices(database)))))
+    assert told == [(2, 2), (4, 6), (3, 9)]
+    assert [change.notice_id for change in changes] == [notice.notice_id for notice in notices(database)]
+
+
+def test_what_was_written_before_a_failure_was_told(projector, database, monkeypatch):
+    monkeypatch.setattr("storage.projector.FIRST_BATCH", 2)
+    projector.write_findings([at(0, person=f"psn-{number}") for number in range(9)], [], {}, NOON_MS)
+    told: list[str] = []
+
+    def tell(changes: Sequence[AlertChange]) -> None:
+        told.extend(change.alert_id for change in changes)
+        if len(told) == 6:
+            raise DatabaseUnavailable("gone")
+
+    with pytest.raises(DatabaseUnavailable):
+        projector.project_alerts(NOON_MS, tell)
+    told += [change.alert_id for change in projector.project_alerts(NOON_MS)]
+    assert len(told) == len(set(told)) == len(notices(database)) == 9
 
 
 def test_the_size_of_a_transaction_changes_nothing(database, monkeypatch):

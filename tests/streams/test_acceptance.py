@@ -7,7 +7,7 @@ import pytest
 
 from detectors.examples import agent_registration, at, institution, observed, person, reversal, swipe
 from events.dead_letters import DeadLetter, Place
-from streams.acceptance import Accepted, Duplicate, RememberedDigests, decide
+from streams.acceptance import Accepted, Duplicate, Incoming, RememberedDigests, decide
 
 WEEK_MS = 7 * 86_400_000
 TEN_MINUTES_MS = 600_000
@@ -44,8 +44,11 @@ LASTING = [
 
 def reasons(events: list[dict[str, object]], received_at_ms: int | None) -> list[str]:
     """Returns what became of each event at this reception: accepted, duplicate or the reason it was set aside."""
-    offers = [(msgspec.json.encode(event), Place(sender="s", index=number)) for number, event in enumerate(events)]
-    outcomes = decide(offers, RememberedDigests(), received_at_ms)
+    incoming = [
+        Incoming(msgspec.json.encode(event), Place(sender="s", index=number), "s", received_at_ms)
+        for number, event in enumerate(events)
+    ]
+    outcomes = decide(incoming, RememberedDigests())
     said = {Accepted: "accepted", Duplicate: "duplicate"}
     return [one.reason if isinstance(one, DeadLetter) else said[type(one)] for one in outcomes]
 
@@ -80,11 +83,11 @@ def test_an_event_that_is_set_aside_does_not_make_a_later_one_a_duplicate():
 
 def test_the_repeat_of_an_accepted_event_is_a_duplicate_however_late_it_comes():
     known = RememberedDigests()
-    offers = [(msgspec.json.encode(swipe("s", "0s")), Place())]
-    (accepted,) = decide(offers, known, EVENT_MS)
+    original = msgspec.json.encode(swipe("s", "0s"))
+    (accepted,) = decide([Incoming(original, Place(), "s", EVENT_MS)], known)
     assert isinstance(accepted, Accepted)
     known.remember(accepted)
-    (repeated,) = decide(offers, known, EVENT_MS + 2 * WEEK_MS)
+    (repeated,) = decide([Incoming(original, Place(), "s", EVENT_MS + 2 * WEEK_MS)], known)
     assert isinstance(repeated, Duplicate)
 
 

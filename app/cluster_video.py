@@ -1,0 +1,138 @@
+"""One `video` of a cluster: its cameras look at fresh swipes of the input topic. Its composition root."""
+
+from __future__ import annotations
+
+import hashlib
+import signal
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import structlog
+
+from app.cameras import CameraWork
+from app.clock import now_ms
+from app.configuration import Configuration, camera_work
+from app.vault import Vault
+from events.codec import decode_events
+from events.errors import ConfigError
+from storage.camera_states import CameraStates
+from storage.duties import Duties
+from streams.cluster.input_follower import InputFollower
+from streams.cluster.input_writer import DELIVERED_WITHIN_MS, InputWriter, NotConfirmed
+from video.settings import VideoSettings
+
+HELD_WITHIN_S: Final = 20.0
+"""A process that had the cameras and is gone has lost them by then."""
+LOOK_EVERY_S: Final = 0.2
+
+_log = structlog.get_logger()
+
+
+class ClusterVideo:
+    """The whole of `swipewatch video`, as an object that is started, run and stopped. A camera is one process's."""
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        vault: Vault,
+        brokers: str,
+        camera_ids: Sequence[str] | None,
+        *,
+        clock_ms: Callable[[], int] = now_ms,
+    ) -> None:
+        """Args: `camera_ids` are those of the registry that this process looks at; None is all. Raises: ConfigError."""
+        settings = cameras_of(
+            camera_work(configuration, vault.visitor_file, vault.visitor_key), camera_ids, configuration
+        )
+        self.vault = vault
+        self.camera_ids = [camera.camera_id for camera in settings.cameras]
+        self._duties = Duties(vault.database, [_duty_of(one) for one in self.camera_ids])
+        self._writer = InputWriter(brokers)
+        self.cameras = CameraWork(
+            settings,
+            references=vault.references,
+            evidence=vault.evidence,
+            clips=vault.clips,
+            states=CameraStates(vault.database),
+            submit=self._submit,
+            clock_ms=clock_ms,
+        )
+        self._follower = InputFollower(brokers, self.cameras.swipes_accepted)
+        self._ends = threading.Event()
+
+    def start(self) -> None:
+        """The cameras are looked at. Raises: ConfigError when another process looks at one of them."""
+        self._duties.start()
+        self._wait_for_cameras()
+        self._writer.start()
+        self.cameras.start()
+        self._follower.start()
+
+    def run(self) -> None:
+        """Looks until the process is told to stop, then stops every part."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: self._ends.set())
+        try:
+            self._ends.wait()
+        finally:
+            self.stop()
+
+    def stop(self) -> None:
+        """Swipes are not followed any more; then the cameras end, what they saw is written, the database is closed."""
+        with ExitStack() as parts:  # the last pushed is stopped first, and each is stopped whatever befell another
+            parts.callback(self.vault.close)
+            parts.callback(self._duties.stop)
+            parts.callback(self._writer.stop)
+            parts.callback(self.cameras.stop)
+            parts.callback(self._follower.stop)
+
+    def _submit(self, sender: str, originals: Sequence[bytes]) -> None:
+        """Returns once the brokers have the observations. Raises: TransientError; again does no harm."""
+        answer = self._writer.write(sender, originals, decode_events(originals))
+        try:
+            answer.result(DELIVERED_WITHIN_MS / 1000)
+        except TimeoutError as error:
+            raise NotConfirmed("the brokers have not acknowledged it in time") from error
+
+    def _wait_for_cameras(self) -> None:
+        ends = time.monotonic() + HELD_WITHIN_S
+        while taken := [one for one in self.camera_ids if not self._duties.is_mine(_duty_of(one))]:
+            if time.monotonic() > ends:
+                named = ", ".join(taken[:5])
+                raise ConfigError("command line", "--cameras", named, "cameras that no other `video` looks at")
+            time.sleep(LOOK_EVERY_S)
+
+
+def cameras_of(
+    settings: VideoSettings, camera_ids: Sequence[str] | None, configuration: Configuration
+) -> VideoSettings:
+    """Returns the settings for these cameras alone, whose visitors have a file of their own.
+
+    Raises: ConfigError for a camera that the registry does not have.
+    """
+    if camera_ids is None:
+        return settings
+    known = {camera.camera_id: camera for camera in settings.cameras}
+    for one in camera_ids:
+        if one not in known:
+            count = len(configuration.registry.institutions)
+            allowed = f"a camera of the registry, which has {len(known)} cameras in {count} institutions"
+            raise ConfigError("command line", "--cameras", one, allowed)
+    wanted = sorted(set(camera_ids))
+    file = None if settings.visitor_file is None else str(_own_file(Path(settings.visitor_file), wanted))
+    return msgspec.structs.replace(settings, cameras=tuple(known[one] for one in wanted), visitor_file=file)
+
+
+def _own_file(file: Path, camera_ids: Sequence[str]) -> Path:
+    """Returns where these cameras' visitors are kept: processes do not write over each other's."""
+    mark = hashlib.sha256("\n".join(camera_ids).encode()).hexdigest()[:12]
+    return file.with_name(f"{file.stem}-{mark}{file.suffix}")
+
+
+def _duty_of(camera_id: str) -> str:
+    return f"camera {camera_id}"

@@ -1,0 +1,79 @@
+"""What a data directory and its database hold, opened: the keys, and everything that is sealed by them."""
+
+from __future__ import annotations
+
+import fcntl
+from pathlib import Path
+from typing import Literal
+
+from app.webhook import WEBHOOK_KEY
+from events.errors import ConfigError
+from storage.accounts import Accounts
+from storage.clips import ClipStore
+from storage.crypto import Keyring, open_key
+from storage.database import Database, default_url
+from storage.evidence import EvidenceStore
+from storage.references import ReferenceFaces, has_sealed_data
+
+Held = Literal["no", "beside", "alone"]
+
+
+class DirectoryLock:
+    """Held by the one product that runs on a data directory; the system lets go of it when the process ends."""
+
+    def __init__(self, directory: Path) -> None:
+        """The lock is held. Raises: ConfigError when another process holds it."""
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._file = (directory / "lock").open("w")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self._file.close()
+            raise ConfigError("command line", "--data", str(directory), "no other swipewatch runs on it") from error
+
+    def release(self) -> None:
+        """Another process may hold the lock."""
+        self._file.close()
+
+
+class Vault:
+    """The database of a data directory with everything sealed in it."""
+
+    def __init__(self, directory: Path, *, database: str | None = None, held: Held = "no") -> None:
+        """Opened.
+
+        Args:
+            directory: where keys, pictures and snapshots are.
+            database: its address instead of the directory's own.
+            held: `alone` for the product, of which a directory and a database bear one; `beside` for the processes of
+                a cluster, which share both with each other and never with such a product.
+
+        Raises: ConfigError; DatabaseUnavailable.
+        """
+        self._lock = DirectoryLock(directory) if held == "alone" else None
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.database = Database.open(database or default_url(directory))
+        if held != "no":
+            self.database.claim(alone=held == "alone")
+        with self.database.starting():  # two processes that begin at once would each make keys of their own
+            self._open(directory)
+
+    def _open(self, directory: Path) -> None:
+        keys = directory / "keys"
+        sealed = has_sealed_data(self.database)
+        self.keyring = Keyring.open(keys / "evidence.key", needed=sealed)
+        self.visitor_file = directory / "visitors.enc"
+        self.store = directory / "store"
+        self.webhook_key = open_key(keys / WEBHOOK_KEY)
+        self.card_key = open_key(keys / "cards.key")
+        self.visitor_key = open_key(keys / "visitors.key", needed=self.visitor_file.exists())
+        self.accounts = Accounts(self.database)
+        self.references = ReferenceFaces(self.database, self.keyring)
+        self.evidence = EvidenceStore(self.database, directory / "stills", self.keyring)
+        self.clips = ClipStore(self.database, directory / "clips", self.keyring)
+
+    def close(self) -> None:
+        """All connections are closed, and the directory is free."""
+        self.database.close()
+        if self._lock is not None:
+            self._lock.release()

@@ -1,0 +1,98 @@
+"""Who holds each partition of a cluster, and how far its work has come: the one place that refuses a second worker."""
+
+from __future__ import annotations
+
+import msgspec
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from events.errors import ConfigError
+from storage.database import Database
+from storage.models import AcceptedEvent, PartitionRow
+
+
+class Fenced(Exception):
+    """Another worker has taken the partition over: nothing of the transaction was kept."""
+
+
+class PartitionState(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a partition has come, and under which epoch it is worked on.
+
+    `input_offset` and `flow_offset` are those of the next records to be read. What follows from the events of the log
+    up to `applied_seq` was sent and written. `waiting_until_ms` is when the last of what waits is decided, or None.
+    """
+
+    number: int
+    partitions: int
+    epoch: int
+    worker: str
+    taken_at_ms: int
+    input_offset: int
+    flow_offset: int
+    applied_seq: int
+    waiting_until_ms: int | None
+
+
+class Partitions:
+    """The partitions' states. Safe to use from several threads and processes."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def take(self, number: int, partitions: int, worker: str, now_ms: int) -> PartitionState:
+        """Returns the state of a partition that is this worker's from now on; every other worker's epoch is past.
+
+        Raises: ConfigError when the database was cut into another number of partitions.
+        """
+        with self._database.session() as session:
+            known = session.scalar(select(func.max(PartitionRow.partitions)))
+            if known is not None and known != partitions:
+                raise ConfigError("the broker", "partitions", partitions, f"{known}, as the database was cut")
+            row = session.get(PartitionRow, number)
+            if row is None:
+                row = PartitionRow(
+                    number=number, partitions=partitions, epoch=0, input_offset=0, flow_offset=0, applied_seq=0
+                )
+                session.add(row)
+            row.epoch += 1
+            row.worker, row.taken_at_ms = worker, now_ms
+            session.flush()
+            return _state_of(row)
+
+    def states(self) -> dict[int, PartitionState]:
+        """Returns the state of every partition that was ever taken, by its number."""
+        with self._database.read() as session:
+            return {row.number: _state_of(row) for row in session.scalars(select(PartitionRow))}
+
+    def undecided_events(self) -> int:
+        """Returns how many accepted events are in the log of which not everything was sent and written."""
+        query = (
+            select(func.count())
+            .select_from(AcceptedEvent)
+            .join(PartitionRow, PartitionRow.number == AcceptedEvent.partition)
+            .where(AcceptedEvent.seq > PartitionRow.applied_seq)
+        )
+        with self._database.read() as session:
+            return session.scalar(query) or 0
+
+
+def advance(session: Session, state: PartitionState) -> None:
+    """Afterwards the partition's work has come so far, in the caller's transaction. Raises: Fenced."""
+    statement = (
+        update(PartitionRow)
+        .where(PartitionRow.number == state.number, PartitionRow.epoch == state.epoch)
+        .values(
+            input_offset=state.input_offset,
+            flow_offset=state.flow_offset,
+            applied_seq=state.applied_seq,
+            waiting_until_ms=state.waiting_until_ms,
+        )
+        .returning(PartitionRow.number)
+        .execution_options(synchronize_session=False)
+    )
+    if session.scalar(statement) is None:
+        raise Fenced(f"partition {state.number} was taken over after epoch {state.epoch}")
+
+
+def _state_of(row: PartitionRow) -> PartitionState:
+    return msgspec.convert(row, PartitionState, from_attributes=True)

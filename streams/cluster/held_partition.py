@@ -1,0 +1,352 @@
+"""One partition while a worker holds it: records in; accepted events, findings and parcels out, each exactly once.
+
+    records → forward what is another's → accepted log, input position → engine → parcels → findings, positions
+
+What is right of an arrow happens after what is left of it is on disk or on every copy, and each transaction asks
+whether the partition is still held. So a worker may die, or go on after another has taken over, at any point: whoever
+takes the partition next reads again what was not finished, and what it then repeats changes nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, Literal
+
+import msgspec
+import structlog
+
+from detectors.catalogue import Rulebook
+from events.codec import decode_event, decode_events
+from events.dead_letters import DeadLetter, InvalidEvent, Place
+from events.errors import ConfigError, InvariantError
+from events.identity import joining_key
+from events.types import AnyEvent, Drug, Institution, Person
+from storage.database import Database
+from storage.findings import standing_findings
+from storage.log import HISTORY, AcceptedLog
+from storage.partitions import PartitionState, advance
+from storage.projector import Projector
+from streams.acceptance import Accepted, Duplicate, Incoming, Outcome
+from streams.changes import Changes
+from streams.cluster.flow import Flow
+from streams.cluster.records import TOPIC_OF, WAYS, Read, Way, letter_records, parcel_records
+from streams.logged_engine import LoggedEngine
+from streams.parcels import Parcel, unpacked
+from streams.snapshot import Position
+from streams.store.key_index import hash_of
+
+Step = Literal["forwarded", "accepted", "applied", "sent", "written", "frozen"]
+"""The points between which a worker may die; tests end it at each."""
+
+HOUR_MS: Final = 3_600_000
+POSITIONS_EVERY_S: Final = 0.5
+"""So long the positions may lag behind what was done where nothing else is written."""
+
+_log = structlog.get_logger()
+
+
+class TooManyLetters(Exception):
+    """More than the limit was set aside within an hour: the partition stops, and nothing is lost."""
+
+
+class Stepped(msgspec.Struct, kw_only=True):
+    """What a step has brought: how many events, dead letters by reason, and findings by rule."""
+
+    accepted: int = 0
+    duplicates: int = 0
+    letters: Counter[str] = msgspec.field(default_factory=Counter)
+    raised: Counter[str] = msgspec.field(default_factory=Counter)
+    withdrawn: Counter[str] = msgspec.field(default_factory=Counter)
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """How often a snapshot is taken, and how many dead letters an hour are borne by all partitions together."""
+
+    freeze_events: int = 50_000
+    freeze_ms: int = 300_000
+    letters_an_hour: int = 1_000
+
+
+class HeldPartition:
+    """Works on one partition, from one thread."""
+
+    def __init__(  # noqa: PLR0913 - what it works on and with
+        self,
+        state: PartitionState,
+        *,
+        database: Database,
+        logged: LoggedEngine,
+        projector: Projector,
+        flow: Flow,
+        clock_ms: Callable[[], int],
+        limits: Limits,
+        on_step: Callable[[Step], None] = lambda _step: None,
+    ) -> None:
+        """Args: `logged` is cut to this partition."""
+        self.state = state
+        self._database, self._logged, self._projector, self._flow = database, logged, projector, flow
+        self._clock_ms, self._limits, self._on_step = clock_ms, limits, on_step
+        self._written_at_s = time.monotonic()
+        self._done = state
+        """How far the work has come; `state` is how far the database knows."""
+
+    # ------------------------------------------------------------------------------------------------ taking over
+
+    def open(self) -> None:
+        """Brings the engine to where the work was left, finishes what was begun, and writes what the database lacks."""
+        started = time.monotonic()
+        self._check_topics()
+        changes = self._logged.open_snapshot(self._is_before)
+        is_new = self._logged.engine.applied == Position(0, b"")
+        self._flow.write(parcel_records(changes.parcels))
+        causes = dict(changes.causes)
+        for events, parcels, is_news in self._tail(is_new=is_new):
+            step = self._logged.engine.load if is_new else self._logged.engine.apply
+            changes = step(events, self._clock_ms(), {self.state.number: parcels})
+            causes |= changes.causes
+            self._set_aside(changes)
+            if is_news:
+                self._flow.write(parcel_records(changes.parcels))
+        if is_new:
+            causes |= self._logged.engine.judge_all().causes
+        causes |= self._logged.engine.apply([], self._clock_ms()).causes
+        raised, withdrawn = self._logged.differences(standing_findings(self._database, self.state.number))
+        self._settle(raised=raised, withdrawn=withdrawn, causes=causes)
+        self.freeze()
+        _log.info(
+            "partition.opened",
+            partition=self.state.number,
+            epoch=self.state.epoch,
+            is_new=is_new,
+            raised=len(raised),
+            withdrawn=len(withdrawn),
+            seconds=round(time.monotonic() - started, 3),
+        )
+
+    def _is_before(self, applied: Position) -> bool:
+        """Returns whether a snapshot is of what the database knows to be done, and the flow after it is still there."""
+        number, state = self.state.number, self.state
+        is_done = applied.flow_offset <= state.flow_offset and applied.seq <= state.applied_seq
+        return is_done and (applied.flow_offset == 0 or self._flow.ends_of("flow", number)[0] <= applied.flow_offset)
+
+    def _check_topics(self) -> None:
+        """Raises: ConfigError where a topic ends before what the database knows to be done: it is another one."""
+        for way in WAYS:
+            _, end = self._flow.ends_of(way, self.state.number)
+            if self.expected(way) > end:
+                place = f"{TOPIC_OF[way]}, partition {self.state.number}"
+                raise ConfigError(
+                    "the broker",
+                    place,
+                    f"ends at {end}",
+                    f"the topic that this database goes with, which reached {self.expected(way)}",
+                )
+
+    def _tail(self, *, is_new: bool) -> Iterator[tuple[list[AnyEvent], list[Parcel], bool]]:
+        """Yields what the engine lacks: events and parcels, and whether what follows from them may not be sent yet."""
+        engine, state = self._logged.engine, self.state
+        if is_new:
+            yield from (([], [parcel], False) for parcel in self._lasting())
+        for records in self._flow.read("flow", state.number, engine.applied.flow_offset, state.flow_offset):
+            yield [], [self._parcel_of(record) for record in records], False
+        engine.applied = msgspec.structs.replace(engine.applied, flow_offset=state.flow_offset)
+        for events, position in self._logged.events_after(engine.applied.seq):
+            engine.applied = position
+            yield events, [], position.seq > state.applied_seq
+
+    def _lasting(self) -> Iterator[Parcel]:
+        """Yields what the flow need not hold any more when a partition is made anew: reference events and persons."""
+        for logged in AcceptedLog(self._database).of_types("institution", "drug", "person"):
+            event = decode_event(logged.original)
+            if isinstance(event, Institution | Drug):
+                yield Parcel(references=[event])
+            elif isinstance(event, Person) and self._is_mine(event.person_id):
+                yield Parcel(of_persons=[event])
+
+    # ------------------------------------------------------------------------------------------------ step by step
+
+    def step(self, records: Sequence[Read]) -> Stepped:
+        """Takes records that follow what was taken before, or none: then only time has passed.
+
+        Returns once everything that follows from them is on disk. Raises: Fenced, TooManyLetters, TransientError: then
+        the partition has to be opened anew, by whoever holds it.
+        """
+        incoming, parcels = self._sorted(records)
+        stepped = Stepped()
+        events = self._accept(incoming, stepped)
+        changes = self._logged.engine.apply(events, self._clock_ms(), {self.state.number: parcels})
+        self._on_step("applied")
+        self._set_aside(changes)
+        self._flow.write(parcel_records(changes.parcels))
+        self._on_step("sent")
+        if changes.raised or changes.withdrawn:
+            self._settle(raised=changes.raised, withdrawn=changes.withdrawn, causes=changes.causes)
+        else:
+            self._note_positions()
+        self._logged.forget()
+        if self._logged.is_time_to_freeze(self._limits.freeze_events, self._limits.freeze_ms):
+            self.freeze()
+        stepped.raised.update(finding.detector for finding in changes.raised)
+        stepped.withdrawn.update(finding.detector for finding in changes.withdrawn)
+        return stepped
+
+    def change_rules(self, rulebook: Rulebook) -> None:
+        """Judges anew what other rules judge otherwise."""
+        changes = self._logged.engine.change_rules(rulebook)
+        self._flow.write(parcel_records(changes.parcels))
+        self._settle(raised=changes.raised, withdrawn=changes.withdrawn, causes=changes.causes)
+
+    def finish(self) -> None:
+        """Whoever takes the partition next goes on exactly here. Raises: Fenced, TransientError, both at once."""
+        state = self._now_done()
+        if state != self.state:
+            with self._database.session(alone=False) as session:
+                advance(session, state)
+            self._has_written(state)
+
+    def freeze(self) -> None:
+        """Takes a snapshot of what is done and written."""
+        self._logged.patiently(self.finish)
+        self._logged.freeze()
+        self._on_step("frozen")
+
+    def wants(self, record: Read) -> Literal["next", "known", "gap"]:
+        """Returns whether a record is the next of its topic, was taken before, or comes after one that is missing."""
+        expected = self.expected(record.way)
+        if record.offset == expected:
+            return "next"
+        return "known" if record.offset < expected else "gap"
+
+    def expected(self, way: Way) -> int:
+        """Returns the offset of the next record of the input or the flow."""
+        return self._done.input_offset if way == "input" else self._done.flow_offset
+
+    def _sorted(self, records: Sequence[Read]) -> tuple[list[Incoming], list[Parcel]]:
+        """Returns what is offered to this partition and the parcels for it, after sending on what is another's."""
+        parcels = [self._parcel_of(record) for record in records if record.way == "flow"]
+        incoming = [one for parcel in parcels for one in parcel.offered]
+        others: dict[int, Parcel] = {}
+        for one, number in self._offered([record for record in records if record.way == "input"]):
+            if number == self.state.number:
+                incoming.append(one)
+            else:
+                others.setdefault(number, Parcel()).offered.append(one)
+        self._flow.write(parcel_records(others))
+        if others:
+            self._on_step("forwarded")
+        ends = {record.way: record.offset + 1 for record in records}
+        self._done = msgspec.structs.replace(
+            self._done,
+            input_offset=ends.get("input", self._done.input_offset),
+            flow_offset=ends.get("flow", self._done.flow_offset),
+        )
+        return incoming, parcels
+
+    def _offered(self, records: Sequence[Read]) -> Iterator[tuple[Incoming, int]]:
+        """Yields each line of the input's records with the partition that decides it; what is no event is ours."""
+        incoming = [
+            Incoming(
+                line,
+                Place(topic=TOPIC_OF["input"], partition=record.partition, offset=record.offset, index=index),
+                record.sender,
+                None if record.sender == HISTORY else record.appended_at_ms,
+            )
+            for record in records
+            for index, line in enumerate(record.body.split(b"\n"))
+            if line.strip() or record.body == line
+        ]
+        for one, event in zip(incoming, decode_events([one.original for one in incoming]), strict=True):
+            number = self.state.number if isinstance(event, InvalidEvent) else self._number_of(joining_key(event))
+            yield one, number
+
+    def _accept(self, incoming: Sequence[Incoming], stepped: Stepped) -> list[AnyEvent]:
+        """Returns the new events, which are in the log then; what is set aside is among the dead letters."""
+        if not incoming and not self._logged.is_unsure:
+            return []
+        missed: list[AnyEvent] = []
+        outcomes = self._logged.patiently(lambda: self._keep(incoming, missed))
+        self._on_step("accepted")
+        events = missed + [outcome.event for outcome in outcomes if isinstance(outcome, Accepted)]
+        stepped.letters.update(outcome.reason for outcome in outcomes if isinstance(outcome, DeadLetter))
+        stepped.accepted = len(events)
+        stepped.duplicates = sum(isinstance(outcome, Duplicate) for outcome in outcomes)
+        return events
+
+    def _keep(self, incoming: Sequence[Incoming], missed: list[AnyEvent]) -> list[Outcome]:
+        missed += self._logged.missed()
+        outcomes = self._logged.decide(incoming)
+        letters = [outcome for outcome in outcomes if isinstance(outcome, DeadLetter)]
+        if letters:
+            self._check_limit(len(letters))
+            self._flow.write(letter_records(letters))
+        if letters or any(isinstance(outcome, Accepted) for outcome in outcomes):
+            # What comes by the flow is done when what follows from it was sent, which is later.
+            state = msgspec.structs.replace(self.state, input_offset=self._done.input_offset)
+            self._logged.keep(incoming, outcomes, lambda session: advance(session, state))
+            self.state = state
+        return outcomes
+
+    def _check_limit(self, letters: int) -> None:
+        before = AcceptedLog(self._database).dead_letter_count(self._clock_ms() - HOUR_MS)
+        if before + letters > self._limits.letters_an_hour:
+            raise TooManyLetters(
+                f"partition {self.state.number}: {before + letters} dead letters within an hour, and"
+                f" cluster.dead_letters_an_hour is {self._limits.letters_an_hour}: see `swipewatch dead-letters list`"
+            )
+
+    def _set_aside(self, changes: Changes) -> None:
+        letters = self._logged.mismatch_letters(changes.mismatched)
+        if letters:
+            self._flow.write(letter_records(letters))
+            self._logged.keep_letters(letters)
+
+    # ------------------------------------------------------------------------------------------------ what is written
+
+    def _settle(self, **changed: object) -> None:
+        """Writes findings with how far the work has come."""
+        state, now_ms = self._now_done(), self._clock_ms()
+
+        def write() -> None:
+            self._projector.write_findings(
+                **changed,  # type: ignore[arg-type]
+                now_ms=now_ms,
+                partition=state.number,
+                within=lambda session: advance(session, state),
+            )
+
+        self._logged.patiently(write)
+        self._has_written(state)
+
+    def _note_positions(self) -> None:
+        """Writes how far the work has come, if that is news and the last time is a while ago."""
+        if time.monotonic() - self._written_at_s >= POSITIONS_EVERY_S:
+            self._logged.patiently(self.finish)
+
+    def _has_written(self, state: PartitionState) -> None:
+        self.state = self._done = state
+        self._written_at_s = time.monotonic()
+        self._on_step("written")
+
+    def _now_done(self) -> PartitionState:
+        engine = self._logged.engine
+        engine.applied = msgspec.structs.replace(engine.applied, flow_offset=self._done.flow_offset)
+        return msgspec.structs.replace(
+            self._done, applied_seq=engine.applied.seq, waiting_until_ms=engine.waiting_until_ms()
+        )
+
+    # ------------------------------------------------------------------------------------------------ keys
+
+    def _parcel_of(self, record: Read) -> Parcel:
+        try:
+            return unpacked(record.body)
+        except ValueError as error:
+            place = f"{TOPIC_OF['flow']}, partition {record.partition}, offset {record.offset}"
+            raise InvariantError(f"{place}: {error}") from error
+
+    def _is_mine(self, key: str) -> bool:
+        return self._number_of(key) == self.state.number
+
+    def _number_of(self, key: str) -> int:
+        return hash_of(key) % self.state.partitions

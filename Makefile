@@ -20,7 +20,8 @@ SHOW_PACKAGES = awk -v total="$$(grep -c '==' $(1))" ' \
 		name = /^Collecting/ ? $$2 : $$4; printf "  %d/%d %s\n", ++n, total, name; fflush() } \
 	/^Installing collected packages/ { print "  unpacking"; fflush() }'
 
-# Lanes of pyproject.toml whose tests must not disturb one another.
+TWO_PROCESSES := --numprocesses 2 --dist worksteal
+# Lanes of pyproject.toml; each process of the tests starts servers of its own, on free ports.
 WITH_SERVERS := postgres or kafka or video or crash or browser
 # What pytest says when ARGS leave no test of a lane.
 NONE_SELECTED := 5
@@ -57,13 +58,13 @@ setup-test: setup ## set up, and install the browser, fonts, strace, Kafka and P
 .PHONY: test
 test: setup-test ## set up, then run every test, the quick ones first
 	@echo "· the lanes without servers, a process for each core"
-	@$(BIN)/pytest --numprocesses 2 --dist worksteal -m "not ($(WITH_SERVERS))" $(ARGS) || [ $$? -eq $(NONE_SELECTED) ]
-	@echo "· the lanes with servers, cameras, browsers and killed processes, one test at a time"
-	@$(BIN)/pytest -m "$(WITH_SERVERS)" $(ARGS) || [ $$? -eq $(NONE_SELECTED) ]
+	@$(BIN)/pytest $(TWO_PROCESSES) -m "not ($(WITH_SERVERS))" $(ARGS) || [ $$? -eq $(NONE_SELECTED) ]
+	@echo "· the lanes with servers, cameras, browsers and killed processes, a process for each core"
+	@$(BIN)/pytest $(TWO_PROCESSES) -m "$(WITH_SERVERS)" $(ARGS) || [ $$? -eq $(NONE_SELECTED) ]
 
 .PHONY: test-unit
 test-unit: setup ## the quick tests only: no browser, video, broker, server or killed process
-	@$(BIN)/pytest --numprocesses 2 --dist worksteal -m "not (slow or $(WITH_SERVERS))" $(ARGS)
+	@$(BIN)/pytest $(TWO_PROCESSES) -m "not (slow or $(WITH_SERVERS))" $(ARGS)
 
 .PHONY: mutants
 mutants: setup ## plant faults into every rule (< for ≤, an edge moved by 1 ms, …); each must turn a test red

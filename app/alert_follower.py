@@ -19,7 +19,7 @@ _log = structlog.get_logger()
 
 
 class AlertFollower:
-    """A thread that reads the history of all alerts on from its end; what it tells is a hint, pages look for themselves."""
+    """A thread that reads the history of all alerts on from its end. What it tells is a hint, pages read again."""
 
     def __init__(self, changes: AlertChanges, tell: Callable[[Sequence[ChangedAlert]], None]) -> None:
         self._changes, self._tell = changes, tell

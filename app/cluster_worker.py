@@ -17,6 +17,7 @@ import uvicorn
 from app.clock import now_ms
 from app.configuration import Configuration, alert_policy
 from app.kept_rules import KeptRules
+from app.logs import take_in_library_logs
 from app.rule_watch import RuleWatch
 from events.errors import ConfigError, TransientError
 from events.metrics import (
@@ -110,18 +111,29 @@ class ClusterWorker:
 
     def run(self) -> None:
         """Works until the process is told to stop; then what was begun is finished."""
+        faust_data = self._data / "faust"
+        faust_data.mkdir(mode=0o700, parents=True, exist_ok=True)
         threading.Thread(target=self._status.run, name="status", daemon=True).start()
         self.worker.start()
         self._rules.start()
-        app = make_app(self.worker, self._brokers, self._session_timeout_s, self._data / "faust", self.is_behind)
+        app = make_app(self.worker, self._brokers, self._session_timeout_s, faust_data, self.is_behind)
         try:
-            faust.Worker(
-                app, loglevel="WARN", override_logging=False, redirect_stdouts=False
-            ).execute_from_commandline()
+            self._run_faust(app)
         finally:
             self._rules.stop()
             self.worker.stop()
             self._status.should_exit = True
+
+    @staticmethod
+    def _run_faust(app: faust.App) -> None:
+        """Returns when the process is told to stop. Raises: TransientError when Faust gives up."""
+        take_in_library_logs()
+        runner = faust.Worker(app, loglevel="WARN", override_logging=False, redirect_stdouts=False)
+        try:
+            runner.execute_from_commandline()
+        except SystemExit as ended:  # so it ends however it went
+            if ended.code:
+                raise TransientError("the group of workers: Faust has given up") from ended
 
     # ------------------------------------------------------------------------------------- what the work's thread says
 

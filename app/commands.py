@@ -20,7 +20,7 @@ from app.enrolment import enrol_photograph
 from app.first_start import first_start
 from app.importing import Imported, import_history
 from app.kept_rules import KeptRules
-from app.logs import configure_logs
+from app.logs import configure_logs, hush, take_in_library_logs
 from app.options import (
     BROKERS_VARIABLE,
     DEFAULT_DATA,
@@ -139,6 +139,8 @@ def web(  # noqa: PLR0913, PLR0917 - an option each; typer passes them by name
     from app.cluster_web import ClusterWeb  # Kafka's client is loaded by those who need it
 
     configure_logs()
+    take_in_library_logs()
+    hush("kafka")
     configuration = _listening(read_configuration(config, rules, registry), host, port)
     settings = configuration.effective.settings
     kafka = given_brokers(brokers, settings.cluster.brokers)
@@ -191,6 +193,8 @@ def video(
     from app.cluster_video import ClusterVideo  # Kafka's client is loaded by those who need it
 
     configure_logs()
+    take_in_library_logs()
+    hush("kafka")
     configuration = read_configuration(config, None, registry)
     settings = configuration.effective.settings
     kafka = given_brokers(brokers, settings.cluster.brokers)

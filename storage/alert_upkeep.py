@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import flag_modified
 
@@ -30,6 +30,11 @@ _NOTE_CHARACTERS = 500
 _KEPT_UP = (
     *("changed_at_ms", "last_anchor_ms", "route", "severity", "detector", "settlement_id", "till_id", "body"),
     *("state", "escalate_at_ms"),
+)
+_REMEMBER = (
+    update(AlertFindingRow.__table__)  # type: ignore[arg-type] # the table of a mapped class, which says any selectable
+    .where(AlertFindingRow.alert_id == bindparam("of_alert"), AlertFindingRow.finding_id == bindparam("of_finding"))
+    .values(standing=bindparam("is_standing"), to_store=bindparam("is_to_store"))
 )
 
 
@@ -193,10 +198,10 @@ class AlertUpkeep:
             for member in case.members:
                 finding_id, standing = member.finding.finding_id, member.standing
                 if (member.was_standing, member.was_to_store) != (standing, finding_id in to_store):
-                    now = {"standing": standing, "to_store": finding_id in to_store}
-                    rows.append({"alert_id": case.alert.alert_id, "finding_id": finding_id, **now})
+                    now = {"is_standing": standing, "is_to_store": finding_id in to_store}
+                    rows.append({"of_alert": case.alert.alert_id, "of_finding": finding_id, **now})
         if rows:
-            self._session.execute(update(AlertFindingRow), rows)
+            self._session.connection().execute(_REMEMBER, rows)
 
     # -------------------------------------------------------------------------------------------- the row
 

@@ -114,11 +114,13 @@ class AcceptedLog:
                 return
             after_seq = rows[-1].seq
 
-    def of_types(self, *types: str, batch: int = 5000) -> Iterator[LoggedEvent]:
-        """Yields the events of some types, in order, holding `batch` of them and no transaction at a time."""
+    def of_other_partitions(self, *types: str, batch: int = 5000) -> Iterator[LoggedEvent]:
+        """Yields the events of some types that other partitions have accepted, in order, `batch` of them at a time."""
         after_seq = 0
         while True:
-            query = select(*_LOGGED).where(AcceptedEvent.type.in_(types), AcceptedEvent.seq > after_seq)
+            query = select(*_LOGGED).where(
+                AcceptedEvent.type.in_(types), AcceptedEvent.seq > after_seq, AcceptedEvent.partition != self._partition
+            )
             with self._database.read() as session:
                 rows = session.execute(query.order_by(AcceptedEvent.seq).limit(batch)).all()
             yield from (_logged(*row) for row in rows)

@@ -498,3 +498,12 @@ class FaceViewRow(Table):
     username: Mapped[str]
     at_ms: Mapped[int]
     reason: Mapped[str]
+
+
+class FailedLoginRow(Table):
+    """An attempt to log in that failed, under a hash of who or whence; kept for minutes."""
+
+    __tablename__ = "failed_login"
+    failure_id: Mapped[int] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(index=True)
+    at_ms: Mapped[int] = mapped_column(index=True)

@@ -488,7 +488,7 @@ class Queries:
         with self._database.read() as session:
             newest = session.scalar(select(func.max(NoticeRow.notice_id))) or 0
             first = max(newest - _NEAR_NOTICES, min((wish.after for wish in wishes), default=newest))
-            lately = _grouped(session, _with_alerts().where(NoticeRow.notice_id > first))
+            lately = _told_since(session, first, {one for wish in wishes for one in wish.audience.institution_ids})
             told = [_told(session, wish, lately if wish.after >= first else None, limit) for wish in wishes]
             heard = _of_alerts(session, {alert_id for wish in wishes for alert_id in wish.heard})
             found = [_arranged(wish, rows, heard, newest, limit) for wish, rows in zip(wishes, told, strict=True)]
@@ -719,11 +719,18 @@ def _told(session: Session, wish: Wish, lately: Mapping[str, Sequence[_Told]] | 
     return sorted((row for row in mine if _is_for(wish.audience, row[0])), key=_number_of)[:limit]
 
 
-def _grouped(session: Session, statement: Select[NoticeRow, AlertRow]) -> Mapping[str, Sequence[_Told]]:
-    """Returns notices by their institution."""
+def _told_since(session: Session, first: int, institution_ids: Collection[str]) -> Mapping[str, Sequence[_Told]]:
+    """Returns the notices after a number of the institutions, by institution."""
+    query = _with_alerts().where(NoticeRow.notice_id > first)
+    queries = (
+        [query]
+        if EVERYWHERE in institution_ids
+        else [query.where(NoticeRow.institution_id.in_(some)) for some in chunks(sorted(institution_ids))]
+    )
     found: dict[str, list[_Told]] = {}
-    for notice, alert in session.execute(statement):
-        found.setdefault(notice.institution_id, []).append((notice, alert))
+    for one in queries:
+        for notice, alert in session.execute(one):
+            found.setdefault(notice.institution_id, []).append((notice, alert))
     return found
 
 

@@ -37,7 +37,7 @@ from events.types import (
     VisitorCorrection,
 )
 from streams.changes import RULES, Changes
-from streams.parcels import CausedRow, Met, Parcel, PersonFact, PlaceFact, Post, Sighted, Stage
+from streams.parcels import CausedRow, Met, Parcel, PersonFact, PlaceFact, Post, Sighted, Stage, together
 from streams.partition import Partition
 from streams.retention import GRACE_MS
 from streams.rows import SwipeRow
@@ -238,7 +238,7 @@ class Engine:
         """Judges anew the anchors for which another version is in force now, or all; returns what changed."""
         since_ms = 0 if judges_all else first_difference_ms(self._rulebook, rulebook)
         self._rulebook = rulebook
-        changes, post = Changes(), Post({})
+        changes, post = Changes(), Post()
         for partition in self._partitions.values():
             partition.begin(self._now_ms())
         for partition in self._partitions.values():
@@ -260,12 +260,10 @@ class Engine:
 
     def _flow(self, batch: _Batch, arrived: Mapping[int, Iterable[Parcel]], changes: Changes) -> None:
         """Takes events and parcels through all stages; what is for partitions held elsewhere goes to `changes`."""
-        post = Post(arrived)
-        for number in range(self._count) if batch.references else ():
-            post.put(number, "references", batch.references)
-        for number, partition in self._partitions.items():
-            for event in post.of(number).references:
-                partition.take_reference(event, identity_of(event))
+        post = Post()
+        for number, parcels in arrived.items():
+            post.bring(number, self._partitions[number].news_of(together(parcels)))
+        self._tell_references(batch, post)
         joined = self._join(batch, post, changes)
         for number, partition in self._partitions.items():
             self._place(partition, post.of(number), post)
@@ -279,6 +277,13 @@ class Engine:
         for number, rows in joined:
             self._partitions[number].joining.remember(rows)
         changes.parcels.update(post.left(self._partitions))
+
+    def _tell_references(self, batch: _Batch, post: Post) -> None:
+        for number in range(self._count) if batch.references else ():
+            post.put(number, "references", batch.references)
+        for number, partition in self._partitions.items():
+            for event in post.of(number).references:
+                partition.take_reference(event, identity_of(event))
 
     def _join(self, batch: _Batch, post: Post, changes: Changes) -> list[tuple[int, list[CausedRow]]]:
         """Stage 0; returns the rows of each partition."""

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import faust
 import structlog
 from faust.transport.drivers import aiokafka as driver
-from faust.types import TP
+from faust.types import TP, Message
 
 from events.topics import FLOW, INPUT
 from streams.cluster.flow import as_read
-from streams.cluster.records import WAY_OF, Way
+from streams.cluster.records import WAY_OF, Read, Way
 from streams.cluster.worker import Worker
 
 GROUP: Final = "swipewatch"
@@ -36,6 +37,7 @@ def make_app(
     """Returns the Faust app that feeds this worker. It belongs to the event loop that runs now.
 
     Args:
+        worker: takes what is read.
         brokers: HOST:PORT, several with commas.
         session_timeout_s: after so long without a sign of life the group goes on without this worker; the brokers'
             `group.min.session.timeout.ms` has to allow it.
@@ -66,27 +68,20 @@ def make_app(
 
     @app.agent(topic, name="records")
     async def records(stream: Any) -> None:  # noqa: ANN401 - faust's streams are of any type
-        async for event in stream.events():
-            message = event.message
-            while worker.is_full():
-                await asyncio.sleep(FULL_PAUSE_S)
-            worker.put(
-                as_read(
-                    message.topic,
-                    message.partition,
-                    message.offset,
-                    round(message.timestamp * 1000),
-                    message.value,
-                    (message.headers or {}).items(),
-                )
-            )
+        try:
+            async for event in stream.events():
+                while worker.is_full():  # noqa: ASYNC110 - room is made by a thread
+                    await asyncio.sleep(FULL_PAUSE_S)
+                worker.put(_read(event.message))
+        except Exception:  # noqa: BLE001 - faust would count the record as done and go on
+            _end("records are not understood")
 
-    @app.timer(1.0)
+    @app.timer(1.0)  # type: ignore[untyped-decorator]
     async def say_lag() -> None:
         for place in app.consumer.assignment():
             partition, way = place.partition, WAY_OF[place.topic]
             highest, expected = app.consumer.highwater(place), worker.expected(way, partition)
-            if highest is not None and expected is not None:
+            if highest is not None and expected is not None:  # type: ignore[redundant-expr]
                 on_lag(way, partition, max(0, highest - expected))
 
     async def revoked(*_given: Any, **_named: Any) -> None:  # noqa: ANN401 - as faust calls it
@@ -121,6 +116,22 @@ async def _outside_loop(work: Callable[[], Any]) -> Any:  # noqa: ANN401
     """Returns what the work returns; heartbeats go on meanwhile. A failure ends the process: nothing is half taken."""
     try:
         return await asyncio.get_running_loop().run_in_executor(None, work)
-    except Exception:
-        _log.exception("worker.failed")
-        os._exit(3)
+    except Exception:  # noqa: BLE001 - whatever it was, nothing is half taken
+        _end("partitions are neither taken nor given back")
+
+
+def _read(message: Message) -> Read:
+    return as_read(
+        message.topic,
+        message.partition,
+        message.offset,
+        round(message.timestamp * 1000),
+        message.value,
+        message.headers or (),
+    )
+
+
+def _end(what: str) -> NoReturn:
+    _log.exception("worker.failed", what=what)
+    sys.stderr.flush()
+    os._exit(3)

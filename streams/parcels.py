@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Final, Literal
 
 import msgspec
@@ -90,17 +90,24 @@ class Parcel(Struct, kw_only=True, array_like=True):
 Stage = Literal["references", "joined", "of_persons", "placed", "of_places", "seen", "coded", "met", "sighted"]
 
 
+def together(parcels: Iterable[Parcel]) -> Parcel:
+    """Returns one parcel with the items of all."""
+    whole = Parcel()
+    for parcel in parcels:
+        for name in Parcel.__struct_fields__:
+            getattr(whole, name).extend(getattr(parcel, name))
+    return whole
+
+
 class Post:
-    """One step's items on their way to the partitions.
+    """One step's items on their way to the partitions."""
 
-    Args: `arrived` is what came for partitions from elsewhere, by their number.
-    """
-
-    def __init__(self, arrived: Mapping[int, Iterable[Parcel]]) -> None:
+    def __init__(self) -> None:
         self._parcels: dict[int, Parcel] = defaultdict(Parcel)
-        for number, parcels in arrived.items():
-            for parcel in parcels:
-                self._join(self._parcels[number], parcel)
+
+    def bring(self, number: int, parcel: Parcel) -> None:
+        """What came from elsewhere for a partition is on its way too."""
+        self._parcels[number] = together([self._parcels[number], parcel])
 
     def put(self, number: int, stage: Stage, items: Iterable[object]) -> None:
         """The items are on their way to a stage of that partition."""
@@ -113,11 +120,6 @@ class Post:
     def left(self, held: Iterable[int]) -> dict[int, Parcel]:
         """Returns what is for partitions other than these."""
         return {number: parcel for number, parcel in self._parcels.items() if number not in held and parcel.items()}
-
-    @staticmethod
-    def _join(whole: Parcel, part: Parcel) -> None:
-        for name in Parcel.__struct_fields__:
-            getattr(whole, name).extend(getattr(part, name))
 
 
 _DECODER = msgspec.msgpack.Decoder(Parcel)

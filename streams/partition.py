@@ -13,11 +13,11 @@ from detectors.catalogue import Rulebook, judge, meeting_reach, reach_of, scopes
 from detectors.rule import SCOPES, Reach, Scope
 from detectors.slab import END_OF_TIME_MS
 from events.findings import Finding, finding_json
-from events.identity import identity_text
+from events.identity import identity_of, identity_text
 from events.types import Drug, Institution
 from streams.changes import RULES, Changes
 from streams.gathering import Gathering, Stores
-from streams.parcels import CausedRow
+from streams.parcels import CausedRow, Parcel
 from streams.retention import BY_ITEM, BY_PACK, BY_SWIPE, Retention
 from streams.stages import InstitutionStage, JoinStage, Meeting, PersonStage, Sighting
 from streams.store.facts import FactStore, Kept
@@ -119,6 +119,17 @@ class Partition:
     def standing(self) -> Iterator[Finding]:
         """Yields every finding that stands, in no particular order."""
         return self._standing.all()
+
+    def news_of(self, parcel: Parcel) -> Parcel:
+        """Returns a parcel without the facts that are known: how many there are of a person says which row is newer."""
+        different = {
+            name: list({identity_of(fact): fact for fact in getattr(parcel, name)}.values())
+            for name in ("references", "of_persons", "of_places")
+        }
+        return msgspec.structs.replace(
+            parcel,
+            **{name: [f for f in facts if not self.stores.facts.knows(f)] for name, facts in different.items()},
+        )
 
     # ---------------------------------------------------------------------------------------------- the last stages
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
+from tests.app.warm import RUNNING, Warm
 from tests.postgres import QUICK, Postgres, missing, version
 
 # Order of the lanes (markers of pyproject.toml); a test without one runs before all of them.
@@ -35,10 +38,27 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[RAN] = []
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Says which servers the tests ran on."""
-    ran: list[str] = config.stash[RAN]
-    terminalreporter.write_line(f"ran on: {', '.join(ran) or 'no server of its own'}")
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A process that ran some of the tests tells the first one on which servers."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["ran"] = session.config.stash[RAN]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """The first process knows on which servers another one's tests ran."""
+    known: list[str] = node.config.stash[RAN]
+    known += [server for server in getattr(node, "workeroutput", {}).get("ran", []) if server not in known]
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """The last line says on which broker and databases the tests ran, and whether any was skipped."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if isinstance(reporter, pytest.TerminalReporter) and not hasattr(config, "workeroutput"):
+        servers: list[str] = config.stash[RAN]
+        ran = [f"SQLite {sqlite3.sqlite_version}", *sorted(servers)]
+        skipped = len(reporter.stats.get("skipped", []))
+        reporter.write_line(f"ran on {', '.join(ran)}; skipped: {f'{skipped}, see above' if skipped else 'none'}")
 
 
 @pytest.fixture(scope="session")
@@ -74,6 +94,14 @@ def own_postgres(real_postgres: str) -> Iterator[Postgres]:
         yield server
     finally:
         server.remove()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _warm_processes() -> Iterator[None]:
+    """The product's commands are forked, not imported anew each time."""
+    RUNNING.append(Warm())
+    yield
+    RUNNING.pop().close()
 
 
 ON_BOTH = ("sqlite", pytest.param("postgresql", marks=pytest.mark.postgres))

@@ -93,6 +93,7 @@ class Postgres:
     _folder: Path | None = field(default=None, init=False)
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
     _databases: int = field(default=0, init=False)
+    _has_template: bool = field(default=False, init=False)
 
     def url(self, database: str) -> str:
         """Returns the address of a database, with the password."""
@@ -174,7 +175,7 @@ class Postgres:
 
     def new_database(self, *, empty: bool = False, options: str = "") -> str:
         """Returns the address of a database of ours that nobody has used, at the newest schema unless `empty`."""
-        if not empty and self._databases == 0:
+        if not empty and not self._has_template:
             self._make_template()
         self._databases += 1
         name = f"test_{self._databases}"
@@ -199,9 +200,9 @@ class Postgres:
         return self._folder / "server.log"
 
     def _make_template(self) -> None:
-        self._databases += 1
         self._as_owner(f"CREATE DATABASE {TEMPLATE} TEMPLATE template0")
         Database.open(self.url(TEMPLATE)).close()
+        self._has_template = True
 
     def _as_owner(self, statement: str) -> None:
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Annotated, cast
 
@@ -13,8 +12,9 @@ from starlette.responses import RedirectResponse, Response
 from storage.access_changes import AccessChanges
 from storage.accounts import ROLES, SESSION_LIFETIME_MS, AccountError, AccountProblem, Accounts, Role
 from storage.face_views import FaceViews
+from storage.failed_logins import FailedLogins
 from web.access import SESSION_COOKIE, LoggedIn, Person, Services, set_cookie
-from web.login import FailedLogins, local_path
+from web.login import local_path
 from web.pages import InPages, Pages
 from web.ports import WebServices
 
@@ -49,13 +49,13 @@ async def change_password(
     """The password is another; every session of the account has ended but this browser's new one."""
     failed: FailedLogins = request.app.state.failed_logins
     username, address = who.account.username, request.client.host if request.client else ""
-    wait_s = failed.wait_s(username, address, time.monotonic())
+    wait_s = await run_in_threadpool(failed.wait_s, username, address, services.now_ms())
     if wait_s:
         values = {"problem": "limited", "wait_s": wait_s}
         return pages.page(request, "password.html", who=who, to=local_path(to), status=429, **values)
     problem = await run_in_threadpool(_changed_password, services, username, current, password, again)
     if problem == "current":
-        failed.add(username, address, time.monotonic())
+        await run_in_threadpool(failed.add, username, address, services.now_ms())
     if problem is not None:
         return pages.page(request, "password.html", who=who, to=local_path(to), status=422, problem=problem, wait_s=0)
     session_token = await run_in_threadpool(services.accounts.log_in, username, password, services.now_ms())

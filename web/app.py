@@ -12,6 +12,7 @@ from alerts.lifecycle import IllegalTransition
 from events.errors import TransientError
 from storage.centre_desk import CentreDesk
 from storage.errors import AlteredData, EvidenceMissing, UnknownAlert, WrongKey
+from storage.failed_logins import FailedLogins
 from storage.institution_places import InstitutionPlaces
 from storage.pairing import Pairing
 from storage.queries import Queries
@@ -37,7 +38,6 @@ from web.assets import Assets
 from web.headers import SecurityHeaders
 from web.ingestion import BodyBudget
 from web.live import Desk
-from web.login import FailedLogins
 from web.overview import Wall
 from web.pages import Pages
 from web.ports import WebServices
@@ -79,7 +79,8 @@ def create_app(services: WebServices) -> FastAPI:
     app.state.pages = Pages(services, Catalogue.load(), assets)
     app.state.body_budget = BodyBudget(services.limits.bodies_in_flight_bytes)
     app.state.pairing = Pairing(services.database, services.accounts)
-    app.state.failed_logins = FailedLogins(services.limits.failed_logins, services.limits.failed_logins_window_s)
+    limits = services.limits
+    app.state.failed_logins = FailedLogins(services.database, limits.failed_logins, limits.failed_logins_window_s)
     for part in (
         api_document,
         health,

@@ -59,11 +59,11 @@ class Broadcast:
         self._by_institution: dict[str, set[Ear]] = {}
         self._closed = False
 
-    def publish(self, changes: Iterable[Changed]) -> None:
-        """Every ear that is open for a change's institution hears of it soon."""
+    def publish(self, changes: Iterable[Changed], *, to_stores: bool = True) -> None:
+        """Every ear that is open for a change's institution hears of it soon, or only those that are for all."""
         heard = [LiveChange(alert_id=change.alert_id, institution_id=change.institution_id) for change in changes]
         if heard:
-            self._on_loop(heard)
+            self._on_loop(heard, to_stores=to_stores)
 
     def close(self) -> None:
         """All ears are closed, and so is each one opened from now on."""
@@ -92,23 +92,24 @@ class Broadcast:
             return [self._everywhere]
         return [self._by_institution.setdefault(one, set()) for one in institution_ids]
 
-    def _on_loop(self, changes: list[LiveChange] | None) -> None:
+    def _on_loop(self, changes: list[LiveChange] | None, *, to_stores: bool = True) -> None:
         with self._lock:
             loop = self._loop
         if loop is None or loop.is_closed():
             return
         try:
-            loop.call_soon_threadsafe(self._tell, changes)
+            loop.call_soon_threadsafe(self._tell, changes, to_stores)
         except RuntimeError:  # the loop was closed between the check and the call: nobody is left to tell
             return
 
-    def _tell(self, changes: list[LiveChange] | None) -> None:
+    def _tell(self, changes: list[LiveChange] | None, to_stores: bool) -> None:  # noqa: FBT001 - the loop passes no names
         if changes is None:
             for ear in self._all():
                 ear.close()
             return
         for change in changes:
-            for ear in [*self._everywhere, *self._by_institution.get(change.institution_id, ())]:
+            of_store = self._by_institution.get(change.institution_id, ()) if to_stores else ()
+            for ear in [*self._everywhere, *of_store]:
                 ear.hear(change.alert_id)
 
     def _all(self) -> set[Ear]:

@@ -46,7 +46,7 @@ class Desk:
         return await self._news.ask(wish)
 
     async def delivered(self, actor: str, notices: Sequence[Notice]) -> None:
-        """The alerts of these notices are on record as received by the terminal, and everybody hears of it."""
+        """The alerts of these notices are on record as received by the terminal, and the centre hears of it."""
         if notices:
             await self._reports.ask(Delivery(actor=actor, notices=tuple(notices)))
 
@@ -120,7 +120,7 @@ async def dashboard_stream(
 
 
 def report_delivered(services: WebServices, deliveries: Sequence[Delivery]) -> list[None]:
-    """The alerts of these notices are on record as received by the terminals, and everybody hears of it."""
+    """The alerts of these notices are on record as received by the terminals, and the centre hears of it."""
     now_ms = services.now_ms()
     received = [(one.actor, notice) for one in deliveries for notice in one.notices]
     for _, notice in received:
@@ -128,7 +128,8 @@ def report_delivered(services: WebServices, deliveries: Sequence[Delivery]) -> l
         services.measurements.observe(NOTICE_SECONDS, max(0, now_ms - notice.created_at_ms) / 1000)
     opened = [(notice.alert_id, actor) for actor, notice in received if notice.state == "open"]
     if opened:
-        services.feed.publish(services.actions.deliver_all(opened, now_ms))
+        changed = services.actions.deliver_all(opened, now_ms)
+        services.feed.publish(changed, to_stores=False)  # the store that has received it learns nothing
     return [None] * len(deliveries)
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import time
-from collections import deque
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Form, Request
@@ -13,6 +11,7 @@ from starlette.responses import RedirectResponse, Response
 
 from events.metrics import LOGINS
 from storage.accounts import SESSION_LIFETIME_MS, TOKEN_PREFIXES
+from storage.failed_logins import FailedLogins
 from storage.pairing import Pairing
 from web.access import (
     ANYBODY,
@@ -37,47 +36,6 @@ from web.texts import LANGUAGE_COOKIE, LANGUAGES
 
 router = APIRouter()
 YEAR_S = 365 * 86_400
-MAX_WATCHED = 10_000
-
-
-class FailedLogins:
-    """Counts failures, and says how long to wait once there are too many of them within the window.
-
-    A name from one address has `allowed` failures; an address four times as many (a whole centre may share one); a
-    name from anywhere ten times as many, so that a stranger does not shut somebody out so easily.
-    """
-
-    def __init__(self, allowed: int, window_s: float) -> None:
-        self._allowed, self._window_s = allowed, window_s
-        self._failures: dict[str, deque[float]] = {}
-
-    def wait_s(self, username: str, address: str, now_s: float) -> int:
-        """Returns the seconds until another attempt is looked at, 0 for at once."""
-        keys = self._keys(username, address)
-        return max(self._wait_of(key, times * self._allowed, now_s) for key, times in keys.items())
-
-    def add(self, username: str, address: str, now_s: float) -> None:
-        """One more attempt has failed."""
-        if len(self._failures) > MAX_WATCHED:
-            self._forget(now_s)
-        for key in self._keys(username, address):
-            self._failures.setdefault(key, deque()).append(now_s)
-
-    def _keys(self, username: str, address: str) -> dict[str, int]:
-        return {f"both {username} {address}": 1, f"address {address}": 4, f"name {username}": 10}
-
-    def _wait_of(self, key: str, allowed: int, now_s: float) -> int:
-        failures = self._failures.get(key)
-        while failures and failures[0] <= now_s - self._window_s:
-            failures.popleft()
-        if not failures or len(failures) < allowed:
-            return 0
-        return max(1, round(failures[-allowed] + self._window_s - now_s))
-
-    def _forget(self, now_s: float) -> None:
-        over = [key for key, failures in self._failures.items() if failures[-1] <= now_s - self._window_s]
-        for key in over:
-            del self._failures[key]
 
 
 @router.get("/login", dependencies=[Depends(ANYBODY)])
@@ -98,13 +56,13 @@ async def log_in(
     """Opens a session, or says what is wrong without saying whether the name exists."""
     failed: FailedLogins = request.app.state.failed_logins
     address = request.client.host if request.client else ""
-    wait_s = failed.wait_s(username, address, time.monotonic())
+    wait_s = await run_in_threadpool(failed.wait_s, username, address, services.now_ms())
     if wait_s:
         services.measurements.count(LOGINS, result="limited")
         return _form(request, pages, "login.html", 429, to=local_path(to), problem="login.limited", wait_s=wait_s)
     session_token = await run_in_threadpool(services.accounts.log_in, username, password, services.now_ms())
     if session_token is None:
-        failed.add(username, address, time.monotonic())
+        await run_in_threadpool(failed.add, username, address, services.now_ms())
         services.measurements.count(LOGINS, result="refused")
         return _form(request, pages, "login.html", 401, to=local_path(to), problem="login.refused")
     services.measurements.count(LOGINS, result="opened")
@@ -139,14 +97,14 @@ async def terminal_log_in(
     address = request.client.host if request.client else ""
     # The name is the address as well: strangers elsewhere do not stop this store's pairing.
     name = f"terminal at {address}"
-    wait_s = failed.wait_s(name, address, time.monotonic())
+    wait_s = await run_in_threadpool(failed.wait_s, name, address, services.now_ms())
     if wait_s:
         values = {"problem": "login.limited", "wait_s": wait_s, "mine": []}
         return _form(request, pages, "terminal_login.html", 429, **values)
     plain = await run_in_threadpool(_device_token, request, token.strip())
     known = await run_in_threadpool(services.accounts.token, "terminal", plain) if plain else None
     if plain is None or known is None:
-        failed.add(name, address, time.monotonic())
+        await run_in_threadpool(failed.add, name, address, services.now_ms())
         services.measurements.count(LOGINS, result="refused")
         values = {"problem": "terminal.refused", "mine": await _own_terminals(request)}
         return _form(request, pages, "terminal_login.html", 401, **values)

@@ -58,6 +58,7 @@ class Pages:
             lang=language,
             other_lang="en" if language == "zh" else "zh",
             t=partial(self.catalogue.text, language=language),
+            counted=partial(self.catalogue.counted, language=language),
             name=self._namer(language),
             store=self.store_of,
             store_name=partial(self.store_name, language=language),

@@ -85,8 +85,11 @@ class Subscription(Protocol):
 class LiveFeed(Protocol):
     """Says that something changed. It is a hint: pages read the database again from the last id they have."""
 
-    def publish(self, changes: Iterable[Changed]) -> None:
-        """Subscribers learn of the changes soon. Callable from any thread; never blocks on a reader."""
+    def publish(self, changes: Iterable[Changed], *, to_stores: bool = True) -> None:
+        """Subscribers learn of the changes soon. Callable from any thread; never blocks on a reader.
+
+        Args: `to_stores` is False for what is news to the centre alone: those who listen to all institutions hear it.
+        """
         ...
 
     def subscribe(self, institution_ids: Sequence[str] | None) -> AbstractAsyncContextManager[Subscription]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import get_args
 
@@ -30,8 +31,9 @@ class Catalogue:
         self._texts = texts
 
     @classmethod
+    @cache
     def load(cls, path: Path = CATALOGUE_FILE) -> Catalogue:
-        """Returns the catalogue of a YAML file: key → {zh, en}."""
+        """Returns the catalogue of a YAML file: key → {zh, en}; each file is read once."""
         with path.open(encoding="utf-8") as file:
             return cls(yaml.load(file, Loader=yaml.CSafeLoader))
 
@@ -45,6 +47,11 @@ class Catalogue:
             return self._texts[key][language].format(**values)
         except KeyError as error:
             raise InvariantError(f"texts.yaml: nothing under {key} {error}") from error
+
+    def counted(self, key: str, count: int, language: Language) -> str:
+        """Returns what so many are called: of one thing the text under `key.one`, where there is one."""
+        one = f"{key}.one"
+        return self.text(one if count == 1 and one in self._texts else key, language, count=count)
 
     def name(self, group: str, word: str, language: Language) -> str:
         """Returns the name of a word of a group (`state.open`), or the word itself: rules and measures may be new."""

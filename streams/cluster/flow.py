@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, TypeVar
 
 import structlog
@@ -173,7 +173,7 @@ def as_read(
     offset: int,
     appended_at_ms: int,
     body: bytes | None,
-    headers: Iterable[tuple[str, bytes]],
+    headers: Mapping[str, bytes] | Iterable[tuple[str, bytes]],
 ) -> Read:
     """Returns a record from what a client says of it."""
     sender = dict(headers).get(SENDER_HEADER)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, Literal
 
 import msgspec
@@ -21,6 +21,7 @@ from detectors.catalogue import Rulebook
 from events.codec import decode_event, decode_events
 from events.dead_letters import DeadLetter, InvalidEvent, Place
 from events.errors import ConfigError, InvariantError
+from events.findings import Finding
 from events.identity import joining_key
 from events.types import AnyEvent, Drug, Institution, Person
 from storage.database import Database
@@ -158,7 +159,9 @@ class HeldPartition:
 
     def _lasting(self) -> Iterator[Parcel]:
         """Yields what the flow need not hold any more when a partition is made anew: reference events and persons."""
-        for logged in AcceptedLog(self._database).of_types("institution", "drug", "person"):
+        for logged in AcceptedLog(self._database, self.state.number).of_other_partitions(
+            "institution", "drug", "person"
+        ):
             event = decode_event(logged.original)
             if isinstance(event, Institution | Drug):
                 yield Parcel(references=[event])
@@ -304,14 +307,16 @@ class HeldPartition:
 
     # ------------------------------------------------------------------------------------------------ what is written
 
-    def _settle(self, **changed: object) -> None:
+    def _settle(self, raised: Sequence[Finding], withdrawn: Sequence[Finding], causes: Mapping[str, str]) -> None:
         """Writes findings with how far the work has come."""
         state, now_ms = self._now_done(), self._clock_ms()
 
         def write() -> None:
             self._projector.write_findings(
-                **changed,  # type: ignore[arg-type]
-                now_ms=now_ms,
+                raised,
+                withdrawn,
+                causes,
+                now_ms,
                 partition=state.number,
                 within=lambda session: advance(session, state),
             )

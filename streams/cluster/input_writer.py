@@ -192,7 +192,7 @@ class InputWriter:
         except (KafkaError, OSError) as error:
             self._vain += 1
             if self._producer is None or self._vain >= LOOKS_IN_VAIN or self._has_failed:
-                self._gone(f"Kafka at {self._brokers} does not answer: {type(error).__name__}")
+                self._gone(f"Kafka at {self._brokers} does not answer", error)
             return
         self._vain = 0
         if not partitions:
@@ -236,10 +236,10 @@ class InputWriter:
         producer.partitions_for(INPUT.name)
         self._drop(producer, partitions)
 
-    def _gone(self, problem: str) -> None:
+    def _gone(self, problem: str, error: BaseException | None = None) -> None:
         """Nothing is taken until the brokers are there again, and whoever waits is told that it is not known."""
         if self._problem != problem:
-            _log.warning("input.away", problem=problem)
+            _log.warning("input.away", problem=problem, error=None if error is None else type(error).__name__)
         self._problem = problem
         self._drop(None)
 

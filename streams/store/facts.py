@@ -32,6 +32,7 @@ QUARTER_MS = 900_000
 """Observations of a till are found by the quarter of an hour."""
 
 Fact = TypeVar("Fact", bound=Event)
+Lasting = Person | AccountInjection | CrossRegionFiling | AgentRegistration | StockMovement | Institution | Drug
 FactKey = tuple[str, ...]
 
 
@@ -87,7 +88,7 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FactStore:
-    """What is known beside the swipes. Adding an event again, or in another order, changes nothing of what is found."""
+    """What is known beside the swipes, in whatever order it comes; whoever may be told twice asks `knows` first."""
 
     def __init__(self, files: Files) -> None:
         self._versions = FactTable(files, "person_version", Person, person=lambda version: (version.person_id,))
@@ -117,7 +118,7 @@ class FactStore:
             files, "observation", FaceObserved, quarter=_quarter_of, id=lambda observed: (observed.event_id,)
         )
         self._institutions = FactTable(files, "institution_version", Institution)
-        self._drugs = FactTable(files, "drug_fact", Drug)
+        self._drugs = FactTable(files, "drug_fact", Drug, code=lambda drug: (drug.drug_code,))
         self.institutions: dict[str, list[Institution]] = {}
         self.drugs: dict[str, Drug] = {}
         for version in self._institutions.all():
@@ -156,6 +157,27 @@ class FactStore:
             getattr(self, name).add([fact for fact in facts if fact.occurred_at_ms >= since_ms])
             forgotten += [identity_of(fact) for fact in facts if fact.occurred_at_ms < since_ms]
         return forgotten
+
+    def knows(self, fact: Lasting) -> bool:
+        """Returns whether an event was added before."""
+        match fact:
+            case Person():
+                known: Iterable[Event] = self._versions.of("person", fact.person_id)
+            case AccountInjection():
+                known = self._injections.of("person", fact.person_id)
+            case CrossRegionFiling():
+                known = self._filings.of("person", fact.person_id)
+            case AgentRegistration():
+                known = self._agents.of("holder", fact.institution_id, fact.holder_person_id)
+            case StockMovement(kind="deletion"):
+                known = self._deletions.of("removes", fact.institution_id, str(fact.refers_to))
+            case StockMovement():
+                known = self._movements.of("id", fact.institution_id, fact.event_id)
+            case Institution():
+                known = self.institutions.get(fact.institution_id, ())
+            case _:
+                known = self._drugs.of("code", fact.drug_code)
+        return any(one.event_id == fact.event_id for one in known)
 
     # ---------------------------------------------------------------------------------------------------- persons
 

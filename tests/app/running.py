@@ -13,8 +13,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import httpx
+
+from tests.app.warm import RUNNING
 
 CHECKOUT = Path(__file__).parents[2]
 READY_WITHIN_S = 60.0
@@ -50,14 +53,35 @@ def free_port() -> int:
 
 def run(*arguments: str, timeout: float = 90) -> subprocess.CompletedProcess[str]:
     """Returns the finished command."""
-    return subprocess.run(
-        [sys.executable, "-m", "app", *arguments],
-        cwd=CHECKOUT,
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
-    )
+    return run_module("app", *arguments, timeout=timeout)
+
+
+def run_module(
+    module: str, *arguments: str, timeout: float = 90, given: bytes = b""
+) -> subprocess.CompletedProcess[str]:
+    """Returns what `python -m` did with what it was given to read. Raises: TimeoutExpired; then it was killed."""
+    with TemporaryDirectory(prefix="swipewatch-said-") as folder:
+        out, errors = Path(folder, "out"), Path(folder, "errors")
+        typed = Path(folder, "given")
+        typed.write_bytes(given)
+        process = start([sys.executable, "-m", module, *arguments], out, errors, typed)
+        try:
+            code = process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise
+        return subprocess.CompletedProcess([module, *arguments], code, out.read_text(), errors.read_text())
+
+
+def start(command: Sequence[str], out: Path, errors: Path, given: Path = Path(os.devnull)) -> subprocess.Popen[str]:
+    """Returns a process that leads a session of its own; a module of ours is forked where that is quicker."""
+    with out.open("w") as said, errors.open("w") as warned, given.open() as read:
+        if RUNNING and tuple(command[:2]) == (sys.executable, "-m"):
+            return RUNNING[0].start(command[2], command[3:], given, out, errors)
+        return subprocess.Popen(
+            command, cwd=CHECKOUT, stdin=read, stdout=said, stderr=warned, text=True, start_new_session=True
+        )
 
 
 @contextmanager
@@ -74,10 +98,7 @@ def serving(data: Path, *options: str, before: Sequence[str] = ()) -> Iterator[S
 @contextmanager
 def started(arguments: Sequence[str], name: Path) -> Iterator[subprocess.Popen[str]]:
     """Gives a process that writes NAME.out and NAME.err; it is told to stop at the end, and killed if it does not."""
-    with name.with_suffix(".out").open("w") as file, name.with_suffix(".err").open("w") as errors:
-        process = subprocess.Popen(
-            arguments, cwd=CHECKOUT, stdout=file, stderr=errors, text=True, start_new_session=True
-        )
+    process = start(arguments, name.with_suffix(".out"), name.with_suffix(".err"))
     try:
         yield process
     finally:

@@ -9,10 +9,12 @@ import pytest
 from events.codec import decode_event
 from events.topics import INPUT
 from events.types import Reversal, Swipe
+from storage.log import HISTORY
 from streams.cluster.publishing import partition_of
 from tests.app.running import run
 from tests.kafka.broker import Broker, free_ports
 from tests.kafka.records import make_topic, read_all
+from tests.kafka.webs import input_lines
 from tests.worlds import encode, world
 
 pytestmark = pytest.mark.kafka
@@ -37,6 +39,18 @@ def test_every_line_is_written_once_and_those_that_are_compared_stay_in_order(tm
     assert sorted(line for some in written.values() for line in some) == sorted(lines)
     for number, some in written.items():
         assert some == [line for line in lines if partition_of(line, PARTITIONS) == number]
+
+
+def test_history_is_marked_as_such_and_is_for_kafka_alone(tmp_path, clean):
+    make_topic(clean, INPUT.name, PARTITIONS)
+    file = tmp_path / "events.jsonl"
+    file.write_bytes(b"{}")
+    for options in ((), ("--history",)):
+        done = run("publish", str(file), "--to", f"kafka://{clean.address}", *options)
+        assert done.returncode == 0, done.stderr
+    assert sorted(line.sender for line in input_lines(clean, PARTITIONS)) == [HISTORY, "publish"]
+    done = run("publish", str(file), "--to", "http://127.0.0.1:9", "--history")
+    assert (done.returncode, "--history" in done.stderr) == (2, True), done.stderr
 
 
 def test_lines_with_one_settlement_share_a_partition(lines):

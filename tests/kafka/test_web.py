@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -138,58 +139,75 @@ def test_without_its_topic_it_says_how_to_make_it_and_begins_once_it_is_there(cl
 # -------------------------------------------------------------------------------------------- several on one database
 
 
-def test_a_log_in_at_one_holds_at_the_other(place):
-    with place.web("one") as one, place.web("two") as two:
-        with httpx.Client(base_url=one.address) as client:
-            log_in(client)
-            cookies = dict(client.cookies)
-        for address in (one.address, two.address):
-            assert httpx.get(f"{address}/", cookies=cookies).status_code == 200
-        assert httpx.get(f"{two.address}/").status_code == 303
+@dataclass(frozen=True)
+class Pair:
+    """Two processes on one database, which push to one receiver."""
+
+    place: Place
+    one: Served
+    two: Served
+    receiver: Receiver
 
 
-def test_what_another_process_makes_an_alert_of_is_at_the_till_within_a_second(place):
-    heard_at_s: list[float] = []
-    with place.web("one") as one, place.web("two") as two:
-        reads = [threading.Thread(target=listen, args=(served, heard_at_s)) for served in (one, two)]
-        for thread in reads:
-            thread.start()
-        poll(lambda: streams_open(one) and streams_open(two), 20)
-        told_at_s = raise_alert(place.url, "SETL-0001")
-        for thread in reads:
-            thread.join(20)
-    assert len(heard_at_s) == 2
-    assert max(heard_at_s) - told_at_s < 1.0
-
-
-@pytest.mark.crash
-def test_one_of_them_pushes_and_when_it_is_killed_the_other_goes_on_where_it_was(place):
+@pytest.fixture(scope="module")
+def pair(broker: Broker, postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    create_topics(broker.address, DEFAULT_PARTITIONS, 1)
+    place = Place(tmp_path_factory.mktemp("pair"), broker.address, postgres.new_database())
+    place.furnish()
     receiver = Receiver()
     settings = place.folder / "settings.yaml"
     settings.write_text(f"webhook:\n  url: {receiver.url}\n")
     try:
-        with place.web("one", "--config", str(settings)) as one:
-            raise_alert(place.url, "SETL-0001")
-            with place.web("two", "--config", str(settings)) as two:
-                raise_alert(place.url, "SETL-0002")
-                poll(lambda: len(receiver.taken) == 2, 20)
-                one.kill()
-                raise_alert(place.url, "SETL-0003")
-                poll(lambda: len(receiver.taken) == 3, 20)
-                assert two.process.poll() is None
-        numbers = [one["change"]["entry_id"] for one in receiver.taken]
-        assert numbers == sorted(set(numbers))
-        assert [one["alert"]["settlement_id"] for one in receiver.taken] == ["SETL-0001", "SETL-0002", "SETL-0003"]
+        with place.web("one", "--config", str(settings)) as one, place.web("two", "--config", str(settings)) as two:
+            yield Pair(place, one, two, receiver)
     finally:
         receiver.close()
 
 
-def test_a_product_that_wants_the_database_alone_stands_back_and_so_does_one_on_sqlite(place):
-    with place.web("one"):
-        done = run("serve", "--data", str(place.folder / "other"), "--database", place.url, "--port", "0")
-        assert (done.returncode, "no other swipewatch serves from it" in done.stderr) == (2, True), done.stderr
+def test_a_log_in_at_one_holds_at_the_other(pair):
+    with httpx.Client(base_url=pair.one.address) as client:
+        log_in(client)
+        cookies = dict(client.cookies)
+    for address in (pair.one.address, pair.two.address):
+        assert httpx.get(f"{address}/", cookies=cookies).status_code == 200
+    assert httpx.get(f"{pair.two.address}/").status_code == 401
+
+
+def test_what_another_process_makes_an_alert_of_is_at_the_till_within_a_second(pair):
+    heard_at_s: list[float] = []
+    reads = [threading.Thread(target=listen, args=(served, heard_at_s)) for served in (pair.one, pair.two)]
+    for thread in reads:
+        thread.start()
+    poll(lambda: streams_open(pair.one) and streams_open(pair.two), 20)
+    told_at_s = raise_alert(pair.place.url, "SETL-0001")
+    for thread in reads:
+        thread.join(20)
+    assert len(heard_at_s) == 2
+    assert max(heard_at_s) - told_at_s < 1.0
+
+
+def test_a_product_that_wants_the_database_alone_stands_back_and_so_does_one_on_sqlite(pair):
+    place = pair.place
+    done = run("serve", "--data", str(place.folder / "other"), "--database", place.url, "--port", "0")
+    assert (done.returncode, "no other swipewatch serves from it" in done.stderr) == (2, True), done.stderr
     shared = run("web", "--brokers", place.broker, "--data", str(place.folder / "data"))
     assert (shared.returncode, "postgresql://USER@HOST/DATABASE" in shared.stderr) == (2, True), shared.stderr
+
+
+@pytest.mark.crash
+def test_one_of_them_pushes_and_when_it_is_killed_the_other_goes_on_where_it_was(pair):
+    before = len(pair.receiver.taken)
+    raise_alert(pair.place.url, "SETL-0002")
+    raise_alert(pair.place.url, "SETL-0003")
+    poll(lambda: len(pair.receiver.taken) == before + 2, 20)
+    pair.one.kill()
+    raise_alert(pair.place.url, "SETL-0004")
+    poll(lambda: len(pair.receiver.taken) == before + 3, 20)
+    assert pair.two.process.poll() is None
+    numbers = [told["change"]["entry_id"] for told in pair.receiver.taken]
+    assert numbers == sorted(set(numbers))
+    told = [told["alert"]["settlement_id"] for told in pair.receiver.taken[before:]]
+    assert told == ["SETL-0002", "SETL-0003", "SETL-0004"]
 
 
 def listen(served: Served, heard_at_s: list[float]) -> None:

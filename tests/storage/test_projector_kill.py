@@ -1,9 +1,6 @@
 from __future__ import annotations
 
-import subprocess
-import sys
 from contextlib import closing
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -11,10 +8,9 @@ import pytest
 from storage.database import Database, default_url
 from storage.projector import Projector
 from tests.alerts.builders import MINUTE_MS, NOON_MS, finding, policy
+from tests.app.running import run_module
 from tests.storage.projections import everything
 from tests.storage.projector_child import POINTS, Step
-
-CHECKOUT = Path(__file__).parents[2]
 
 
 def story() -> list[Step]:
@@ -56,13 +52,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict
 @pytest.mark.crash
 @pytest.mark.parametrize(("point", "steps"), [*((point, 2) for point in POINTS), ("after_findings", 1)])
 def test_a_kill_at_any_point_leaves_what_an_undisturbed_run_would_have_left(undisturbed, url, point, steps):
-    child = subprocess.run(
-        [sys.executable, "-m", "tests.storage.projector_child", url, point],
-        cwd=CHECKOUT,
-        input=msgspec.json.encode(story()[:steps]),
-        timeout=60,
-        check=False,
-    )
+    child = run_module("tests.storage.projector_child", url, point, given=msgspec.json.encode(story()[:steps]))
     assert child.returncode == -9
     with closing(Database.open(url)) as database:
         projector = Projector(database, policy())

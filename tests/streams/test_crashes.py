@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import random
 import signal
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import get_args
@@ -24,11 +22,11 @@ from storage.log import AcceptedLog
 from storage.models import AcceptedEvent, AlertFindingRow, FindingRow
 from streams.embedded import Step
 from streams.replay import replay
+from tests.app.running import run_module
 from tests.worlds import encode, world
 
 pytestmark = pytest.mark.crash
 
-CHECKOUT = Path(__file__).parents[2]
 STEPS = get_args(Step)
 DAY_MS = 86_400_000
 
@@ -49,14 +47,7 @@ def told(seed: int) -> tuple[list[bytes], int]:
 def run_pipeline(folder: Path, lines: Path, step: str, passes: int, clock_ms: int) -> tuple[int, list[object]]:
     """Returns exit code and answers of a pipeline process."""
     arguments = [str(folder), str(lines), step, str(passes), str(clock_ms)]
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.streams.crashing_pipeline", *arguments],
-        cwd=CHECKOUT,
-        capture_output=True,
-        text=True,
-        timeout=90,
-        check=False,
-    )
+    done = run_module("tests.streams.crashing_pipeline", *arguments)
     assert done.returncode in {0, -signal.SIGKILL}, done.stderr
     return done.returncode, [json.loads(line) for line in done.stdout.splitlines()]
 

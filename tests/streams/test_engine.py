@@ -15,17 +15,18 @@ import streams.partition
 from app.rule_files import read_rules
 from config.settings import packaged
 from detectors.catalogue import Rulebook, read_ruleset, rulebook_of
-from detectors.examples import agent_registration, at, swipe
+from detectors.examples import agent_registration, at, person, swipe
 from detectors.slab import END_OF_TIME_MS, Slab
 from events.codec import decode_event
 from events.dead_letters import InvalidEvent, Place
 from events.findings import Finding, finding_json
 from events.identity import identity_of, joining_key
-from events.types import AnyEvent, Swipe
+from events.types import AnyEvent, Person, Swipe
 from streams.changes import Changes
 from streams.engine import Engine
-from streams.parcels import CausedRow, packed, unpacked
+from streams.parcels import CausedRow, Parcel, packed, packed_in_pieces, together, unpacked
 from streams.replay import replay
+from streams.rows import row_of
 from streams.snapshot import Position, read_snapshot
 from streams.store.key_index import hash_of
 from tests.detectors.test_laws import CONFIGURED, accepted_events, rules_of, told
@@ -185,6 +186,39 @@ def test_a_partition_is_made_anew_from_its_events_and_what_others_sent_it():
         fresh.load(own, END_OF_TIME_MS)
         fresh.judge_all()
         assert standing(fresh) == standing(engine)
+
+
+def test_what_is_told_of_a_person_again_counts_once():
+    """How many versions a row was made with says which is newer: a successor may have been told less often."""
+    count, name = 3, "329900-7"
+    home = hash_of(name) % count
+    engine = Engine(rulebook_of_world(1), partitions=count, held=[home])
+    moved = event_of(person(name, household_id="h1"))
+    assert isinstance(moved, Person)
+    for parcels in ([Parcel(of_persons=[moved, moved]), Parcel(of_persons=[moved])], [Parcel(of_persons=[moved])]):
+        engine.apply([], 0, {home: parcels})
+    row = caused_row("s1", name, elsewhere(home, count))
+    sent = engine.apply([], 0, {home: [Parcel(joined=[row])]}).parcels
+    assert [caused.row.versions for parcel in sent.values() for caused in parcel.placed] == [1]
+
+
+def test_a_long_parcel_goes_in_pieces_that_hold_the_same():
+    rows = [caused_row(f"s{number}", HOLDER, "P32990000001") for number in range(50)]
+    whole = Parcel(joined=rows[:30], placed=rows[30:])
+    pieces = [unpacked(body) for body in packed_in_pieces(whole, 2000)]
+    assert len(pieces) > 2
+    assert together(pieces) == whole
+
+
+def elsewhere(number: int, count: int) -> str:
+    """Returns an institution of another partition."""
+    return next(name for name in (f"P{place:011}" for place in range(99)) if hash_of(name) % count != number)
+
+
+def caused_row(settlement_id: str, person_id: str, institution_id: str) -> CausedRow:
+    event = event_of(swipe(settlement_id, "0s", person_id, institution_id=institution_id))
+    assert isinstance(event, Swipe)
+    return CausedRow(row=row_of(event), cause=identity_of(event))
 
 
 def test_other_rules_reach_partitions_apart():

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from tests.web.walking import enter, filled, knock, requests_of
 from tests.web.world import PASSWORD, World, form_token, log_in, serving
 from web.access import csrf_of, is_loopback
-from web.login import FailedLogins, local_path
+from web.login import local_path
 
 
 def test_a_terminal_is_no_operator_and_an_operator_no_terminal(client: httpx.Client, world: World) -> None:
@@ -94,25 +94,6 @@ def test_after_too_many_failures_even_the_right_password_waits(client: httpx.Cli
     assert 0 < int(answer.headers["Retry-After"]) <= 300
     other = client.post("/login", data={**form, "username": "viewer", "password": PASSWORD})
     assert other.status_code == 303
-
-
-def test_failures_are_forgotten_when_the_window_has_passed() -> None:
-    failed = FailedLogins(allowed=2, window_s=60)
-    for at_s in (0.0, 10.0):
-        failed.add("a", "here", at_s)
-    assert failed.wait_s("a", "here", 11.0) == 49
-    assert failed.wait_s("a", "here", 60.5) == 0
-
-
-def test_one_address_and_one_name_have_bounds_of_their_own() -> None:
-    failed = FailedLogins(allowed=2, window_s=60)
-    for number in range(8):
-        failed.add(f"name-{number}", "here", 0.0)
-    assert failed.wait_s("fresh", "here", 1.0) == 59
-    assert failed.wait_s("fresh", "elsewhere", 1.0) == 0
-    for number in range(20):
-        failed.add("known", f"address-{number}", 0.0)
-    assert failed.wait_s("known", "elsewhere", 1.0) == 59
 
 
 @pytest.mark.parametrize(

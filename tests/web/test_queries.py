@@ -10,7 +10,8 @@ from events.codec import decode_event
 from events.dead_letters import InvalidEvent
 from storage.database import Database, default_url
 from storage.log import AcceptedLog
-from storage.queries import Queries, Still, _telling_still
+from storage.queries import Audience, Queries, Still, Wish, _telling_still
+from tests.alerts.builders import OTHER_STORE, STORE, finding
 from tests.web.world import World, record_of, swipe_event
 
 DAY_MS = 86_400_000
@@ -89,3 +90,43 @@ def test_a_dossier_holds_every_event_that_was_counted(world: World) -> None:
     dossier = queries.dossier(queries.recent_alerts(1)[0].alert_id)
     assert dossier is not None
     assert sorted(event.identity for event in dossier.events) == settlements[:3]
+
+
+NOBODY = Audience(institution_ids=("P-NOWHERE",))
+
+
+@pytest.mark.parametrize("near", [0, 3, 1_000])
+def test_many_terminals_asked_together_read_what_each_reads_alone(
+    world: World, monkeypatch: pytest.MonkeyPatch, near: int
+) -> None:
+    monkeypatch.setattr("storage.queries._NEAR_NOTICES", near)
+    rnd, queries = random.Random(near), Queries(world.database)
+    stores, tills = (STORE, OTHER_STORE), ("1", "2")
+    for _ in range(12):
+        store, till = rnd.choice(stores), rnd.choice(tills)
+        at_ms, settlement = world.now_ms() - 1_000, world.settlement()
+        world.write([finding("card_batch", store=store, till=till, at_ms=at_ms, settlement=settlement)])
+    everything = Audience(institution_ids=("*",))
+    told = queries.notices_after(everything, 0, 100)
+    assert len(told) > 1
+    last, heard = told[-1].notice_id, frozenset(one.alert_id for one in told)
+    audiences = [everything, NOBODY] + [
+        Audience(institution_ids=ids, till_id=till)
+        for ids in ((STORE,), (OTHER_STORE,), stores)
+        for till in (None, *tills)
+    ]
+    wishes = [
+        Wish(audience=one, after=after, heard=heard)
+        for one in audiences
+        for after in (-1, last // 2, last - 1, last, last + 2)
+    ]
+    for limit in (2, 100):
+        for wish, news in zip(wishes, queries.news(wishes, limit), strict=True):
+            alone = queries.notices_after(wish.audience, wish.after, limit)
+            assert list(news.notices) == alone
+            assert news.complete == (len(alone) < limit)
+            assert news.up_to == (max(last, wish.after) if news.complete else alone[-1].notice_id)
+            others = heard - {one.alert_id for one in alone}
+            latest = [queries.told_alert(wish.audience, alert_id) for alert_id in others]
+            due = [one for one in latest if one is not None and one.notice_id <= news.up_to]
+            assert sorted(one.notice_id for one in news.changed) == sorted(one.notice_id for one in due)

@@ -10,12 +10,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
+from types import CodeType
 from typing import Any, TypeVar
 
 import httpx
 import msgspec
 from argon2 import PasswordHasher
 from fastapi import FastAPI
+from jinja2 import BytecodeCache
+from jinja2.bccache import Bucket
 from PIL import Image, ImageDraw
 
 from events.codec import decode_event
@@ -122,6 +125,23 @@ def record_of(original: bytes, event: AnyEvent, sender: str, received_at_ms: int
     )
 
 
+class Compiled(BytecodeCache):
+    """Templates that an application of this process has compiled already, for the next test's."""
+
+    def __init__(self) -> None:
+        self._code: dict[tuple[str, str], CodeType] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        bucket.code = self._code.get((bucket.key, bucket.checksum))
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        assert bucket.code is not None
+        self._code[bucket.key, bucket.checksum] = bucket.code
+
+
+COMPILED = Compiled()
+
+
 class World:
     """Storage, accounts, tokens and the application over them; time is the real clock's unless `clock_ms` is set."""
 
@@ -162,6 +182,7 @@ class World:
             limits=limits or WebLimits(heartbeat_s=0.3),
         )
         self.app: FastAPI = create_app(self.services)
+        self.app.state.pages._environment.bytecode_cache = COMPILED
         self._numbers = itertools.count(1)
 
     @classmethod

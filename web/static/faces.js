@@ -1,5 +1,10 @@
 // The faces that pay with many cards, as the wall lists them.
 
+/** What so many are called. */
+function counted(words, key, count) {
+  return (count === 1 && words[`${key}.one`]) || words[key];
+}
+
 function rowOf(face, words) {
   const row = document.createElement("li");
   row.className = `sev-${face.severity}`;
@@ -12,7 +17,8 @@ function rowOf(face, words) {
   const [cards, stores] = [document.createElement("b"), document.createElement("b")];
   cards.textContent = face.cards;
   stores.textContent = face.institution_ids.length;
-  told.append(cards, ` ${words["visitors.cards"]} · `, stores, ` ${words["visitors.stores"]}`);
+  const [paid, at] = [face.cards, face.institution_ids.length];
+  told.append(cards, ` ${counted(words, "visitors.cards", paid)} · `, stores, ` ${counted(words, "visitors.stores", at)}`);
   const time = link.appendChild(document.createElement("time"));
   time.className = "quiet small";
   time.dataset.age = face.last_ms;

@@ -1,0 +1,108 @@
+"""`swipewatch video`: a swipe of the topic is looked at by its till's camera, and what was seen is in the topic."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from app import cluster_video
+from app.cluster_video import ClusterVideo
+from app.configuration import read_configuration
+from app.vault import Vault
+from events.errors import ConfigError
+from events.topics import DEFAULT_PARTITIONS, INPUT
+from simulator.clips import Scene, compose_clip
+from storage.database import Database
+from storage.queries import Queries
+from streams.cluster.publishing import partition_of
+from streams.cluster.topics import create_topics
+from tests.app.running import run, started
+from tests.app.test_cameras import PHOTOGRAPHS, black_out, registry_of, swipe
+from tests.kafka.broker import Broker
+from tests.kafka.records import write
+from tests.kafka.webs import input_lines
+from tests.postgres import Postgres
+from tests.web.world import poll
+
+pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.video, pytest.mark.timeout(300)]
+
+SEEN_WITHIN_S = 90.0
+CAMERA = "camera-person"
+
+
+@dataclass(frozen=True)
+class Site:
+    """A store with cameras, and where its processes meet."""
+
+    registry: Path
+    data: Path
+    broker: Broker
+    url: str
+
+    def options(self) -> list[str]:
+        where = ["--brokers", self.broker.address, "--database", self.url]
+        return [*where, "--data", str(self.data), "--registry", str(self.registry)]
+
+
+@pytest.fixture
+def site(clean: Broker, postgres: Postgres, tmp_path: Path) -> Iterator[Site]:
+    if not (PHOTOGRAPHS / "obama2.jpg").exists():
+        pytest.skip("the demo's photographs are not there: make setup fetches them")
+    compose_clip(tmp_path / "person.avi", [Scene(PHOTOGRAPHS / "obama2.jpg", 60)], fps=8)
+    compose_clip(tmp_path / "empty.avi", [Scene(None, 5)], fps=8)
+    black_out(tmp_path / "dark.avi")
+    create_topics(clean.address, DEFAULT_PARTITIONS, 1)
+    url = postgres.new_database()
+    yield Site(registry_of(tmp_path), tmp_path / "data", clean, url)
+    postgres.drop(url)
+
+
+def observations(site: Site) -> list[dict[str, Any]]:
+    """Returns what the cameras have handed in."""
+    return [msgspec.json.decode(line.content) for line in input_lines(site.broker) if line.sender == "video"]
+
+
+def test_a_swipe_of_the_topic_is_looked_at_and_what_was_seen_is_written_there(site):
+    said = site.data.with_suffix(".err")
+    with started([sys.executable, "-m", "app", "video", "--cameras", CAMERA, *site.options()], site.data):
+        poll(lambda: observations(site), SEEN_WITHIN_S)  # somebody stands there: the camera works
+        poll(lambda: "input.followed" in said.read_text(), SEEN_WITHIN_S)
+        line = msgspec.json.encode(swipe(1, "329900-1", "1"))
+        write(site.broker, INPUT.name, [line], partition_of(line, DEFAULT_PARTITIONS))
+        (seen, *_) = poll(lambda: looked_at(site, "S000001"), SEEN_WITHIN_S)
+    assert seen["camera_id"] == CAMERA
+    assert seen["people"] == 1
+    assert {one["camera_id"] for one in observations(site)} == {CAMERA}
+    database = Database.open(site.url)
+    (still, *_) = Queries(database).stills(["S000001"])
+    database.close()
+    assert still.camera_id == CAMERA
+    assert list(site.data.glob(f"stills/*/{still.still_id}.enc"))
+    assert len(list(site.data.glob("visitors-*.enc"))) <= 1
+
+
+def looked_at(site: Site, settlement: str) -> list[dict[str, Any]]:
+    return [one for one in observations(site) if any(f.get("settlement_id") == settlement for f in one["faces"])]
+
+
+def test_a_camera_is_one_processs_and_one_that_nobody_knows_is_named(site, monkeypatch):
+    monkeypatch.setattr(cluster_video, "HELD_WITHIN_S", 0.5)
+    configuration = read_configuration(registry_file=site.registry)
+    first, second = (Vault(site.data, database=site.url, held="beside") for _ in range(2))
+    one = ClusterVideo(configuration, first, site.broker.address, ["camera-empty", "camera-dark"])
+    two = ClusterVideo(configuration, second, site.broker.address, ["camera-dark", "camera-person"])
+    one.start()
+    try:
+        with pytest.raises(ConfigError, match="camera-dark"):
+            two.start()
+    finally:
+        one.stop()
+        two.stop()
+    done = run("video", "--cameras", "camera-nowhere", *site.options())
+    assert (done.returncode, "camera-nowhere" in done.stderr) == (2, True), done.stderr

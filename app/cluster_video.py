@@ -17,14 +17,18 @@ import structlog
 from app.cameras import CameraWork
 from app.clock import now_ms
 from app.configuration import Configuration, camera_work
+from app.status_server import StatusServer
 from app.vault import Vault
 from events.codec import decode_events
 from events.errors import ConfigError
+from events.metrics import CAMERAS_HELD, OBSERVATIONS_WRITTEN
 from storage.camera_states import CameraStates
 from storage.duties import Duties
 from streams.cluster.input_follower import InputFollower
 from streams.cluster.input_writer import DELIVERED_WITHIN_MS, InputWriter, NotConfirmed
 from video.settings import VideoSettings
+from web.measurements import Measurements
+from web.ports import NotReady
 
 HELD_WITHIN_S: Final = 20.0
 """A process that had the cameras and is gone has lost them by then."""
@@ -64,6 +68,9 @@ class ClusterVideo:
         )
         self._follower = InputFollower(brokers, self.cameras.swipes_accepted)
         self._ends = threading.Event()
+        self.measurements = Measurements()
+        said_at = configuration.effective.settings.video
+        self._status = StatusServer(self.measurements, self._reasons_not_ready, host=said_at.host, port=said_at.port)
 
     def start(self) -> None:
         """The cameras are looked at. Raises: ConfigError when another process looks at one of them."""
@@ -77,9 +84,12 @@ class ClusterVideo:
         """Looks until the process is told to stop, then stops every part."""
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: self._ends.set())
+        self.measurements.set_level(CAMERAS_HELD, len(self.camera_ids))
+        self._status.start()
         try:
             self._ends.wait()
         finally:
+            self._status.stop()
             self.stop()
 
     def stop(self) -> None:
@@ -98,6 +108,11 @@ class ClusterVideo:
             answer.result(DELIVERED_WITHIN_MS / 1000)
         except TimeoutError as error:
             raise NotConfirmed("the brokers have not acknowledged it in time") from error
+        self.measurements.count(OBSERVATIONS_WRITTEN, len(originals))
+
+    def _reasons_not_ready(self) -> list[NotReady]:
+        problem = self._writer.problem()
+        return [] if problem is None else [NotReady(part="kafka", reason=problem)]
 
     def _wait_for_cameras(self) -> None:
         ends = time.monotonic() + HELD_WITHIN_S

@@ -20,6 +20,7 @@ from app.enrolment import enrol_photograph
 from app.first_start import first_start
 from app.importing import Imported, import_history
 from app.kept_rules import KeptRules
+from app.letter_commands import letters as letter_commands
 from app.logs import configure_logs, hush, take_in_library_logs
 from app.options import (
     BROKERS_VARIABLE,
@@ -82,6 +83,7 @@ commands.add_typer(rule_commands, name="rules")
 commands.add_typer(account_commands, name="accounts")
 commands.add_typer(token_commands, name="tokens")
 commands.add_typer(topic_commands, name="topics")
+commands.add_typer(letter_commands, name="dead-letters")
 
 
 @commands.command()
@@ -179,7 +181,7 @@ def worker(  # noqa: PLR0917 - an option each; typer passes them by name
 
 
 @commands.command()
-def video(
+def video(  # noqa: PLR0913, PLR0917 - an option each; typer passes them by name
     brokers: ConfiguredBrokers = None,
     data: DataDirectory = DEFAULT_DATA,
     config: SettingsFile = None,
@@ -187,6 +189,8 @@ def video(
     cameras: Annotated[
         str | None, typer.Option(help="The cameras to look at, by their ids with commas; else all of the registry.")
     ] = None,
+    host: Annotated[str | None, typer.Option(help="Address of /healthz, /readyz and /metrics.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port of these, instead of the configured one.")] = None,
     database: DatabaseAddress = None,
 ) -> None:
     """On a cluster: looks through cameras at what is swiped; several share the cameras out by --cameras."""
@@ -195,7 +199,7 @@ def video(
     configure_logs()
     take_in_library_logs()
     hush("kafka")
-    configuration = read_configuration(config, None, registry)
+    configuration = _video_saying_at(read_configuration(config, None, registry), host, port)
     settings = configuration.effective.settings
     kafka = given_brokers(brokers, settings.cluster.brokers)
     vault = Vault(data, database=shared_database(database, settings.database_url), held="beside")
@@ -420,6 +424,16 @@ def _saying_at(configuration: Configuration, host: str | None, port: int | None)
     say_on = host or there.host
     chosen = msgspec.structs.replace(there, host=say_on, port=free_port(say_on, there.port if port is None else port))
     settings = msgspec.structs.replace(effective.settings, worker=chosen)
+    return dataclasses.replace(configuration, effective=msgspec.structs.replace(effective, settings=settings))
+
+
+def _video_saying_at(configuration: Configuration, host: str | None, port: int | None) -> Configuration:
+    """Returns the configuration with the address of the command line for how a `video` is."""
+    effective = configuration.effective
+    there = effective.settings.video
+    say_on = host or there.host
+    chosen = msgspec.structs.replace(there, host=say_on, port=free_port(say_on, there.port if port is None else port))
+    settings = msgspec.structs.replace(effective.settings, video=chosen)
     return dataclasses.replace(configuration, effective=msgspec.structs.replace(effective, settings=settings))
 
 

@@ -53,10 +53,24 @@ def publish_files(
     *,
     is_history: bool = False,
 ) -> Published:
-    """Returns what became of every event of the files, in their order.
+    """Returns what became of every event of the files, in their order; as `publish_lines`."""
+    lines = chain.from_iterable((line for line, _ in read_offers(file)) for file in files)
+    return publish_lines(lines, to, token, rate, progress, is_history=is_history)
+
+
+def publish_lines(
+    lines: Iterable[bytes],
+    to: str,
+    token: str | None,
+    rate: float | None,
+    progress: Callable[[int], None],
+    *,
+    is_history: bool = False,
+) -> Published:
+    """Returns what became of every event, in their order.
 
     Args:
-        files: JSON Lines files.
+        lines: an event each.
         to: address of the product, such as `http://127.0.0.1:8000`, or `kafka://` and brokers, HOST:PORT with commas.
         token: the sender's token; Kafka asks for none.
         rate: at most so many events a second; None sends as fast as they are taken.
@@ -67,7 +81,7 @@ def publish_files(
     """
     if to.startswith(KAFKA):
         sender = HISTORY if is_history else SENDER
-        return _publish_to_kafka(files, to.removeprefix(KAFKA), sender, rate, progress)
+        return _publish_to_kafka(lines, to.removeprefix(KAFKA), sender, rate, progress)
     if is_history:
         raise ConfigError("command line", "--history", to, "goes to kafka:// alone; `swipewatch import` loads a city's")
     if not to.startswith(("http://", "https://")):
@@ -78,14 +92,14 @@ def publish_files(
     published = Published()
     size = BATCH_EVENTS if rate is None else max(1, min(BATCH_EVENTS, round(rate / 10)))
     with httpx.Client(base_url=to, headers=headers, timeout=TIMEOUT_S) as client:
-        for lines in _paced(_batches(files, size), rate, progress):
-            for answer in _sent(client, lines):
+        for some in _paced(_batches(lines, size), rate, progress):
+            for answer in _sent(client, some):
                 _count(published, answer)
     return published
 
 
 def _publish_to_kafka(
-    files: Sequence[Path], brokers: str, sender: str, rate: float | None, progress: Callable[[int], None]
+    lines: Iterable[bytes], brokers: str, sender: str, rate: float | None, progress: Callable[[int], None]
 ) -> Published:
     """Writes the events to the input topic; all count as accepted, since nobody has judged them yet."""
     from streams.cluster.publishing import open_input  # Kafka's client is loaded by those who need it
@@ -93,9 +107,9 @@ def _publish_to_kafka(
     published = Published()
     size = KAFKA_BATCH_EVENTS if rate is None else max(1, min(KAFKA_BATCH_EVENTS, round(rate / 10)))
     with open_input(brokers, sender) as write:
-        for lines in _paced(_batches(files, size), rate, progress):
-            write(lines)
-            published.accepted += len(lines)
+        for some in _paced(_batches(lines, size), rate, progress):
+            write(some)
+            published.accepted += len(some)
     return published
 
 
@@ -112,9 +126,9 @@ def _paced(
             time.sleep(max(0.0, due - time.monotonic()))
 
 
-def _batches(files: Sequence[Path], size: int) -> Iterator[list[bytes]]:
-    lines = chain.from_iterable((line for line, _ in read_offers(file)) for file in files)
-    while batch := list(islice(lines, size)):
+def _batches(lines: Iterable[bytes], size: int) -> Iterator[list[bytes]]:
+    coming = iter(lines)
+    while batch := list(islice(coming, size)):
         yield batch
 
 

@@ -22,13 +22,14 @@ from events.validation import config_error
 ENVIRONMENT_PREFIX = "SWIPEWATCH__"
 DEFAULT_SOURCE = "default.yaml"
 LEAST_SILENCE_MS = 120_000
-_BROKERS = re.compile(r"[^\s,:/@]+:[0-9]{1,5}(,[^\s,:/@]+:[0-9]{1,5})*")
 
 Port = Annotated[int, Meta(ge=0, le=65_535)]
 AtLeastOne = Annotated[int, Meta(ge=1)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Name = Annotated[str, Meta(min_length=1)]
 Corner = tuple[Share, Share]
+BrokerList = Annotated[str, Meta(pattern=r"^[^\s,:/@]+:[0-9]{1,5}(,[^\s,:/@]+:[0-9]{1,5})*$")]
+"""HOST:PORT, several with commas."""
 
 
 class DurationMs(int):
@@ -92,8 +93,10 @@ class AlertSettings(Section, frozen=True, kw_only=True):
 
 
 class CameraWorkSettings(Section, frozen=True, kw_only=True):
-    """How cameras are looked at."""
+    """How cameras are looked at, and where a `video` of a cluster says how it is."""
 
+    host: Name
+    port: Port
     engine: Literal["sface", "dlib"]
     second_engine: Literal["sface", "dlib"] | None
     presence_interval: DurationMs
@@ -107,13 +110,9 @@ class CameraWorkSettings(Section, frozen=True, kw_only=True):
 class ClusterSettings(Section, frozen=True, kw_only=True):
     """Where the processes of a cluster meet; `serve` needs none of it."""
 
-    brokers: str | None
+    brokers: BrokerList | None
     session_timeout: DurationMs
     dead_letters_an_hour: AtLeastOne
-
-    def __post_init__(self) -> None:
-        if self.brokers is not None and not _BROKERS.fullmatch(self.brokers):
-            raise ValueError("null, or HOST:PORT of a Kafka broker, or several with commas")
 
 
 class WorkerSettings(Section, frozen=True, kw_only=True):

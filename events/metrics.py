@@ -111,6 +111,26 @@ WEBHOOK_WAITING = Metric(
     meaning="Changes of alerts that the webhook's receiver has not taken yet.",
 )
 
+CAMERAS = Metric(
+    name="swipewatch_cameras",
+    kind="gauge",
+    unit="cameras",
+    meaning="Cameras of the registry by their last known state (ok, dark, covered, frozen, offline, unknown).",
+    labels=("state",),
+)
+CAMERAS_HELD = Metric(
+    name="swipewatch_cameras_held",
+    kind="gauge",
+    unit="cameras",
+    meaning="Cameras that this `video` process looks at.",
+)
+OBSERVATIONS_WRITTEN = Metric(
+    name="swipewatch_observations_written_total",
+    kind="counter",
+    unit="observations",
+    meaning="What this `video` process saw, acknowledged by the brokers.",
+)
+
 PARTITIONS_HELD = Metric(
     name="swipewatch_partitions_held",
     kind="gauge",
@@ -180,6 +200,9 @@ METRICS: tuple[Metric, ...] = (
     RULES_HALTED,
     TERMINALS_DARK,
     WEBHOOK_WAITING,
+    CAMERAS,
+    CAMERAS_HELD,
+    OBSERVATIONS_WRITTEN,
     PARTITIONS_HELD,
     RECORDS_BEHIND,
     EVENTS_DECIDED,

@@ -12,6 +12,7 @@ from events.errors import TransientError
 from storage.database import Database
 
 RENEW_EVERY_S = 1.0
+STOPS_WITHIN_S = 5.0
 SURE_FOR_S = 8.0
 """So long after a lease was renewed nobody else can hold it: the server waits longer (postgresql.SILENT_HOLDER_MS)."""
 
@@ -43,7 +44,7 @@ class Duties:
         """Others may take over."""
         self._ends.set()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(STOPS_WITHIN_S)
 
     def is_mine(self, name: str) -> bool:
         """Returns whether this process does the work now. Callable from any thread; costs nothing."""

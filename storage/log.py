@@ -137,11 +137,24 @@ class AcceptedLog:
         """Afterwards every letter is kept once: the same bytes from the same place for the same reason are one."""
         insert_new(session, DeadLetterRow, [_letter_row(letter, at_ms) for letter in letters], "content_hash")
 
-    def dead_letters(self, limit: int = 1000, after: int = 0) -> list[KeptLetter]:
-        """Returns at most `limit` letters with a number greater than `after`, in the order they were set aside."""
-        query = select(DeadLetterRow).where(DeadLetterRow.letter_id > after).order_by(DeadLetterRow.letter_id)
+    def dead_letters(
+        self, limit: int = 1000, after: int = 0, *, reason: str | None = None, since_ms: int = 0
+    ) -> list[KeptLetter]:
+        """Returns at most `limit` letters with a number greater than `after`, in the order they were set aside.
+
+        Args: `reason` and `since_ms` leave out those for other reasons, and those set aside before.
+        """
+        query = select(DeadLetterRow).where(DeadLetterRow.letter_id > after, DeadLetterRow.at_ms >= since_ms)
+        if reason is not None:
+            query = query.where(DeadLetterRow.reason == reason)
         with self._database.read() as session:
-            return [_kept(row) for row in session.scalars(query.limit(limit))]
+            return [_kept(row) for row in session.scalars(query.order_by(DeadLetterRow.letter_id).limit(limit))]
+
+    def dead_letter(self, letter_id: int) -> KeptLetter | None:
+        """Returns a letter by its number, or None."""
+        with self._database.read() as session:
+            row = session.get(DeadLetterRow, letter_id)
+            return None if row is None else _kept(row)
 
     def dead_letter_count(self, since_ms: int = 0) -> int:
         """Returns how many letters were set aside since a time."""

@@ -20,7 +20,7 @@ from web.observations import Observation
 
 router = APIRouter()
 SeesFaces = Annotated[LoggedIn, Depends(Person("see_faces"))]
-ClipState = Literal["kept", "coming", "no_camera", "camera_unhealthy", "no_recording"]
+ClipState = Literal["kept", "coming", "no_camera", "camera_unhealthy", "camera_back", "no_recording"]
 HEALTHY = ("ok", "starting", None)
 COMING_MS = 45_000
 """So long after a swipe its clip may still be on its way: its last picture, the encoding, a worker that was busy."""
@@ -33,12 +33,14 @@ class AlertClip(msgspec.Struct, frozen=True, kw_only=True):
     """What an alert's page says of the clip: the clips of its swipe, or why there is none.
 
     `camera_state` is what was wrong with the camera meanwhile, empty when nothing was. `swipe_at_ms` is till time.
+    `back_ms` is when the camera began to work, where that was after the swipe.
     """
 
     state: ClipState
     clips: tuple[KeptClip, ...]
     camera_state: str
     swipe_at_ms: int
+    back_ms: int | None = None
 
 
 def clip_of(
@@ -65,7 +67,8 @@ def clip_of(
         ill = next((one.camera_state for one in clips if one.camera_state not in HEALTHY), "")
         return AlertClip(state="kept", clips=tuple(clips), camera_state=ill, swipe_at_ms=swipe_at_ms)
     ill = _ill_state(alert, swipe_at_ms, camera_ids, cameras, observations)
-    state: ClipState = "no_recording"
+    back_ms = _back_ms(swipe_at_ms, camera_ids, cameras)
+    state: ClipState = "no_recording" if back_ms is None else "camera_back"
     if not camera_ids:
         state = "no_camera"
     elif now_ms < swipe_at_ms + COMING_MS:
@@ -73,7 +76,11 @@ def clip_of(
     elif ill:
         state = "camera_unhealthy"
     return AlertClip(
-        state=state, clips=(), camera_state=ill if state == "camera_unhealthy" else "", swipe_at_ms=swipe_at_ms
+        state=state,
+        clips=(),
+        camera_state=ill if state == "camera_unhealthy" else "",
+        swipe_at_ms=swipe_at_ms,
+        back_ms=back_ms,
     )
 
 
@@ -122,3 +129,11 @@ def _ill_state(
             return one.camera_state or ""
     known = [cameras[camera_id] for camera_id in camera_ids if camera_id in cameras]
     return next((one.state for one in known if one.state not in HEALTHY and one.since_ms <= swipe_at_ms + NEAR_MS), "")
+
+
+def _back_ms(swipe_at_ms: int, camera_ids: Sequence[str], cameras: Mapping[str, CameraState]) -> int | None:
+    """Returns when the till's cameras began to work, if all did so only after the swipe."""
+    known = [cameras[camera_id] for camera_id in camera_ids if camera_id in cameras]
+    if not known or not all(one.state in HEALTHY and one.since_ms > swipe_at_ms for one in known):
+        return None
+    return min(one.since_ms for one in known)

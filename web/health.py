@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import msgspec
 from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
 from events.errors import TransientError
+from events.metrics import CAMERAS
 from storage.queries import Queries
 from web.access import ANYBODY, Services
 from web.measurements import CONTENT_TYPE
 from web.ports import NotReady, WebServices
+
+CAMERA_STATES = ("ok", "dark", "covered", "frozen", "offline", "unknown")
 
 router = APIRouter(dependencies=[Depends(ANYBODY)])
 
@@ -32,7 +37,20 @@ def readyz(services: Services) -> Response:
 @router.get("/metrics")
 def metrics(services: Services) -> Response:
     """Answers with the metrics in Prometheus' text format."""
+    _count_cameras(services)
     return Response(services.measurements.exposition(), media_type=CONTENT_TYPE)
+
+
+def _count_cameras(services: WebServices) -> None:
+    """The cameras' states are those of the database, or those of the last time it answered."""
+    try:
+        known = Queries(services.database).camera_states()
+    except TransientError:
+        return
+    camera_ids = [one for place in services.institutions for till in place.tills for one in till.camera_ids]
+    counts = Counter(known[one].state if one in known else "unknown" for one in camera_ids)
+    for state in CAMERA_STATES:
+        services.measurements.set_level(CAMERAS, counts[state], state=state)
 
 
 def _database_reasons(services: WebServices) -> list[NotReady]:

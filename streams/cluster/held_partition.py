@@ -215,13 +215,6 @@ class HeldPartition:
         self._logged.freeze()
         self._on_step("frozen")
 
-    def wants(self, record: Read) -> Literal["next", "known", "gap"]:
-        """Returns whether a record is the next of its topic, was taken before, or comes after one that is missing."""
-        expected = self.expected(record.way)
-        if record.offset == expected:
-            return "next"
-        return "known" if record.offset < expected else "gap"
-
     def expected(self, way: Way) -> int:
         """Returns the offset of the next record of the input or the flow."""
         return self._done.input_offset if way == "input" else self._done.flow_offset

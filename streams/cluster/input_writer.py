@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Sequence
@@ -23,6 +24,7 @@ from streams.cluster.topics import broker_list
 LOOK_EVERY_S: Final = 0.5
 ANSWERS_WITHIN_MS: Final = 3_000
 DELIVERED_WITHIN_MS: Final = 20_000
+CONNECTED_WITHIN_S: Final = 1.0
 LOOKS_IN_VAIN: Final = 4
 """After so many the brokers count as gone, and whoever waits for them is told."""
 STUCK_AFTER_S: Final = 10.0
@@ -205,6 +207,7 @@ class InputWriter:
     def _partitions_now(self) -> int:
         """Returns how many partitions the topic has, 0 where there is no such topic. Raises: KafkaError."""
         if self._admin is None:
+            _wait_for_one(self._addresses)
             self._admin = KafkaAdminClient(
                 bootstrap_servers=self._addresses,
                 bootstrap_timeout_ms=ANSWERS_WITHIN_MS,
@@ -242,6 +245,8 @@ class InputWriter:
             _log.warning("input.away", problem=problem, error=None if error is None else type(error).__name__)
         self._problem = problem
         self._drop(None)
+        if error is not None:
+            self._close_admin()
 
     def _drop(self, successor: KafkaProducer | None, partitions: int = 0) -> None:
         """What the producer has not written fails; from now on its successor writes."""
@@ -263,8 +268,30 @@ class InputWriter:
             with suppress(KafkaError):
                 producer.flush(DELIVERED_WITHIN_MS / 1000)
         self._drop(None)
-        if self._admin is not None:
-            self._admin.close()
+        self._close_admin()
+
+    def _close_admin(self) -> None:
+        admin, self._admin = self._admin, None
+        if admin is not None:
+            with suppress(KafkaError):
+                admin.close()
+
+
+def _wait_for_one(addresses: Sequence[str]) -> None:
+    """Returns when one of the addresses can be reached. Raises: OSError.
+
+    A client of Kafka that is refused keeps its socket until it is forgotten, and asks again for itself.
+    """
+    refused: OSError | None = None
+    for address in addresses:
+        host, _, port = address.rpartition(":")
+        try:
+            socket.create_connection((host, int(port)), timeout=CONNECTED_WITHIN_S).close()
+        except OSError as error:
+            refused = error
+        else:
+            return
+    raise refused or OSError("no address")
 
 
 def _cut_off(producer: KafkaProducer) -> None:

@@ -198,7 +198,7 @@ class Worker:
             self._watcher.failed(error)
 
     def _freeze(self) -> None:
-        """Takes snapshots, so that the next start is short; of what another has taken over, too: they are only caches."""
+        """Takes snapshots, so that the next start is short; of what another has taken over, none."""
         for partition in self._held.values():
             try:
                 partition.freeze()

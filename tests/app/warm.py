@@ -74,6 +74,7 @@ class Forked(subprocess.Popen[str]):
         self.returncode: int | None = None
         self.stdin = self.stdout = self.stderr = None
         self._parent = parent
+        self._turn = threading.Lock()
         self.pid: int = parent.ask(
             module=module,
             arguments=list(arguments),
@@ -85,11 +86,12 @@ class Forked(subprocess.Popen[str]):
 
     def poll(self) -> int | None:
         """Returns the exit code, or None while it runs."""
-        if self.returncode is None:
-            status = self._parent.ask(waits_for=self.pid)
-            if status is not None:
-                self.returncode = os.waitstatus_to_exitcode(status)
-        return self.returncode
+        with self._turn:
+            if self.returncode is None:
+                status = self._parent.ask(waits_for=self.pid)
+                if status is not None:
+                    self.returncode = os.waitstatus_to_exitcode(status)
+            return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:
         """Returns the exit code once it has ended. Raises: TimeoutExpired."""
@@ -105,7 +107,7 @@ class Forked(subprocess.Popen[str]):
 
 
 class Warm:
-    """What forks the processes of one run of the tests; the parents start at the first request."""
+    """What forks the processes of one run of the tests; each parent starts at its first turn."""
 
     def __init__(self) -> None:
         self._turn = threading.Lock()
@@ -115,9 +117,10 @@ class Warm:
     def start(self, module: str, arguments: Sequence[str], given: Path, out: Path, errors: Path) -> Forked:
         """Returns a process that runs a module, as `python -m` does, and appends what it says to the two files."""
         with self._turn:
-            if not self._parents:
-                self._parents = [Parent() for _ in range(PARENTS)]
-            parent = self._parents[next(self._next)]
+            number = next(self._next)
+            if number == len(self._parents):
+                self._parents.append(Parent())
+            parent = self._parents[number]
         return Forked(parent, module, arguments, (given, out, errors))
 
     def close(self) -> None:

@@ -70,7 +70,9 @@ def observations(site: Site) -> list[dict[str, Any]]:
 
 def test_a_swipe_of_the_topic_is_looked_at_and_what_was_seen_is_written_there(site):
     said = site.data.with_suffix(".err")
-    with started([sys.executable, "-m", "app", "video", "--cameras", CAMERA, *site.options()], site.data):
+    with started(
+        [sys.executable, "-m", "app", "video", "--port", "0", "--cameras", CAMERA, *site.options()], site.data
+    ):
         poll(lambda: observations(site), SEEN_WITHIN_S)  # somebody stands there: the camera works
         poll(lambda: "input.followed" in said.read_text(), SEEN_WITHIN_S)
         line = msgspec.json.encode(swipe(1, "329900-1", "1"))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,8 +43,8 @@ def place(clean: Broker, postgres: Postgres, tmp_path: Path) -> Iterator[Place]:
     postgres.drop(made.url)
 
 
-def send(served: Served, *lines: bytes, timeout: float = 40) -> httpx.Response:
-    headers = bearer(SENDER) | NDJSON
+def send(served: Served, *lines: bytes, timeout: float = 40, token: str = SENDER) -> httpx.Response:
+    headers = bearer(token) | NDJSON
     return httpx.post(f"{served.address}/v1/events", content=b"\n".join(lines), headers=headers, timeout=timeout)
 
 
@@ -134,6 +136,31 @@ def test_without_its_topic_it_says_how_to_make_it_and_begins_once_it_is_there(cl
         create_topics(clean.address, DEFAULT_PARTITIONS, 1)
         poll(lambda: send(served, swipe_line("SETL-0001")).status_code == 200, 20)
     assert len(input_lines(clean)) == 1
+
+
+def test_two_that_begin_at_once_on_nothing_make_one_administrator_and_one_set_of_keys(clean, postgres, tmp_path):
+    create_topics(clean.address, DEFAULT_PARTITIONS, 1)
+    place = Place(tmp_path, clean.address, postgres.new_database(empty=True))
+    with ExitStack() as both:
+        starts = [both.enter_context(place.starting(name)) for name in ("one", "two")]
+        for start in starts:
+            start.wait()
+        said = "".join((tmp_path / f"{name}.out").read_text() for name in ("one", "two"))
+        sent = [send(start.served(), swipe_line("SETL-0001"), token=first_sender(said)) for start in starts]
+    assert said.count("log in as admin") == said.count("terminal ankang pairs") == 1
+    assert [answer.status_code for answer in sent] == [200, 200]
+    assert {key.name for key in (tmp_path / "data" / "keys").iterdir()} == {
+        "cards.key",
+        "evidence.key",
+        "visitors.key",
+        "webhook.key",
+    }
+
+
+def first_sender(said: str) -> str:
+    found = re.search(r"send events with token (\S+)", said)
+    assert found, said
+    return found[1]
 
 
 # -------------------------------------------------------------------------------------------- several on one database

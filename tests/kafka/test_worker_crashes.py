@@ -14,14 +14,17 @@ import psycopg
 import pytest
 
 from app.cluster_worker import WAY_OUT_CODE as TOO_MANY
+from detectors.examples import swipe
 from events.errors import ConfigError
 from events.topics import DEAD_LETTERS
 from storage.database import Database
 from storage.partitions import Fenced, Partitions, advance
+from tests.app.running import run
 from tests.kafka.broker import Broker
 from tests.kafka.records import read_all
 from tests.kafka.workers import Fleet, Sender, fleet_of, world_of_now
 from tests.postgres import Postgres
+from tests.web.world import now_ms
 
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.crash]
 
@@ -48,10 +51,11 @@ class Story:
     def begin(self, workers: int) -> None:
         for number in range(workers):
             self.fleet.start(f"worker{number}")
+        self._sender = Sender(self.fleet.broker, PARTITIONS)
         self._thread.start()
 
     def _send(self) -> None:
-        sender = Sender(self.fleet.broker, PARTITIONS)
+        sender = self._sender
         try:
             for first in range(0, len(self._lines), TOGETHER):
                 some = self._lines[first : first + TOGETHER]
@@ -140,6 +144,7 @@ def test_brokers_that_end_and_a_database_that_is_away_for_a_minute(
 
 def test_poison_is_set_aside_once_and_too_much_of_it_stops_the_worker(clean: Broker, url: str, tmp_path: Path):
     poison = [b"\xff\xfe", b"{", b"[]", b"null", b"", b'{"type": "swipe"}', b'"\xed\xa0\x80"', b"[" * 100_000]
+    more = [b"{%d" % number for number in range(31)]
     with fleet_of(tmp_path, clean.address, url, 4, PARTITIONS, cluster={"dead_letters_an_hour": 30}) as fleet:
         worker = fleet.start("worker0")
         lines = world_of_now(4)[:200]
@@ -149,7 +154,7 @@ def test_poison_is_set_aside_once_and_too_much_of_it_stops_the_worker(clean: Bro
         letters = dead_letters(url)
         assert {bytes(original) for (original,) in letters} >= set(poison)
         worker.signal(signal.SIGKILL)
-        sender.send([b"{%d" % number for number in range(31)])
+        sender.send(more)
         wait_for(lambda: worker.codes[-1:] == [TOO_MANY])
         assert "dead_letters_an_hour" in worker.said()
         assert dead_letters(url) == letters
@@ -158,9 +163,30 @@ def test_poison_is_set_aside_once_and_too_much_of_it_stops_the_worker(clean: Bro
         fleet.settings = {"cluster": {"dead_letters_an_hour": 1000}}
         fleet.start("worker0")
         assert fleet.findings() == fleet.replayed()
-        assert len(dead_letters(url)) == len(letters) + 31
-        written = read_all(clean, DEAD_LETTERS.name)
-        assert {*poison, *(b"{%d" % number for number in range(31))} <= set(written)
+        kept = [bytes(original) for (original,) in dead_letters(url)]
+        assert [kept.count(one) for one in (*poison, *more)] == [1] * len([*poison, *more])
+        assert {*poison, *more} <= set(read_all(clean, DEAD_LETTERS.name))
+
+
+def test_a_letter_is_shown_as_it_came_and_fed_back_when_its_reason_is_gone(clean: Broker, url: str, tmp_path: Path):
+    with fleet_of(tmp_path, clean.address, url, 4, PARTITIONS) as fleet:
+        fleet.start("worker0")
+        late = msgspec.json.encode({**swipe("late", "0s"), "occurred_at_ms": now_ms() - 8 * 86_400_000})
+        sender = Sender(clean.address, PARTITIONS)
+        sender.send([late, b"{"])
+        sender.close()
+        fleet.findings()
+        listed = run("dead-letters", "list", "--reason", "too_late", "--database", url)
+        assert listed.stdout.count("\n") == 1, listed
+        number = listed.stdout.split()[0]
+        shown = run("dead-letters", "show", number, "--database", url)
+        assert shown.stdout.encode() == late
+        assert "too_late (reception)" in shown.stderr
+        to = ("--database", url, "--to", f"kafka://{clean.address}")
+        fed = run("dead-letters", "feed", number, "--history", *to)
+        assert "1 fed" in fed.stderr
+        fleet.findings()
+        assert fleet.accepted() == [late]
 
 
 def test_a_second_holder_of_a_partition_is_refused_by_the_database(url: str):

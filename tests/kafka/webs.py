@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,6 +35,24 @@ class Line:
 
 
 @dataclass(frozen=True)
+class Start:
+    """A `web` that begins; `name` is what it says its words to, with .out and .err."""
+
+    process: subprocess.Popen[str]
+    address: str
+    name: Path
+
+    def wait(self, ready_at: str = "/readyz") -> None:
+        """Returns once it answers well there."""
+        wait_until_ready(self.address, self.process, self.name.with_suffix(".err"), ready_at)
+
+    def served(self) -> Served:
+        """Returns it with what it has said so far."""
+        said = self.name.with_suffix(".out").read_text()
+        return Served(self.process, self.address, self.name.parent / "data", said)
+
+
+@dataclass(frozen=True)
 class Place:
     """Where the processes of one test meet."""
 
@@ -44,13 +63,17 @@ class Place:
     @contextmanager
     def web(self, name: str, *options: str, ready_at: str = "/readyz") -> Iterator[Served]:
         """Gives a `web` that answers well at `ready_at`; it is told to stop at the end."""
+        with self.starting(name, *options) as start:
+            start.wait(ready_at)
+            yield start.served()
+
+    @contextmanager
+    def starting(self, name: str, *options: str) -> Iterator[Start]:
+        """Gives a `web` that has just been started; it is told to stop at the end."""
         port = free_port()
         arguments = [sys.executable, "-m", "app", "web", "--port", str(port), *self.common(), *options]
-        errors = self.folder / name
-        with started(arguments, errors) as process:
-            address = f"http://127.0.0.1:{port}"
-            wait_until_ready(address, process, errors.with_suffix(".err"), ready_at)
-            yield Served(process, address, self.folder / "data", errors.with_suffix(".out").read_text())
+        with started(arguments, self.folder / name) as process:
+            yield Start(process, f"http://127.0.0.1:{port}", self.folder / name)
 
     def common(self) -> list[str]:
         """Returns the options that all processes have."""

@@ -68,6 +68,12 @@ class WorkerProcess:
         if self._process.poll() is None:
             os.killpg(self._process.pid, number)
 
+    @property
+    def pid(self) -> int:
+        """The number of the process of this moment."""
+        assert self._process is not None
+        return self._process.pid
+
     def stop(self) -> None:
         """The worker has ended in order and is not started again."""
         self._ends = True
@@ -99,7 +105,7 @@ class Fleet:
         """A worker of that name runs, with its snapshots of before if it ran before."""
         config = self.folder / "settings.yaml"
         cluster = {"session_timeout": "1500ms", **self.settings.get("cluster", {})}
-        config.write_text(yaml.safe_dump({"cluster": cluster}))
+        config.write_text(yaml.safe_dump({**self.settings, "cluster": cluster}))
         arguments = [sys.executable, "-m", "app", "worker", "--brokers", self.broker, "--database", self.url]
         arguments += ["--data", str(self.folder / name), "--config", str(config), "--rules", str(self.rules)]
         worker = WorkerProcess(name, [*arguments, "--port", "0"], self.folder)
@@ -117,15 +123,19 @@ class Fleet:
         assert done.returncode == 0, done.stderr + self.said()
         return out.read_bytes().splitlines()
 
+    def accepted(self) -> list[bytes]:
+        """Returns the accepted log."""
+        log = self.folder / "accepted.jsonl"
+        done = run("export", "--database", self.url, "--out", str(log))
+        assert done.returncode == 0, done.stderr
+        return log.read_bytes().splitlines()
+
     def replayed(self) -> list[bytes]:
         """Returns the findings that a replay of the accepted log finds."""
-        log, out = self.folder / "accepted.jsonl", self.folder / "replayed.jsonl"
-        for arguments in (
-            ("export", "--database", self.url, "--out", str(log)),
-            ("replay", str(log), "--rules", str(self.rules), "--out", str(out)),
-        ):
-            done = run(*arguments)
-            assert done.returncode == 0, done.stderr
+        self.accepted()
+        out = self.folder / "replayed.jsonl"
+        done = run("replay", str(self.folder / "accepted.jsonl"), "--rules", str(self.rules), "--out", str(out))
+        assert done.returncode == 0, done.stderr
         return out.read_bytes().splitlines()
 
     def said(self) -> str:
@@ -163,7 +173,7 @@ def world_of_now(seed: int) -> list[bytes]:
 
     def moved(value: object) -> object:
         is_time = isinstance(value, int) and value > EARLIEST_MS
-        return min(ends_ms, round(ends_ms + (value - last_ms) * pace)) if is_time else value  # type: ignore[operator]
+        return min(ends_ms, round(ends_ms + (value - last_ms) * pace)) if is_time else value
 
     return [
         msgspec.json.encode({key: moved(value) if key.endswith("_ms") else value for key, value in row.items()})

@@ -12,7 +12,7 @@ from storage.face_views import FaceView, FaceViews
 from storage.queries import Queries
 from tests.alerts.builders import OTHER_STORE
 from tests.web.films import film_of_a_counter
-from tests.web.world import CAMERA, World, log_in, observation_bytes, swipe_event
+from tests.web.world import CAMERA, World, log_in, now_ms, observation_bytes, swipe_event
 
 ENGLISH = {"Accept-Language": "en"}
 LONG_AGO_MS = 600_000
@@ -176,6 +176,20 @@ def test_a_camera_that_was_dark_at_the_swipe_is_said_though_it_is_well_again(
     world.camera("ok")
     page = page_of(log_in(client), world)
     assert re.search(r"Camera unhealthy at that time · \w+", page)
+    assert "No recording during" not in page
+
+
+def test_a_camera_that_came_back_only_after_the_swipe_is_said_and_one_that_was_there_is_not_blamed(
+    client: httpx.Client, world: World
+) -> None:
+    world.camera("ok")
+    alerted(world, ago_ms=-1_000)
+    world.clock_ms = lambda: now_ms() + 60_000
+    assert "No recording during the transaction" in page_of(log_in(client), world)
+    alerted(world)
+    page = page_of(client, world)
+    assert "The camera was not working at that time" in page
+    assert re.search(r"It has worked since [^.]*\d\d:\d\d", page)
     assert "No recording during" not in page
 
 

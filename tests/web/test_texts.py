@@ -39,7 +39,9 @@ RULES = (
 
 
 def keys_used(text: str) -> set[str]:
-    called = re.findall(r"""\b(?:t|both|words\.zh|words\.en|words)\(?\[?["']([a-z_]+(?:\.[a-z0-9_]+)+)["']""", text)
+    called = re.findall(
+        r"""\b(?:t|both|counted|words\.zh|words\.en|words)\(?\[?["']([a-z_]+(?:\.[a-z0-9_]+)+)["']""", text
+    )
     said = re.findall(r"""["']((?:till|live|answer|age|login|terminal)\.[a-z_.]+)["']""", text)
     return {key for key in [*called, *said] if not key.endswith((".", ".html", ".js", ".css", ".yaml"))}
 
@@ -77,6 +79,13 @@ def test_every_word_of_the_product_has_a_name() -> None:
         "verdict": ("match", "mismatch", "inconclusive"),
     }
     assert {f"{group}.{word}" for group, words in groups.items() for word in words} - keys == set()
+
+
+def test_one_thing_is_not_called_by_its_plural() -> None:
+    catalogue = Catalogue.load()
+    assert [catalogue.counted("visitors.stores", count, "en") for count in (0, 1, 2)] == ["stores", "store", "stores"]
+    assert catalogue.counted("face.frames", 1, "en") == "1 frame"
+    assert catalogue.counted("letters.count", 1, "en") == "1 in all"
 
 
 def places(catalogue: Catalogue, key: str, language: Language) -> set[str]:

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from storage.institution_places import Place
-from web.town_map import HEIGHT, WIDTH, town_map
+from web.town_map import HEIGHT, MARKS, NAMED_AT_MOST, WIDTH, Label, TownMap, town_map
 
 
 def place(name: str, latitude: float, longitude: float) -> Place:
@@ -42,14 +44,55 @@ def test_one_place_alone_lies_in_the_middle_and_none_is_no_map():
     assert town_map([], lambda p: p.name).dots == ()
 
 
+def labels(drawn: TownMap) -> list[Label]:
+    return [dot.label for dot in drawn.dots if dot.label is not None]
+
+
 def test_a_name_at_the_edge_stays_on_the_map() -> None:
     places = [place("a", 31.5, 120.0), place("b", 31.5, 120.1), place("c", 31.5, 120.2)]
-    west, middle, east = town_map(places, lambda p: f"Pharmacy of the {p.name} quarter").dots
-    assert (west.label_anchor, middle.label_anchor, east.label_anchor) == ("start", "middle", "end")
-    assert 0 < west.label_left < west.x < middle.label_x < east.x < east.label_x < WIDTH
+    drawn = town_map(places, lambda p: f"Pharmacy of the {p.name} quarter")
+    assert len(labels(drawn)) == 3
+    for label in labels(drawn):
+        assert label.box.left > 0
+        assert label.box.right < WIDTH
 
 
-def test_a_name_that_would_lie_on_a_neighbours_stands_above_its_dot() -> None:
-    places = [place("a", 31.50, 120.0), place("b", 31.501, 120.03), place("c", 31.6, 120.2)]
-    assert [dot.label_above for dot in town_map(places, lambda p: p.name).dots] == [False, False, False]
-    assert [dot.label_above for dot in town_map(places, lambda p: p.name * 20).dots] == [False, True, False]
+def test_a_name_stands_below_its_dot_unless_something_is_there() -> None:
+    places = [place("a", 31.50, 120.2), place("b", 31.501, 120.17), place("c", 31.6, 120.0)]
+    assert all(dot.label and dot.label.y > dot.y for dot in town_map(places, lambda p: p.name).dots)
+    first, second, _ = town_map(places, lambda p: p.name * 12).dots
+    assert first.label is not None
+    assert second.label is not None
+    assert not first.label.box.meets(second.label.box)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_no_name_lies_on_another_or_on_a_dot_or_on_the_scale(seed: int) -> None:
+    rnd = random.Random(seed)
+    crowd = rnd.choice([0.004, 0.02, 0.1])
+    places = [
+        place(f"{number}", 31.5 + rnd.uniform(-crowd, crowd), 120.2 + rnd.uniform(-crowd, crowd))
+        for number in range(rnd.randint(2, NAMED_AT_MOST))
+    ]
+    names = ["梅园社区卫生服务站", "河埒口药店", "Meiyuan Community Clinic", "Helie Pharmacy", "安康"]
+    drawn = town_map(places, lambda p: names[int(p.institution_id) % len(names)])
+    boxes = [label.box for label in labels(drawn)] + [dot.core for dot in drawn.dots] + list(MARKS)
+    named = len(labels(drawn))
+    assert named > 0
+    for number, box in enumerate(boxes[:named]):
+        assert box.left >= 0
+        assert box.top >= 0
+        assert box.right <= WIDTH
+        assert box.bottom <= HEIGHT
+        assert not any(box.meets(other) for other in boxes[:number] + boxes[number + 1 :])
+
+
+def test_a_few_stores_that_lie_close_together_are_all_named() -> None:
+    places = [place(str(number), 31.5 + number * 0.004, 120.2 + number % 2 * 0.006) for number in range(6)]
+    assert len(labels(town_map(places, lambda _place: "Helie Pharmacy"))) == 6
+
+
+def test_more_stores_than_can_be_told_apart_have_no_names() -> None:
+    places = [place(str(number), 31.5 + number * 0.01, 120.2) for number in range(NAMED_AT_MOST + 1)]
+    drawn = town_map(places, lambda p: p.name)
+    assert (drawn.named, labels(drawn)) == (False, [])

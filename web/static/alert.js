@@ -2,6 +2,7 @@
 
 import { showStill, startClips } from "./clip.js";
 import { onReview, sendReview } from "./keys.js";
+import { partsOf } from "./parts.js";
 import { openStream } from "./stream.js";
 
 const words = JSON.parse(document.body.dataset.words);
@@ -10,37 +11,8 @@ const live = document.getElementById("live");
 const CLIP_WITHIN_MS = 5_000;
 let after = Number(document.body.dataset.after);
 
-let wanted = false;
-let running = false;
-
-/** The page is as new as the last change heard of; one look at a time, so that an older one never comes last. */
-async function follow() {
-  wanted = true;
-  if (running) return;
-  running = true;
-  while (wanted) {
-    wanted = false;
-    try {
-      await refresh();
-    } catch {
-      wanted = true; // off-line: the change is still to be shown
-      await new Promise((later) => setTimeout(later, 2_000));
-    }
-  }
-  running = false;
-}
-
-async function refresh() {
-  const answer = await fetch(location.pathname, { headers: { Accept: "text/html" } });
-  if (!answer.ok) throw new Error(`alert: ${answer.status}`);
-  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-  for (const part of document.querySelectorAll("[data-part]")) {
-    const next = fresh.querySelector(`[data-part="${part.dataset.part}"]`);
-    if (next && next.innerHTML !== part.innerHTML) {
-      part.innerHTML = next.innerHTML;
-      part.hidden = next.hidden;
-    }
-  }
+/** The picture gives way to one that shows more: a still, a clip, or that there is none; else it plays on. */
+function showMore(fresh) {
   const figure = document.querySelector(".shot-panel");
   const picture = fresh.querySelector(".shot-panel");
   const gains = (what) => !figure.querySelector(what) && picture.querySelector(what);
@@ -49,6 +21,8 @@ async function refresh() {
   figure.replaceWith(picture);
   startClips();
 }
+
+const follow = partsOf(showMore);
 
 /** While the clip is still on its way, the page looks again. */
 function lookForClip() {

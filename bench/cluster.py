@@ -1,0 +1,273 @@
+"""A cluster on this machine, with a real Kafka and PostgreSQL beside it: `python -m bench.cluster` prints JSON.
+
+`throughput`: a backlog of swipes from the input topic to findings in PostgreSQL, by one and by two workers with all
+rules; beside it the same records through a Faust agent that counts each card's swipes a day in a windowed Table.
+`latency`: swipes at a rate, from sending one to its alert's row. `recovery`: from the kill of a worker that holds so
+many swipes to the next finding. Broker, database, workers and the bench share the machine's cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import psycopg
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.admin import KafkaAdminClient
+
+from bench.city_file import FIRST_MS, write_city
+from events.codec import decode_events
+from events.topics import FLOW, INPUT, TOPICS
+from streams.cluster.publishing import records_of
+from tests.app.running import CHECKOUT, run
+from tests.kafka.broker import Broker
+from tests.kafka.workers import Fleet
+from tests.postgres import Postgres
+
+SPAN_MS = 6 * 86_400_000
+CITY_MS = 30 * 86_400_000
+LOOK_EVERY_S = 0.01
+SUSPENDED = "P32999999999"
+RULES = CHECKOUT / "config" / "rules.yaml"
+TIME = re.compile(rb'"(occurred_at_ms|effective_from_ms)":(\d+)')
+
+
+class Place:
+    """A broker, a database and the workers of one measurement."""
+
+    def __init__(self, folder: Path, broker: Broker, server: Postgres, partitions: int) -> None:
+        self.broker, self.url, self.partitions = broker.address, server.new_database(), partitions
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        done = run("topics", "create", "--brokers", self.broker, "--partitions", str(partitions))
+        if done.returncode:
+            raise SystemExit(done.stderr)
+        settings: dict[str, dict[str, object]] = {"alerts": {"breaker": 10_000_000}, "cluster": {"session_timeout": "6s"}}
+        self.fleet = Fleet(folder, self.broker, self.url, RULES, settings)
+
+    def publish(self, lines: Sequence[bytes]) -> int:
+        """Returns how many bytes the broker has taken; references first, then the rest, packed as senders pack."""
+        producer = KafkaProducer(bootstrap_servers=self.broker, acks="all", linger_ms=5)
+        sent = [
+            producer.send(INPUT.name, record, partition=number)
+            for number, record in records_of(zip(lines, decode_events(lines), strict=True), self.partitions)
+        ]
+        for one in sent:
+            one.get(60)
+        producer.close()
+        return sum(len(line) for line in lines)
+
+    def positions(self) -> dict[tuple[str, int], int]:
+        """Returns how far the workers have come in each topic."""
+        with psycopg.connect(self.url) as connection:
+            rows = connection.execute("SELECT number, input_offset, flow_offset FROM partition").fetchall()
+        return {
+            (topic, number): offset
+            for number, *offsets in rows
+            for topic, offset in zip((INPUT.name, FLOW.name), offsets, strict=True)
+        }
+
+    def wait_until_done(self) -> float:
+        """Returns when everything was worked on, on the monotonic clock."""
+        consumer = KafkaConsumer(bootstrap_servers=self.broker)
+        places = [TopicPartition(name, n) for name in (INPUT.name, FLOW.name) for n in range(self.partitions)]
+        try:
+            while True:
+                done_s, before = time.monotonic(), self.positions()
+                ends = consumer.end_offsets(places)
+                if all(before.get((place.topic, place.partition)) == end for place, end in ends.items()):
+                    return done_s
+                time.sleep(0.1)
+        finally:
+            consumer.close()
+
+    def has_begun(self) -> bool:
+        """Returns whether any event was accepted."""
+        with psycopg.connect(self.url) as connection:
+            return connection.execute("SELECT 1 FROM accepted_event LIMIT 1").fetchone() is not None
+
+    def counts(self) -> dict[str, int]:
+        """Returns how many events were accepted and findings stand."""
+        with psycopg.connect(self.url) as connection:
+            query = "SELECT (SELECT count(*) FROM accepted_event), (SELECT count(*) FROM finding)"
+            events, findings = connection.execute(query).fetchone() or (0, 0)
+        return {"accepted": events, "findings": findings}
+
+    def cpu_s(self) -> float:
+        """Returns the processor time of all workers that run."""
+        ticks = 0
+        for worker in self.fleet.workers.values():
+            pid = worker.pid
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
+        return ticks / os.sysconf("SC_CLK_TCK")
+
+    def close(self) -> None:
+        """No worker runs, and the topics are gone."""
+        self.fleet.stop()
+        admin = KafkaAdminClient(bootstrap_servers=self.broker)
+        admin.delete_topics([topic.name for topic in TOPICS])
+        admin.close()
+
+
+def lines_of_now(swipes: int, folder: Path) -> list[bytes]:
+    """Returns a city's events, drawn together into the last six days."""
+    file = folder / "city.jsonl"
+    write_city(file, swipes)
+    since_ms = time.time_ns() // 1_000_000 - SPAN_MS
+
+    def moved(found: re.Match[bytes]) -> bytes:
+        return b'"%s":%d' % (found[1], since_ms + (int(found[2]) - FIRST_MS) * (SPAN_MS - 60_000) // CITY_MS)
+
+    return [TIME.sub(moved, line) for line in file.read_bytes().splitlines()]
+
+
+def throughput(swipes: int, folder: Path, broker: Broker, server: Postgres) -> dict[str, object]:
+    """Returns swipes a second through one and two workers, and through a windowed Table of Faust."""
+    lines = lines_of_now(swipes, folder)
+    result: dict[str, object] = {"events": len(lines)}
+    for workers in (1, 2):
+        place = Place(folder / f"workers{workers}", broker, server, 2)
+        try:
+            place.publish(lines)
+            for number in range(workers):
+                place.fleet.start(f"worker{number}")
+            while not place.has_begun():
+                time.sleep(LOOK_EVERY_S)
+            began_s = time.monotonic()
+            seconds = place.wait_until_done() - began_s
+            result[f"workers_{workers}"] = {
+                "seconds": round(seconds, 1),
+                "swipes_per_s": round(swipes / seconds),
+                "worker_cpu_s": round(place.cpu_s(), 1),
+                **place.counts(),
+            }
+        finally:
+            place.close()
+    return result
+
+
+def latency(rate: int, seconds: int, folder: Path, broker: Broker, server: Postgres) -> dict[str, object]:
+    """Returns percentiles of milliseconds from sending a swipe to its alert's row; one swipe in a hundred makes one."""
+    place = Place(folder / f"latency{rate}", broker, server, 2)
+    try:
+        place.publish([line for line in lines_of_now(20_000, folder) if not line.startswith(b'{"type":"swipe"')])
+        place.publish([_suspended()])
+        place.fleet.start("worker0")
+        while not place.has_begun():
+            time.sleep(LOOK_EVERY_S)
+        place.wait_until_done()
+        sent: dict[str, float] = {}
+        seen: dict[str, float] = {}
+        ends = threading.Event()
+        watcher = threading.Thread(target=_watch, args=(place.url, seen, ends), daemon=True)
+        watcher.start()
+        behind_s = _send(place, rate, seconds, sent)
+        deadline = time.monotonic() + 60
+        while len(seen) < len(sent) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        ends.set()
+        watcher.join()
+        ms = np.array([(seen[name] - at_s) * 1000 for name, at_s in sent.items() if name in seen])
+        return {
+            "rate": rate,
+            "seconds": seconds,
+            "alerts": len(sent),
+            "missing": len(sent) - len(ms),
+            "sender_behind_s": round(behind_s, 2),
+            **{f"p{q}": round(float(np.percentile(ms, q))) for q in (50, 99, 99.9)},
+            "max": round(float(ms.max())),
+            "worker_cpu_share": round(place.cpu_s() / seconds, 2),
+        }
+    finally:
+        place.close()
+
+
+def _suspended() -> bytes:
+    return (
+        b'{"type":"institution","event_id":"i-s","occurred_at_ms":1700000000000,"institution_id":"%s","kind":"pharmacy",'
+        b'"name":"Suspended","agreement":"suspended","effective_from_ms":1700000000000}' % SUSPENDED.encode()
+    )
+
+
+def _send(place: Place, rate: int, seconds: int, sent: dict[str, float]) -> float:
+    """Sends swipes one a record at the rate; returns how far behind its times it was at worst."""
+    producer = KafkaProducer(bootstrap_servers=place.broker, acks="all")
+    began_s, behind_s = time.monotonic(), 0.0
+    for number in range(rate * seconds):
+        due_s = began_s + number / rate
+        if (left_s := due_s - time.monotonic()) > 0:
+            time.sleep(left_s)
+        behind_s = max(behind_s, -left_s)
+        name, is_one = f"lat{rate}-{number}", number % 100 == 0
+        line = _swipe(name, number, SUSPENDED if is_one else f"P3299{number % 40:08d}")
+        ((partition, record),) = records_of([(line, decode_events([line])[0])], place.partitions)
+        if is_one:
+            sent[name] = time.monotonic()
+        producer.send(INPUT.name, record, partition=partition)
+    producer.flush()
+    producer.close()
+    return behind_s
+
+
+def _swipe(name: str, number: int, institution: str) -> bytes:
+    now_ms = time.time_ns() // 1_000_000
+    return (
+        b'{"type":"swipe","event_id":"%s","occurred_at_ms":%d,"settlement_id":"%s","person_id":"329900%012d",'
+        b'"institution_id":"%s","till_id":"%d","credential":"social_card","insurance":"310","category":"41",'
+        b'"total_fen":2500,"fund_fen":0,"account_fen":2500,"mutual_fen":0,"cash_fen":0,"items":[{"line_no":1,'
+        b'"drug_code":"XA10BAE077A001010100%03d","quantity":1,"unit_price_fen":2500,"amount_fen":2500,"days_supply":7}]}'
+        % (name.encode(), now_ms, name.encode(), number % 5000, institution.encode(), number % 3, number % 900)
+    )
+
+
+def _watch(url: str, seen: dict[str, float], ends: threading.Event) -> None:
+    query = (
+        "SELECT finding.settlement_id FROM alert_finding JOIN finding USING (finding_id)"
+        " WHERE finding.decided_at_ms > %s AND finding.detector = 'suspended_institution'"
+    )
+    with psycopg.connect(url, autocommit=True) as connection:
+        while not ends.is_set():
+            since_ms = time.time_ns() // 1_000_000 - 3_000
+            for (name,) in connection.execute(query, (since_ms,)):
+                seen.setdefault(name, time.monotonic())
+            time.sleep(LOOK_EVERY_S)
+
+
+def main() -> None:
+    """Prints one JSON object."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--swipes", type=int, default=50_000, help="of the backlog")
+    parser.add_argument("--seconds", type=int, default=300, help="of each rate")
+    parser.add_argument("--rates", type=int, nargs="*", default=[100, 1_000])
+    parser.add_argument("--only", choices=["throughput", "latency"], nargs="*", default=["throughput", "latency"])
+    chosen = parser.parse_args()
+    result: dict[str, object] = {"bench": "cluster", "load_before": os.getloadavg()[0]}
+    with tempfile.TemporaryDirectory(prefix="swipewatch-bench-") as folder:
+        broker, server = Broker(Path(folder) / "kafka"), Postgres()
+        try:
+            broker.start()
+            server.start()
+            if "throughput" in chosen.only:
+                result["throughput"] = throughput(chosen.swipes, Path(folder), broker, server)
+            if "latency" in chosen.only:
+                result["latency"] = [
+                    latency(rate, chosen.seconds, Path(folder), broker, server) for rate in chosen.rates
+                ]
+        finally:
+            broker.stop()
+            server.remove()
+    print(json.dumps(result | {"load": os.getloadavg()[0]}))
+
+
+if __name__ == "__main__":
+    main()

@@ -14,11 +14,12 @@ FROM python:3.11-slim-bookworm
 RUN useradd --system --uid 10001 --no-create-home --home-dir /data swipewatch \
     && install --directory --mode 0700 --owner swipewatch --group swipewatch /data
 COPY --from=build /opt/swipewatch/.venv /opt/swipewatch/.venv
+COPY --chmod=0755 deploy/entrypoint.sh /usr/local/bin/swipewatch-entrypoint
 ENV PATH=/opt/swipewatch/.venv/bin:$PATH \
     PYTHONUNBUFFERED=1
 USER swipewatch
 WORKDIR /data
 VOLUME /data
 EXPOSE 8000
-ENTRYPOINT ["swipewatch"]
+ENTRYPOINT ["swipewatch-entrypoint"]
 CMD ["serve", "--data", "/data", "--host", "0.0.0.0", "--port", "8000"]

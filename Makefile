@@ -47,13 +47,14 @@ setup-test: setup ## set up, and install the browser, fonts, strace, Kafka and P
 	@missing=(); \
 	command -v chromium >/dev/null || missing+=(chromium); \
 	command -v strace >/dev/null || missing+=(strace); \
+	command -v systemd-analyze >/dev/null || missing+=(systemd); \
 	command -v npm >/dev/null || missing+=(npm); \
 	command -v java >/dev/null || missing+=(openjdk-17-jre-headless); \
 	command -v mvn >/dev/null || missing+=(maven); \
 	compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || missing+=(postgresql); \
 	[ -n "$$(fc-list :lang=zh 2>/dev/null)" ] || missing+=(fonts-wqy-zenhei); \
 	.ci/apt-install "$${missing[@]}"
-	@$(MAKE) $(CACHE)/axe/$(AXE)/axe.min.js $(CACHE)/kafka/.complete
+	@$(MAKE) $(CACHE)/axe/$(AXE)/axe.min.js $(CACHE)/compose-spec/$(COMPOSE_SPEC)/compose-spec.json $(CACHE)/kafka/.complete
 
 .PHONY: test
 test: setup-test ## set up, then run every test, the quick ones first
@@ -163,6 +164,20 @@ $(CACHE)/axe/$(AXE)/axe.min.js:
 	@npm pack --silent --pack-destination $(@D) $(AXE) >/dev/null
 	@echo "$(AXE_SHA512)  $$(ls $(@D)/*.tgz)" | sha512sum --check --quiet
 	@tar --extract --gzip --file $$(ls $(@D)/*.tgz) --directory $(@D) --strip-components 1 package/axe.min.js
+	@touch $@
+
+# The form of a compose file, as this checker of forms carries it. Its form alone is taken.
+COMPOSE_SPEC := check-jsonschema-0.39.0
+COMPOSE_SPEC_SHA256 := 14ce5c94871c551268ea948ffe21e9f1464dc48fb20bf9a4c13deeaaf756cf9b
+
+$(CACHE)/compose-spec/$(COMPOSE_SPEC)/compose-spec.json: | $(VENV)/.created
+	@echo "· fetching the form of compose files from $(COMPOSE_SPEC)"
+	@rm -rf $(@D) && mkdir -p $(@D)
+	@$(BIN)/pip download --quiet --no-deps --only-binary :all: --dest $(@D) $(subst jsonschema-,jsonschema==,$(COMPOSE_SPEC))
+	@echo "$(COMPOSE_SPEC_SHA256)  $$(ls $(@D)/*.whl)" | sha256sum --check --quiet
+	@$(BIN)/python -m zipfile --extract $$(ls $(@D)/*.whl) $(@D)/unpacked
+	@mv $(@D)/unpacked/check_jsonschema/builtin_schemas/vendor/compose-spec.json $@
+	@rm -rf $(@D)/unpacked
 	@touch $@
 
 # A real Kafka without Docker: its jars, about 45 MB, checked against the checksums they were published with.

@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-import faust
 import structlog
 import uvicorn
 
@@ -38,7 +37,7 @@ from streams.cluster.flow import Flow
 from streams.cluster.held_partition import Limits, Step, Stepped, TooManyLetters
 from streams.cluster.records import TOPIC_OF, Read, Way
 from streams.cluster.worker import PATIENCE_S, Worker
-from streams.faust_app import make_app
+from streams.faust_app import make_app, run_app
 from web.measurements import Measurements
 from web.ports import NotReady
 from web.status import status_app
@@ -114,26 +113,16 @@ class ClusterWorker:
         faust_data = self._data / "faust"
         faust_data.mkdir(mode=0o700, parents=True, exist_ok=True)
         threading.Thread(target=self._status.run, name="status", daemon=True).start()
+        take_in_library_logs()
         self.worker.start()
         self._rules.start()
         app = make_app(self.worker, self._brokers, self._session_timeout_s, faust_data, self.is_behind)
         try:
-            self._run_faust(app)
+            run_app(app)
         finally:
             self._rules.stop()
             self.worker.stop()
             self._status.should_exit = True
-
-    @staticmethod
-    def _run_faust(app: faust.App) -> None:
-        """Returns when the process is told to stop. Raises: TransientError when Faust gives up."""
-        take_in_library_logs()
-        runner = faust.Worker(app, loglevel="WARN", override_logging=False, redirect_stdouts=False)
-        try:
-            runner.execute_from_commandline()
-        except SystemExit as ended:  # so it ends however it went
-            if ended.code:
-                raise TransientError("the group of workers: Faust has given up") from ended
 
     # ------------------------------------------------------------------------------------- what the work's thread says
 

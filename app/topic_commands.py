@@ -7,8 +7,11 @@ from typing import Annotated
 import typer
 
 from app.logs import configure_logs
-from app.options import Brokers
+from app.options import Brokers, DatabaseAddress, shared_database
+from app.progress import count_progress
 from events.topics import DEFAULT_PARTITIONS, TOPICS, lines_of
+from storage.database import Database
+from storage.log import AcceptedLog
 
 topics = typer.Typer(
     help="Makes and checks the Kafka topics of a cluster.",
@@ -50,6 +53,29 @@ def check(brokers: Brokers) -> None:
     """Compares the brokers' topics with what this version declares; exit 1 and a line for each difference."""
     configure_logs()
     _check(brokers)
+
+
+@topics.command()
+def repartition(
+    brokers: Brokers,
+    partitions: Annotated[int, typer.Option(min=1, max=10_000, help="Into how many, at least as many as there are.")],
+    database: DatabaseAddress = None,
+) -> None:
+    """Cuts a cluster, or what an embedded product has left in PostgreSQL, into other partitions; nothing may run.
+
+    Workers that start afterwards make their stores anew from the accepted log. Stopped half way it can be repeated.
+    """
+    from app.recutting import recut  # Kafka's client and numpy are loaded by those who need them
+
+    configure_logs()
+    opened = Database.open(shared_database(database, None))
+    try:
+        opened.claim()
+        with count_progress("repartition", AcceptedLog(opened).count()) as progress:
+            recut(opened, brokers, partitions, progress)
+    finally:
+        opened.close()
+    typer.echo(f"{partitions} partitions; start the workers, and see `swipewatch findings --wait`")
 
 
 def _check(brokers: str) -> None:

@@ -51,7 +51,8 @@ class Place:
         done = run("topics", "create", "--brokers", self.broker, "--partitions", str(partitions))
         if done.returncode:
             raise SystemExit(done.stderr)
-        settings: dict[str, dict[str, object]] = {"alerts": {"breaker": 10_000_000}, "cluster": {"session_timeout": "6s"}}
+        settings: dict[str, dict[str, object]] = {"alerts": {"breaker": 10_000_000}}
+        settings["cluster"] = {"session_timeout": "6s"}
         self.fleet = Fleet(folder, self.broker, self.url, RULES, settings)
 
     def publish(self, lines: Sequence[bytes]) -> int:

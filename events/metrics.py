@@ -154,7 +154,7 @@ EVENTS_DECIDED = Metric(
 DEAD_LETTERS_SET_ASIDE = Metric(
     name="swipewatch_dead_letters_total",
     kind="counter",
-    unit="events",
+    unit="letters",
     meaning="Input that workers have set aside, by reason.",
     labels=("reason",),
 )

@@ -23,8 +23,8 @@ class Topic(Struct, frozen=True, kw_only=True):
 
     `spread`: over as many partitions as all other topics that are spread, so that one worker holds partition p of each
     of them; or `one`. Writers name the partition of a record themselves, by the hash that cuts the engine into
-    partitions: clients' own hashes differ. A record is kept for `retention_ms` after it was appended; none is compacted:
-    what has to be kept for longer is in the accepted log.
+    partitions: clients' own hashes differ. A record is kept for `retention_ms` after it was appended; nothing is
+    compacted: what has to be kept for longer is in the accepted log.
     """
 
     name: str

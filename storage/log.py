@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
 import msgspec
@@ -19,6 +19,9 @@ from storage.upsert import insert_new
 
 HISTORY = "(import)"
 """The sender of events that were loaded as history: what is found about them is recorded and nobody is told."""
+
+Within = Callable[[Session], None]
+"""Work of a caller that belongs into the same transaction."""
 
 QUERY_VALUES = 500  # bound values a query; SQLite refuses more than 32,766
 

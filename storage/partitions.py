@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final
+
 import msgspec
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from events.errors import ConfigError
+from events.findings import Finding
 from storage.database import Database
-from storage.models import AcceptedEvent, PartitionRow
+from storage.findings import decode_finding
+from storage.models import AcceptedEvent, FindingRow, PartitionRow
+
+ROWS_TOGETHER: Final = 5_000
 
 
 class Fenced(Exception):
@@ -64,6 +71,44 @@ class Partitions:
         with self._database.read() as session:
             return {row.number: _state_of(row) for row in session.scalars(select(PartitionRow))}
 
+    def recut(
+        self,
+        partitions: int,
+        partition_of_event: Callable[[bytes], int],
+        partition_of_finding: Callable[[Finding], int],
+        progress: Callable[[int], None] = lambda _rows: None,
+    ) -> None:
+        """Afterwards the log and the findings are cut into so many partitions, and none of it was sent or judged yet.
+
+        All of it or nothing. The input is gone on with where it was left. No worker may run meanwhile.
+        """
+        with self._database.session() as session:
+            offsets = dict(session.execute(select(PartitionRow.number, PartitionRow.input_offset)).tuples().all())
+            session.execute(delete(PartitionRow))
+            session.add_all(
+                PartitionRow(
+                    number=number,
+                    partitions=partitions,
+                    epoch=1,
+                    worker="",
+                    taken_at_ms=0,
+                    input_offset=offsets.get(number, 0),
+                    flow_offset=0,
+                    applied_seq=0,
+                )
+                for number in range(partitions)
+            )
+            session.flush()
+            for rows in _pages(session, AcceptedEvent.seq, AcceptedEvent.original):
+                numbers = [{"seq": seq, "partition": partition_of_event(original)} for seq, original in rows]
+                session.execute(update(AcceptedEvent), numbers)
+                progress(len(rows))
+            for rows in _pages(session, FindingRow.finding_id, FindingRow.body):
+                numbers = [
+                    {"finding_id": name, "partition": partition_of_finding(decode_finding(body))} for name, body in rows
+                ]
+                session.execute(update(FindingRow), numbers)
+
     def undecided_events(self) -> int:
         """Returns how many accepted events are in the log of which not everything was sent and written."""
         query = (
@@ -92,6 +137,15 @@ def advance(session: Session, state: PartitionState) -> None:
     )
     if session.scalar(statement) is None:
         raise Fenced(f"partition {state.number} was taken over after epoch {state.epoch}")
+
+
+def _pages(session: Session, key: Any, value: Any) -> Iterator[Sequence[tuple[Any, Any]]]:  # noqa: ANN401 - columns
+    """Yields keys and values of a table by key, many at a time."""
+    query = select(key, value).order_by(key).limit(ROWS_TOGETHER)
+    rows = session.execute(query).tuples().all()
+    while rows:
+        yield rows
+        rows = session.execute(query.where(key > rows[-1][0])).tuples().all()
 
 
 def _state_of(row: PartitionRow) -> PartitionState:

@@ -65,6 +65,7 @@ def decide(incoming: Sequence[Incoming], known: KnownDigests) -> list[Outcome]:
     """Returns one outcome each, in order; one may repeat one before it.
 
     Args:
+        incoming: what came in, in order.
         known: asked once for all identities of the batch.
     """
     events = decode_events([one.original for one in incoming])

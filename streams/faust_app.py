@@ -18,6 +18,7 @@ import structlog
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, Message
 
+from events.errors import TransientError
 from events.topics import FLOW, INPUT
 from streams.cluster.flow import as_read
 from streams.cluster.records import WAY_OF, Read, Way
@@ -90,6 +91,16 @@ def make_app(
     app.on_partitions_revoked.connect(revoked, weak=False)
 
     return app
+
+
+def run_app(app: faust.App) -> None:
+    """Returns when the process is told to stop. Raises: TransientError when Faust gives up."""
+    runner = faust.Worker(app, loglevel="WARN", override_logging=False, redirect_stdouts=False)
+    try:
+        runner.execute_from_commandline()
+    except SystemExit as ended:  # so it ends however it went
+        if ended.code:
+            raise TransientError("the group of workers: Faust has given up") from ended
 
 
 def _transport(app: faust.App, worker: Worker) -> driver.Transport:

@@ -11,7 +11,6 @@ from typing import TypeVar
 
 import msgspec
 import structlog
-from sqlalchemy.orm import Session
 
 from detectors.catalogue import Rulebook
 from events.codec import decode_event
@@ -21,7 +20,7 @@ from events.findings import Finding
 from events.identity import content_digest, identity_of
 from events.types import AnyEvent, Reversal
 from storage.database import Database
-from storage.log import AcceptedLog, Record
+from storage.log import AcceptedLog, Record, Within
 from streams.acceptance import Accepted, Incoming, Outcome, decide, reversal_mismatch
 from streams.changes import Changes
 from streams.engine import Engine
@@ -150,11 +149,12 @@ class LoggedEngine:
     def accept(
         self,
         incoming: Sequence[Incoming],
-        within: Callable[[Session], None] = lambda _session: None,
+        within: Within = lambda _session: None,
     ) -> list[Outcome]:
         """Returns one outcome each; accepted events and dead letters are on disk then, and not yet applied.
 
         Args:
+            incoming: what came in, in order.
             within: is called in the transaction, at its end.
         Raises: TransientError; nothing was taken then, unless `is_unsure` says so.
         """
@@ -164,9 +164,7 @@ class LoggedEngine:
         """Returns one outcome each; nothing is kept yet. Raises: TransientError."""
         return decide(incoming, self._log)
 
-    def keep(
-        self, incoming: Sequence[Incoming], outcomes: list[Outcome], within: Callable[[Session], None]
-    ) -> list[Outcome]:
+    def keep(self, incoming: Sequence[Incoming], outcomes: list[Outcome], within: Within) -> list[Outcome]:
         """Returns the outcomes once accepted events and dead letters are on disk; as `accept`."""
         now_ms = self._clock_ms()
         records = [

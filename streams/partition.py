@@ -34,6 +34,21 @@ CROWDED: Final[frozenset[Scope]] = frozenset({"institution", "weekday", "till"})
 """Scopes whose keys have so many swipes that fewer are judged together."""
 
 
+def ownership_key(scope: Scope, finding: Finding) -> str:
+    """Returns the key by which a finding's partition is chosen."""
+    match scope:
+        case "person" | "supply":
+            return str(finding.key["person_id"])
+        case "institution" | "weekday" | "till" | "stock":
+            return finding.institution_id
+        case "trace_code":
+            return str(finding.key["trace_code"])
+        case "visitor":
+            return str(finding.key["visitor_id"])
+        case "pair":
+            return "\x00".join(finding.key["persons"])
+
+
 class Partition:
     """A part of the keys of every stage.
 

@@ -495,6 +495,7 @@ def mutated(chance: random.Random, event: Row) -> bytes:
     return json.dumps(event).encode()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(12))
 def test_product_and_brute_force_agree_on_random_mutations(seed):
     chance = random.Random(f"mutations {seed}")

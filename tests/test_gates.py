@@ -34,6 +34,7 @@ def judged_imports(folder: Path, module: str, statement: str) -> subprocess.Comp
     return judge(TOOLS / "lint-imports", "--no-cache", cwd=folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "statement", "contract"),
     [

@@ -8,10 +8,8 @@ import tomllib
 import zipfile
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
 PROJECT = Path(__file__).resolve().parent.parent
 SETTINGS = tomllib.loads((PROJECT / "pyproject.toml").read_text())
@@ -47,6 +45,7 @@ def files_of(package: str) -> set[str]:
     return {str(file.relative_to(PROJECT)) for file in found}
 
 
+@pytest.mark.slow
 def test_the_wheel_carries_every_module_template_and_setting(tmp_path: Path) -> None:
     source, built = tmp_path / "source", tmp_path / "built"
     wanted = set().union(*(files_of(package) for package in PACKAGES))
@@ -155,51 +154,9 @@ def test_ci_runs_the_gates_and_the_readmes_test_command() -> None:
     assert {"make lint", "make test", "set -euo pipefail"} <= set(script)
 
 
-# ------------------------------------------------------------------------------------------------------- containers
+# ---------------------------------------------------------------------------------------------------------- the image
 
-COMPOSE: dict[str, Any] = yaml.safe_load((PROJECT / "docker-compose.yml").read_text())
 DOCKERFILE = (PROJECT / "Dockerfile").read_text()
-
-
-def dockerfile_command() -> list[str]:
-    found = re.search(r"^CMD (\[.*\])$", DOCKERFILE, flags=re.MULTILINE)
-    assert found
-    command: list[str] = yaml.safe_load(found[1])
-    return command
-
-
-def test_image_and_compose_start_the_same_command() -> None:
-    assert COMPOSE["services"]["swipewatch"]["command"] == dockerfile_command()
-
-
-def test_the_command_line_knows_the_options_the_containers_use() -> None:
-    command, *arguments = dockerfile_command()
-    help_text = run(sys.executable, "-m", "app", command, "--help")
-    assert {option for option in arguments if option.startswith("--") and option not in help_text} == set()
-
-
-def test_a_service_restarts_is_watched_and_is_bounded_in_memory() -> None:
-    for name, service in COMPOSE["services"].items():
-        assert service["restart"] == "unless-stopped", name
-        assert service["healthcheck"]["test"][0] == "CMD", name
-        assert service["mem_limit"], name
-
-
-def test_a_named_volume_is_declared_and_is_the_images_data_folder() -> None:
-    (mount,) = COMPOSE["services"]["swipewatch"]["volumes"]
-    volume, target = mount.split(":")
-    assert volume in COMPOSE["volumes"]
-    assert f"VOLUME {target}" in DOCKERFILE.splitlines()
-
-
-def test_the_image_does_not_run_as_root() -> None:
-    last_stage = DOCKERFILE.rsplit("\nFROM ", maxsplit=1)[1]
-    assert "\nUSER swipewatch\n" in last_stage
-
-
-def test_no_secret_stands_in_the_container_files() -> None:
-    written = (PROJECT / "docker-compose.yml").read_text() + DOCKERFILE
-    assert re.findall(r"(?im)^\s*-?\s*\S*(?:password|secret|token|_key)\S*\s*[:=]\s*\S+", written) == []
 
 
 def sent_to_docker(name: str) -> bool:

@@ -20,10 +20,12 @@ from web.observations import Observation
 
 router = APIRouter()
 SeesFaces = Annotated[LoggedIn, Depends(Person("see_faces"))]
-ClipState = Literal["kept", "coming", "no_camera", "camera_unhealthy", "camera_back", "no_recording"]
+ClipState = Literal["kept", "coming", "late", "no_camera", "camera_unhealthy", "camera_back", "no_recording"]
 HEALTHY = ("ok", "starting", None)
 COMING_MS = 45_000
 """So long after a swipe its clip may still be on its way: its last picture, the encoding, a worker that was busy."""
+LATE_MS = 5 * 60_000
+"""On a machine that is busy it may take so long; the page goes on looking."""
 NEAR_MS = 15_000
 ONE_VIEW_MS = 10 * 60_000
 """A player asks for many parts of one film: within this time one person's are one view."""
@@ -75,6 +77,8 @@ def clip_of(
         state = "coming"
     elif ill:
         state = "camera_unhealthy"
+    elif back_ms is None and now_ms < swipe_at_ms + LATE_MS:
+        state = "late"
     return AlertClip(
         state=state,
         clips=(),

@@ -25,7 +25,7 @@ LOOK_EVERY_S: Final = 0.5
 ANSWERS_WITHIN_MS: Final = 3_000
 DELIVERED_WITHIN_MS: Final = 20_000
 CONNECTED_WITHIN_S: Final = 1.0
-LOOKS_IN_VAIN: Final = 4
+LOOKS_IN_VAIN: Final = 3
 """After so many the brokers count as gone, and whoever waits for them is told."""
 STUCK_AFTER_S: Final = 10.0
 """A producer whose record is not acknowledged for so long, though the brokers answer, has lost its way."""
@@ -193,6 +193,7 @@ class InputWriter:
                 self._replace(partitions)
         except (KafkaError, OSError) as error:
             self._vain += 1
+            self._close_admin()  # after a failure it first waits, three times as long, for what it asks for itself
             if self._producer is None or self._vain >= LOOKS_IN_VAIN or self._has_failed:
                 self._gone(f"Kafka at {self._brokers} does not answer", error)
             return
@@ -245,8 +246,6 @@ class InputWriter:
             _log.warning("input.away", problem=problem, error=None if error is None else type(error).__name__)
         self._problem = problem
         self._drop(None)
-        if error is not None:
-            self._close_admin()
 
     def _drop(self, successor: KafkaProducer | None, partitions: int = 0) -> None:
         """What the producer has not written fails; from now on its successor writes."""

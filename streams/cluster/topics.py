@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
@@ -17,7 +18,7 @@ from msgspec import Struct
 
 from events.durations import duration_text
 from events.errors import ConfigError, TransientError
-from events.topics import TOPICS, Topic
+from events.topics import FLOW, INPUT, TOPICS, Topic
 
 ANSWERS_WITHIN_MS = 10_000
 AT_LEAST = {"retention.ms", "max.message.bytes"}
@@ -62,6 +63,49 @@ def create_topics(brokers: str, partitions: int, replicas: int) -> list[str]:
             if topic.name not in there
         }
         return _create(admin, missing, replicas) if missing else []
+
+
+def recut_topics(brokers: str, partitions: int) -> None:
+    """Afterwards the input has so many partitions, with what is in it, and the flow as many, with nothing in it.
+
+    Raises: ConfigError for fewer than the input has: Kafka takes none away; TransientError when the brokers are away.
+    """
+    with _administration(brokers) as admin:
+        there = _kept(admin)
+        kept = there.get(INPUT.name)
+        if kept is None:
+            raise ConfigError("the broker", "topic", INPUT.name, "is missing: `swipewatch topics create` makes it")
+        if partitions < kept.partitions:
+            raise ConfigError(
+                "command line", "--partitions", partitions, f"at least {kept.partitions}, as the input has"
+            )
+        if partitions > kept.partitions:
+            admin.create_partitions({INPUT.name: partitions})
+        replicas = _replicas(admin)
+        if FLOW.name in there:
+            admin.delete_topics([FLOW.name])
+            _wait_until(lambda: FLOW.name not in _kept(admin))
+        wanted = {
+            "num_partitions": partitions,
+            "replication_factor": replicas,
+            "configs": FLOW.settings() | _durable(replicas),
+        }
+        _create(admin, {FLOW.name: wanted}, replicas)
+        _wait_until(lambda: _kept(admin)[INPUT.name].partitions == partitions)
+
+
+def _replicas(admin: KafkaAdminClient) -> int:
+    """Returns how many brokers keep a copy of the input."""
+    (topic,) = admin.describe_topics([INPUT.name])
+    return len(topic["partitions"][0]["replica_nodes"])
+
+
+def _wait_until(is_so: Callable[[], bool]) -> None:
+    ends = time.monotonic() + ANSWERS_WITHIN_MS / 1000
+    while not is_so():
+        if time.monotonic() > ends:
+            raise TransientError("the broker has not done in time what it was asked")
+        time.sleep(0.1)
 
 
 def _durable(replicas: int) -> dict[str, str]:

@@ -41,6 +41,11 @@ class ClusterProgress:
         found = _undecided(before, states, logged)
         return found if found is not None or self._ends() == before else _MOVING
 
+    def undecided_records(self) -> int:
+        """Returns how many records of the topics nobody has worked on. Raises as `undecided`."""
+        states = self._partitions.states()
+        return sum(_behind(topic, found, states.get(number)) for (topic, number), found in self._ends().items())
+
     def _ends(self) -> Ends:
         try:
             places = [place for topic in (INPUT.name, FLOW.name) for place in self._places(topic)]

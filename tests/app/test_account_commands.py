@@ -16,6 +16,8 @@ from events.errors import ConfigError
 from storage.accounts import Accounts
 from storage.database import Database, default_url
 
+pytestmark = pytest.mark.slow
+
 WRONG_ARGUMENTS = 2
 
 

@@ -6,6 +6,8 @@ import multiprocessing
 import time
 from collections.abc import Callable
 
+import pytest
+
 from app import cameras
 from app.cameras import CameraWork, Outbox
 from storage.errors import DatabaseUnavailable
@@ -72,6 +74,7 @@ def test_worker_that_does_not_read_holds_nobody_up_and_ends_the_outbox_when_it_d
     ours.close()
 
 
+@pytest.mark.slow
 def test_trouble_of_our_own_is_said_and_the_next_worker_is_started():
     broken = Broken(RuntimeError("no such table"))
     work = work_with(broken)

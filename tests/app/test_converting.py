@@ -10,6 +10,8 @@ import pytest
 from tests.app.running import run
 from tests.worlds import encode, world
 
+pytestmark = pytest.mark.slow
+
 BROKEN = b'{"type": "swipe"'
 
 

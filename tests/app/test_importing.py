@@ -16,6 +16,8 @@ from storage.database import Database, default_url
 from storage.models import AlertRow, FindingRow
 from tests.app.running import run, serving
 
+pytestmark = pytest.mark.slow
+
 DAY_MS = 86_400_000
 HOLDER = "329900-1"
 

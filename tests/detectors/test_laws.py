@@ -105,6 +105,7 @@ def test_worlds_try_the_rule_on_both_sides(rule):
 # --------------------------------------------------------------------- order, repetition and batches don't matter
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS[:6])
 def test_findings_are_the_same_bytes_under_any_order_repetition_and_batching(seed):
     lines, ruleset = told(seed), read_ruleset(rules_of(seed), "world")
@@ -116,6 +117,7 @@ def test_findings_are_the_same_bytes_under_any_order_repetition_and_batching(see
         assert [finding_json(found) for found in judged(again, ruleset, batch)] == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS[:10])
 def test_emissions_add_up_to_the_findings_that_stand(seed):
     standing: dict[str, Finding] = {}
@@ -132,6 +134,7 @@ def test_emissions_add_up_to_the_findings_that_stand(seed):
     assert result.findings == sorted(standing.values(), key=lambda f: (f.occurred_at_ms, f.detector, f.finding_id))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS[:4])
 def test_what_stands_after_each_batch_equals_the_brute_force_on_what_was_told(seed):
     rules, lines, step = rules_of(seed), told(seed, conflicts=True), 60
@@ -196,6 +199,7 @@ def renamed(value: Any, name: str = "") -> Any:
     return f"{value}-other" if name in NAMES | {"trace_codes"} and value is not None else value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS[:10])
 def test_keys_do_not_influence_each_other(seed):
     ruleset = read_ruleset(rules_of(seed), "world")

@@ -137,6 +137,7 @@ def test_the_worlds_have_findings_of_both_versions_and_some_that_a_change_undoes
     assert sum(bool(one) for one in undone) >= len(stories) // 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_change_in_the_middle_of_a_life_leaves_what_a_replay_with_both_versions_finds(seed):
     one = story(seed)

@@ -25,7 +25,7 @@ PARTITIONS = 3
 def writer(own_broker: Broker) -> Iterator[InputWriter]:
     own_broker.start()
     create_topics(own_broker.address, PARTITIONS, 1)
-    made = InputWriter(own_broker.address, waiting_bytes=1_000)
+    made = InputWriter(own_broker.address, waiting_bytes=500)
     made.start()
     poll(lambda: made.problem() is None, 30)
     yield made

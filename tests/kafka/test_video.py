@@ -46,7 +46,9 @@ class Site:
     url: str
 
     def options(self) -> list[str]:
-        where = ["--brokers", self.broker.address, "--database", self.url]
+        settings = self.registry.with_name("settings.yaml")
+        settings.write_text("video:\n  port: 0\n")
+        where = ["--brokers", self.broker.address, "--database", self.url, "--config", str(settings)]
         return [*where, "--data", str(self.data), "--registry", str(self.registry)]
 
 

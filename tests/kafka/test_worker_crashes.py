@@ -168,6 +168,29 @@ def test_poison_is_set_aside_once_and_too_much_of_it_stops_the_worker(clean: Bro
         assert {*poison, *more} <= set(read_all(clean, DEAD_LETTERS.name))
 
 
+def test_a_cluster_is_cut_into_more_partitions_and_finds_the_same(clean: Broker, url: str, tmp_path: Path):
+    with fleet_of(tmp_path, clean.address, url, 5, 2) as fleet:
+        lines = world_of_now(5)
+        sender = Sender(clean.address, 2)
+        fleet.start("worker0")
+        sender.send(lines[:250])
+        before = fleet.findings()
+        cut = ("topics", "repartition", "--brokers", clean.address, "--database", url, "--partitions")
+        assert "no other swipewatch" in run(*cut, "5").stderr
+        fleet.stop()
+        assert "at least 2" in run(*cut, "1").stderr
+        done = run(*cut, "5")
+        assert done.returncode == 0, done.stderr
+        fleet.start("worker0")
+        fleet.start("worker1")
+        assert fleet.findings() == before == fleet.replayed()
+        more = Sender(clean.address, 5)
+        more.send(lines[250:])
+        sender.close()
+        more.close()
+        assert fleet.findings() == fleet.replayed()
+
+
 def test_a_letter_is_shown_as_it_came_and_fed_back_when_its_reason_is_gone(clean: Broker, url: str, tmp_path: Path):
     with fleet_of(tmp_path, clean.address, url, 4, PARTITIONS) as fleet:
         fleet.start("worker0")

@@ -18,6 +18,7 @@ import yaml
 from kafka import KafkaProducer
 
 from events.codec import decode_events
+from events.dead_letters import InvalidEvent
 from events.identity import joining_key
 from events.topics import INPUT, SENDER_HEADER
 from streams.store.key_index import hash_of
@@ -192,7 +193,7 @@ class Sender:
         """Returns once the broker has the lines, a record each."""
         sent = []
         for number, (line, event) in enumerate(zip(lines, decode_events(lines), strict=True)):
-            home = hash_of(joining_key(event)) % self._partitions if hasattr(event, "event_id") else 0
+            home = 0 if isinstance(event, InvalidEvent) else hash_of(joining_key(event)) % self._partitions
             partition = home if number % 7 else (home + 1) % self._partitions
             headers = [(SENDER_HEADER, sender.encode())]
             sent.append(self._producer.send(INPUT.name, line, partition=partition, headers=headers))

@@ -113,6 +113,7 @@ class Careless(Engine):
         yield from super()._by_number(items, key_of)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 2])
 @pytest.mark.parametrize("seed", range(2))
 def test_rows_that_come_again_and_late_between_the_stages_change_nothing(seed, count):
@@ -221,6 +222,7 @@ def caused_row(settlement_id: str, person_id: str, institution_id: str) -> Cause
     return CausedRow(row=row_of(event), cause=identity_of(event))
 
 
+@pytest.mark.slow
 def test_other_rules_reach_partitions_apart():
     apart = Apart(rulebook_of_world(9), 3, 9)
     for batch in batches(shuffled(2), 100):

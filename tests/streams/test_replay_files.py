@@ -63,6 +63,7 @@ def same(one: ReplayResult, other: ReplayResult) -> bool:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("chunk_bytes", [2_000, 2**24])
 def test_lines_of_a_file_come_to_what_batches_come_to(tmp_path, monkeypatch, seed, chunk_bytes):
@@ -93,6 +94,7 @@ def test_identities_with_one_hash_are_told_apart(tmp_path, monkeypatch, seed):
     assert same(replay_files([path], rulebook(seed)), in_batches(lines, seed))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("batch_rows", [97, 262_144])
 def test_parquet_comes_to_what_the_same_lines_come_to(tmp_path, monkeypatch, seed, batch_rows):
@@ -137,6 +139,7 @@ def test_what_is_in_doubt_cannot_be_settled_when_the_file_is_gone(tmp_path, monk
         replay_files([path], rulebook(1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("parts", [1, 2, 7])
 def test_parts_come_to_what_the_whole_comes_to(tmp_path, seed, parts):

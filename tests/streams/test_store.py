@@ -107,6 +107,7 @@ def row_of(chance: random.Random, number: int) -> SwipeRow:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_swipes_come_out_as_they_went_in_and_are_found_by_every_key(tmp_path, seed):
     chance = random.Random(seed)
@@ -157,6 +158,7 @@ def changed(row: SwipeRow, reversals: int, versions: int) -> SwipeRow:
     return SwipeRow(**fields)
 
 
+@pytest.mark.slow
 def test_files_that_no_snapshot_needs_are_swept(tmp_path: Path) -> None:
     files = Files(tmp_path)
     store = SwipeStore(files)

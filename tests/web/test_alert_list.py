@@ -104,6 +104,7 @@ def test_one_field_finds_a_rule_a_person_a_store_or_a_receipt(
     assert parse_qs(led_to.query) == asked
 
 
+@pytest.mark.slow
 def test_pages_have_addresses_and_follow_without_gap_or_repeat(client: httpx.Client, world: World) -> None:
     for number in range(120):
         world.raise_alert("frequent_purchase", person=f"p-{number}")

@@ -144,6 +144,7 @@ WANTED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WANTED)
 def test_a_search_finds_what_a_plain_reading_finds(database: Database, all_alerts: list[Made], name: str) -> None:
     wanted = WANTED[name]
@@ -176,6 +177,7 @@ def counted(database: Database) -> Iterator[tuple[Session, list[int]]]:
 MOST_STEPS = {"the one that is critical": 800_000}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WANTED)
 def test_a_page_costs_no_more_for_the_alerts_that_are_not_on_it(database: Database, name: str) -> None:
     with counted(database) as (session, hundreds):
@@ -183,6 +185,7 @@ def test_a_page_costs_no_more_for_the_alerts_that_are_not_on_it(database: Databa
     assert 0 < hundreds[0] * 100 < MOST_STEPS.get(name, 60_000)
 
 
+@pytest.mark.slow
 def test_the_last_page_costs_as_little_as_the_first(database: Database, all_alerts: list[Made]) -> None:
     oldest = min(one.place for one in all_alerts)
     with counted(database) as (session, hundreds):
@@ -190,6 +193,7 @@ def test_the_last_page_costs_as_little_as_the_first(database: Database, all_aler
     assert 0 < hundreds[0] * 100 < 5_000
 
 
+@pytest.mark.slow
 def test_pages_follow_each_other_without_gap_or_repeat(database: Database, all_alerts: list[Made]) -> None:
     wanted, before, seen = WANTED["a store"], None, []
     with database.read() as session:
@@ -199,6 +203,7 @@ def test_pages_follow_each_other_without_gap_or_repeat(database: Database, all_a
     assert seen == sorted((one.place for one in all_alerts if is_wanted(one, wanted)), reverse=True)
 
 
+@pytest.mark.slow
 def test_a_count_stops_where_it_is_told_to(database: Database) -> None:
     queries = Queries(database)
     assert queries.count_wanted(AlertFilter(), 1_000) == 1_000

@@ -163,6 +163,10 @@ def test_no_recording_is_said_once_none_can_come_any_more(client: httpx.Client, 
     page = page_of(log_in(client), world)
     assert "The clip is on its way" in page
     assert "data-coming" in page
+    alerted(world, ago_ms=120_000)
+    page = page_of(client, world)
+    assert "No clip yet" in page
+    assert "data-coming" in page
     alerted(world)
     page = page_of(client, world)
     assert "No recording during the transaction" in page
@@ -184,9 +188,9 @@ def test_a_camera_that_came_back_only_after_the_swipe_is_said_and_one_that_was_t
 ) -> None:
     world.camera("ok")
     alerted(world, ago_ms=-1_000)
-    world.clock_ms = lambda: now_ms() + 60_000
+    world.clock_ms = lambda: now_ms() + LONG_AGO_MS
     assert "No recording during the transaction" in page_of(log_in(client), world)
-    alerted(world)
+    alerted(world, ago_ms=2 * LONG_AGO_MS)
     page = page_of(client, world)
     assert "The camera was not working at that time" in page
     assert re.search(r"It has worked since [^.]*\d\d:\d\d", page)

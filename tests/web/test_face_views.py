@@ -69,6 +69,7 @@ def seen_unrecorded(client: httpx.Client, world: World, places: dict[str, str], 
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("role", ROLES)
 def test_nobody_sees_a_face_without_a_record(
     client: httpx.Client, world: World, places: dict[str, str], role: str

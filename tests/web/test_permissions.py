@@ -116,6 +116,7 @@ def test_every_route_is_in_the_table_and_the_table_has_no_other(world: World) ->
     assert {request for request, _ in requests_of(world.app)} == set(EXPECTED)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("who", EVERYBODY.split())
 def test_each_reaches_what_the_table_says_and_nothing_else(client: httpx.Client, world: World, who: str) -> None:
     wanted = {request for request, them in EXPECTED.items() if who in them.split()}

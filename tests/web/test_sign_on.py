@@ -17,6 +17,8 @@ from tests.web.world import PASSWORD, InProcess, World, log_in, poll
 from web.app import create_app
 from web.ports import SignOnSettings
 
+pytestmark = pytest.mark.slow
+
 CHECKOUT = Path(__file__).parents[2]
 HTML = {"Accept": "text/html", "Accept-Language": "en"}
 

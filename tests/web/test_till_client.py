@@ -11,10 +11,13 @@ from typing import Any
 
 import httpx
 import msgspec
+import pytest
 
 from storage.log import AcceptedLog
 from storage.queries import Queries
 from tests.web.world import World, bearer, poll, serving, swipe_event
+
+pytestmark = pytest.mark.slow
 
 CHECKOUT = Path(__file__).parents[2]
 CLIENT = CHECKOUT / "examples" / "till_client.py"

@@ -11,13 +11,13 @@ const live = document.getElementById("live");
 const CLIP_WITHIN_MS = 5_000;
 let after = Number(document.body.dataset.after);
 
-/** The picture gives way to one that shows more: a still, a clip, or that there is none; else it plays on. */
+/** The picture gives way to one that shows more: a still, a clip, how long it is awaited, or that there is none; else it plays on. */
 function showMore(fresh) {
   const figure = document.querySelector(".shot-panel");
   const picture = fresh.querySelector(".shot-panel");
   const gains = (what) => !figure.querySelector(what) && picture.querySelector(what);
-  const waited = figure.querySelector("[data-coming]") && !picture.querySelector("[data-coming]");
-  if (!gains("img") && !gains("video") && !waited) return;
+  const awaited = (where) => where.querySelector("[data-coming]")?.dataset.coming;
+  if (!gains("img") && !gains("video") && awaited(figure) === awaited(picture)) return;
   figure.replaceWith(picture);
   startClips();
 }

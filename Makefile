@@ -43,7 +43,7 @@ demo: setup ## set up, then run everything on this machine, dashboard on port 80
 
 ##@ Check
 .PHONY: setup-test
-setup-test: setup ## set up, and install the browser, fonts, strace, Kafka and PostgreSQL that the tests need
+setup-test: setup ## set up, and install the browser, fonts, strace, systemd, Kafka and PostgreSQL that the tests need
 	@missing=(); \
 	command -v chromium >/dev/null || missing+=(chromium); \
 	command -v strace >/dev/null || missing+=(strace); \
@@ -175,10 +175,8 @@ $(CACHE)/compose-spec/$(COMPOSE_SPEC)/compose-spec.json: | $(VENV)/.created
 	@rm -rf $(@D) && mkdir -p $(@D)
 	@$(BIN)/pip download --quiet --no-deps --only-binary :all: --dest $(@D) $(subst jsonschema-,jsonschema==,$(COMPOSE_SPEC))
 	@echo "$(COMPOSE_SPEC_SHA256)  $$(ls $(@D)/*.whl)" | sha256sum --check --quiet
-	@$(BIN)/python -m zipfile --extract $$(ls $(@D)/*.whl) $(@D)/unpacked
-	@mv $(@D)/unpacked/check_jsonschema/builtin_schemas/vendor/compose-spec.json $@
-	@rm -rf $(@D)/unpacked
-	@touch $@
+	@$(BIN)/python -c 'import sys, zipfile; sys.stdout.buffer.write(zipfile.ZipFile(sys.argv[1]).read(sys.argv[2]))' \
+		$(@D)/*.whl check_jsonschema/builtin_schemas/vendor/compose-spec.json >$@
 
 # A real Kafka without Docker: its jars, about 45 MB, checked against the checksums they were published with.
 $(CACHE)/kafka/.complete: tests/kafka/pom.xml

@@ -75,6 +75,7 @@ class ClusterWorker:
             )
         newest, rulebook = kept.latest_number(), kept.rulebook()
         self.measurements = Measurements()
+        self.measurements.refresh = self._count_partitions
         self.worker = Worker(
             f"{socket.gethostname()}:{os.getpid()}",
             database=database,
@@ -97,6 +98,8 @@ class ClusterWorker:
         )
         self._clock_ms = clock_ms
         self._brokers, self._data = brokers, data
+        self._told_behind: set[tuple[str, str]] = set()
+        """Topics and partitions of which the metrics say how far the work is behind."""
         self._session_timeout_s = settings.cluster.session_timeout / 1000
         self._status = uvicorn.Server(
             uvicorn.Config(
@@ -129,7 +132,6 @@ class ClusterWorker:
     def stepped(self, records: Sequence[Read], stepped: Stepped, seconds: float) -> None:
         """The step is in the metrics."""
         measured = self.measurements
-        measured.set_level(PARTITIONS_HELD, len(self.worker.held()))
         if records:
             measured.observe(STEP_SECONDS, seconds)
         now_ms = self._clock_ms()
@@ -167,7 +169,17 @@ class ClusterWorker:
 
     def is_behind(self, way: Way, partition: int, records: int) -> None:
         """So many records are there that were not worked on."""
+        self._told_behind.add((TOPIC_OF[way], str(partition)))
         self.measurements.set_level(RECORDS_BEHIND, records, topic=TOPIC_OF[way], partition=str(partition))
+
+    def _count_partitions(self) -> None:
+        """What was given back is another worker's to tell."""
+        held = {str(state.number) for state in self.worker.held()}
+        self.measurements.set_level(PARTITIONS_HELD, len(held))
+        for topic, partition in list(self._told_behind):
+            if partition not in held:
+                self._told_behind.discard((topic, partition))
+                self.measurements.forget(RECORDS_BEHIND, topic=topic, partition=partition)
 
     def _reasons_not_ready(self) -> list[NotReady]:
         if self.worker.is_ready():

@@ -40,7 +40,7 @@ from app.rule_files import read_rules
 from app.rule_words import in_words, written
 from app.standing import wait_until_decided
 from app.topic_commands import topics as topic_commands
-from app.vault import Vault
+from app.vault import DirectoryLock, Vault
 from app.webhook import WEBHOOK_KEY, secret_text
 from config.settings import packaged
 from events.dead_letters import DeadLetter, Place, dead_letter_json
@@ -173,11 +173,13 @@ def worker(  # noqa: PLR0917 - an option each; typer passes them by name
     configuration = _saying_at(read_configuration(config, rules), host, port)
     settings = configuration.effective.settings
     kafka = given_brokers(brokers, settings.cluster.brokers)
+    lock = DirectoryLock(data)  # a worker that was paused would write into its successor's snapshots
     opened = Database.open(shared_database(database, settings.database_url))
     opened.claim(alone=False)
     working = ClusterWorker(configuration, opened, kafka, data)
     typer.echo(f"swipewatch worker on {kafka}; how it is: http://{settings.worker.host}:{settings.worker.port}/readyz")
     working.run()
+    lock.release()
 
 
 @commands.command()

@@ -117,12 +117,15 @@ class AcceptedLog:
                 return
             after_seq = rows[-1].seq
 
-    def of_other_partitions(self, *types: str, batch: int = 5000) -> Iterator[LoggedEvent]:
-        """Yields the events of some types that other partitions have accepted, in order, `batch` of them at a time."""
+    def of_other_partitions(self, until_ms: int, *types: str, batch: int = 5000) -> Iterator[LoggedEvent]:
+        """Yields the events of some types that other partitions received up to a time, in order, many at a time."""
         after_seq = 0
         while True:
             query = select(*_LOGGED).where(
-                AcceptedEvent.type.in_(types), AcceptedEvent.seq > after_seq, AcceptedEvent.partition != self._partition
+                AcceptedEvent.type.in_(types),
+                AcceptedEvent.seq > after_seq,
+                AcceptedEvent.partition != self._partition,
+                AcceptedEvent.received_at_ms <= until_ms,
             )
             with self._database.read() as session:
                 rows = session.execute(query.order_by(AcceptedEvent.seq).limit(batch)).all()

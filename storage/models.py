@@ -99,6 +99,7 @@ class PartitionRow(Table):
     taken_at_ms: Mapped[int]
     input_offset: Mapped[int]
     flow_offset: Mapped[int]
+    flow_begun: Mapped[int]
     applied_seq: Mapped[int]
     waiting_until_ms: Mapped[int | None]
 

@@ -25,8 +25,10 @@ class Fenced(Exception):
 class PartitionState(msgspec.Struct, frozen=True, kw_only=True):
     """How far a partition has come, and under which epoch it is worked on.
 
-    `input_offset` and `flow_offset` are those of the next records to be read. What follows from the events of the log
-    up to `applied_seq` was sent and written. `waiting_until_ms` is when the last of what waits is decided, or None.
+    What follows from the flow's records before `flow_offset`, and from the log's events up to `applied_seq`, was sent
+    and written. The records from there up to `flow_begun` and the events after that are one step that was begun:
+    something of it may have been sent, so whoever takes over repeats it as one. `input_offset` is that of the next
+    record to be read. `waiting_until_ms` is when the last of what waits is decided, or None.
     """
 
     number: int
@@ -36,6 +38,7 @@ class PartitionState(msgspec.Struct, frozen=True, kw_only=True):
     taken_at_ms: int
     input_offset: int
     flow_offset: int
+    flow_begun: int
     applied_seq: int
     waiting_until_ms: int | None
 
@@ -58,7 +61,13 @@ class Partitions:
             row = session.get(PartitionRow, number)
             if row is None:
                 row = PartitionRow(
-                    number=number, partitions=partitions, epoch=0, input_offset=0, flow_offset=0, applied_seq=0
+                    number=number,
+                    partitions=partitions,
+                    epoch=0,
+                    input_offset=0,
+                    flow_offset=0,
+                    flow_begun=0,
+                    applied_seq=0,
                 )
                 session.add(row)
             row.epoch += 1
@@ -94,6 +103,7 @@ class Partitions:
                     taken_at_ms=0,
                     input_offset=offsets.get(number, 0),
                     flow_offset=0,
+                    flow_begun=0,
                     applied_seq=0,
                 )
                 for number in range(partitions)
@@ -129,6 +139,7 @@ def advance(session: Session, state: PartitionState) -> None:
         .values(
             input_offset=state.input_offset,
             flow_offset=state.flow_offset,
+            flow_begun=state.flow_begun,
             applied_seq=state.applied_seq,
             waiting_until_ms=state.waiting_until_ms,
         )

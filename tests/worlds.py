@@ -15,6 +15,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 Row = dict[str, Any]
 
 SECOND, MINUTE, HOUR, DAY = 1000, 60_000, 3_600_000, 86_400_000
@@ -571,3 +573,28 @@ def draw_centre_rules(chance: random.Random, rules: dict[str, Row]) -> None:
     }
     for name, settings in choices.items():
         rules.get(name, {}).update({setting: chance.choice(values) for setting, values in settings.items()})
+
+
+SPAN_MS = 6 * 86_400_000
+EARLIEST_MS = 10**12
+
+
+def drawn_together(lines: list[bytes], ends_ms: int) -> list[bytes]:
+    """Returns the lines with their times drawn together, so that all that is swiped is of six days before an end.
+
+    So no anchor has left its rules' look-back, and nothing is forgotten.
+    """
+    rows = [msgspec.json.decode(line) for line in lines]
+    swiped_ms = [row["occurred_at_ms"] for row in rows if row["type"] == "swipe"]
+    first_ms, last_ms = min(swiped_ms), max(swiped_ms)
+    pace = min(1.0, SPAN_MS / (last_ms - first_ms))
+
+    def moved(value: object) -> object:
+        if not isinstance(value, int) or value <= EARLIEST_MS:
+            return value
+        return min(ends_ms, round(ends_ms + (value - last_ms) * pace))
+
+    return [
+        msgspec.json.encode({key: moved(value) if key.endswith("_ms") else value for key, value in row.items()})
+        for row in rows
+    ]

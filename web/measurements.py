@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -23,6 +24,8 @@ class Measurements:
         self._counters = {m: _counter(m, self._registry) for m in declared if m.kind == "counter"}
         self._gauges = {m: _gauge(m, self._registry) for m in declared if m.kind == "gauge"}
         self._histograms = {m: _histogram(m, self._registry) for m in declared if m.kind == "histogram"}
+        self.refresh: Callable[[], None] = lambda: None
+        """Is called before anything is told: levels are set to what holds at that moment."""
 
     def count(self, metric: Metric, amount: float = 1, **labels: str) -> None:
         """The counter has grown by `amount`."""
@@ -39,6 +42,11 @@ class Measurements:
         gauge = self._gauges[metric]
         (gauge.labels(**labels) if labels else gauge).inc(amount)
 
+    def forget(self, metric: Metric, **labels: str) -> None:
+        """The gauge says nothing of these labels any more; nothing happens where it did not."""
+        with suppress(KeyError):
+            self._gauges[metric].remove(*(labels[name] for name in metric.labels))
+
     def observe(self, metric: Metric, value: float, **labels: str) -> None:
         """The histogram holds one more value."""
         histogram = self._histograms[metric]
@@ -46,6 +54,7 @@ class Measurements:
 
     def exposition(self) -> bytes:
         """Returns all metrics in Prometheus' text format."""
+        self.refresh()
         return generate_latest(self._registry)
 
 

@@ -1,18 +1,22 @@
 """One partition while a worker holds it: records in; accepted events, findings and parcels out, each exactly once.
 
-    records → forward what is another's → accepted log, input position → engine → parcels → findings, positions
+    records → forward what is another's → accepted log, what is begun → engine → parcels → findings, positions
 
 What is right of an arrow happens after what is left of it is on disk or on every copy, and each transaction asks
 whether the partition is still held. So a worker may die, or go on after another has taken over, at any point: whoever
 takes the partition next reads again what was not finished, and what it then repeats changes nothing.
+
+Of two rows the one that was made with more facts is the newer. That holds only in one history: a successor that took
+the same records in other portions could say something else with as many facts. So nothing is sent before the database
+knows of which records and events the step consists, and a successor repeats that step as it was.
 """
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Final, Literal
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Final, Literal, Protocol
 
 import msgspec
 import structlog
@@ -31,8 +35,7 @@ from storage.partitions import PartitionState, advance
 from storage.projector import Projector
 from streams.acceptance import Accepted, Duplicate, Incoming, Outcome
 from streams.changes import Changes
-from streams.cluster.flow import Flow
-from streams.cluster.records import TOPIC_OF, WAYS, Read, Way, letter_records, parcel_records
+from streams.cluster.records import TOPIC_OF, WAYS, Read, Way, Written, letter_records, parcel_records
 from streams.logged_engine import LoggedEngine
 from streams.parcels import Parcel, unpacked
 from streams.snapshot import Position
@@ -70,6 +73,22 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     letters_an_hour: int = 1_000
 
 
+class Topics(Protocol):
+    """Input and flow, written to and read again; `streams.cluster.flow` is Kafka's."""
+
+    def write(self, records: Iterable[Written]) -> None:
+        """Returns once they are on every copy. Some may be there twice."""
+        ...
+
+    def read(self, way: Way, partition: int, first: int, end: int) -> Iterator[list[Read]]:
+        """Yields the records from an offset up to another, which is not among them."""
+        ...
+
+    def ends_of(self, way: Way, partition: int) -> tuple[int, int]:
+        """Returns the offset of the first record that is there, and that of the next to come."""
+        ...
+
+
 class HeldPartition:
     """Works on one partition, from one thread."""
 
@@ -80,7 +99,7 @@ class HeldPartition:
         database: Database,
         logged: LoggedEngine,
         projector: Projector,
-        flow: Flow,
+        flow: Topics,
         clock_ms: Callable[[], int],
         limits: Limits,
         on_step: Callable[[Step], None] = lambda _step: None,
@@ -103,13 +122,14 @@ class HeldPartition:
         is_new = self._logged.engine.applied == Position(0, b"")
         self._flow.write(parcel_records(changes.parcels))
         causes = dict(changes.causes)
-        for events, parcels, is_news in self._tail(is_new=is_new):
+        for events, parcels, is_begun in self._tail(is_new=is_new):
             step = self._logged.engine.load if is_new else self._logged.engine.apply
             changes = step(events, self._clock_ms(), {self.state.number: parcels})
             causes |= changes.causes
             self._set_aside(changes)
-            if is_news:
+            if is_begun:
                 self._flow.write(parcel_records(changes.parcels))
+        self._done = msgspec.structs.replace(self._done, flow_offset=self.state.flow_begun)
         if is_new:
             causes |= self._logged.engine.judge_all().causes
         causes |= self._logged.engine.apply([], self._clock_ms()).causes
@@ -146,22 +166,37 @@ class HeldPartition:
                 )
 
     def _tail(self, *, is_new: bool) -> Iterator[tuple[list[AnyEvent], list[Parcel], bool]]:
-        """Yields what the engine lacks: events and parcels, and whether what follows from them may not be sent yet."""
+        """Yields what the engine lacks: events and parcels, and whether they are of the step that was begun."""
         engine, state = self._logged.engine, self.state
         if is_new:
             yield from (([], [parcel], False) for parcel in self._lasting())
-        for records in self._flow.read("flow", state.number, engine.applied.flow_offset, state.flow_offset):
-            yield [], [self._parcel_of(record) for record in records], False
-        engine.applied = msgspec.structs.replace(engine.applied, flow_offset=state.flow_offset)
+        for parcels in self._parcels(engine.applied.flow_offset, state.flow_offset):
+            yield [], parcels, False
+        begun = [parcel for parcels in self._parcels(state.flow_offset, state.flow_begun) for parcel in parcels]
         for events, position in self._logged.events_after(engine.applied.seq):
             engine.applied = position
-            yield events, [], position.seq > state.applied_seq
+            is_begun = position.seq > state.applied_seq
+            yield events, begun if is_begun else [], is_begun
+            begun = [] if is_begun else begun
+        if begun:
+            yield [], begun, True
+
+    def _parcels(self, first: int, end: int) -> Iterator[list[Parcel]]:
+        for records in self._flow.read("flow", self.state.number, first, end):
+            yield [self._parcel_of(record) for record in records]
 
     def _lasting(self) -> Iterator[Parcel]:
-        """Yields what the flow need not hold any more when a partition is made anew: reference events and persons."""
-        for logged in AcceptedLog(self._database, self.state.number).of_other_partitions(
-            "institution", "drug", "person"
-        ):
+        """Yields the reference events and persons that the flow has held and, for their age, holds no more.
+
+        Younger ones come by the flow: who knew them earlier would not tell the next stage of them.
+        """
+        first, _ = self._flow.ends_of("flow", self.state.number)
+        if first == 0:
+            return
+        (oldest,) = next(self._flow.read("flow", self.state.number, first, first + 1), [None])
+        until_ms = self._clock_ms() if oldest is None else oldest.appended_at_ms
+        log = AcceptedLog(self._database, self.state.number)
+        for logged in log.of_other_partitions(until_ms, "institution", "drug", "person"):
             event = decode_event(logged.original)
             if isinstance(event, Institution | Drug):
                 yield Parcel(references=[event])
@@ -176,14 +211,14 @@ class HeldPartition:
         Returns once everything that follows from them is on disk. Raises: Fenced, TooManyLetters, TransientError: then
         the partition has to be opened anew, by whoever holds it.
         """
+        before, stepped = self._now_done(), Stepped()
         incoming, parcels = self._sorted(records)
-        stepped = Stepped()
-        events = self._accept(incoming, stepped)
+        begun = msgspec.structs.replace(before, input_offset=self._done.input_offset, flow_begun=self._done.flow_offset)
+        events = self._accept(incoming, begun, stepped)
         changes = self._logged.engine.apply(events, self._clock_ms(), {self.state.number: parcels})
         self._on_step("applied")
         self._set_aside(changes)
-        self._flow.write(parcel_records(changes.parcels))
-        self._on_step("sent")
+        self._send(changes.parcels, begun)
         if changes.raised or changes.withdrawn:
             self._settle(raised=changes.raised, withdrawn=changes.withdrawn, causes=changes.causes)
         else:
@@ -195,6 +230,15 @@ class HeldPartition:
         stepped.withdrawn.update(finding.detector for finding in changes.withdrawn)
         return stepped
 
+    def _send(self, parcels: Mapping[int, Parcel], begun: PartitionState) -> None:
+        """Sends what follows from a step once the database knows of what it consists."""
+        if not parcels:
+            return
+        if self.state != begun:
+            self._logged.patiently(lambda: self._put(begun))
+        self._flow.write(parcel_records(parcels))
+        self._on_step("sent")
+
     def change_rules(self, rulebook: Rulebook) -> None:
         """Judges anew what other rules judge otherwise."""
         changes = self._logged.engine.change_rules(rulebook)
@@ -205,9 +249,13 @@ class HeldPartition:
         """Whoever takes the partition next goes on exactly here. Raises: Fenced, TransientError, both at once."""
         state = self._now_done()
         if state != self.state:
-            with self._database.session(alone=False) as session:
-                advance(session, state)
-            self._has_written(state)
+            self._put(state)
+            self._done = state
+
+    def _put(self, state: PartitionState) -> None:
+        with self._database.session(alone=False) as session:
+            advance(session, state)
+        self._has_written(state)
 
     def freeze(self) -> None:
         """Takes a snapshot of what is done and written."""
@@ -257,12 +305,12 @@ class HeldPartition:
             number = self.state.number if isinstance(event, InvalidEvent) else self._number_of(joining_key(event))
             yield one, number
 
-    def _accept(self, incoming: Sequence[Incoming], stepped: Stepped) -> list[AnyEvent]:
+    def _accept(self, incoming: Sequence[Incoming], begun: PartitionState, stepped: Stepped) -> list[AnyEvent]:
         """Returns the new events, which are in the log then; what is set aside is among the dead letters."""
         if not incoming and not self._logged.is_unsure:
             return []
         missed: list[AnyEvent] = []
-        outcomes = self._logged.patiently(lambda: self._keep(incoming, missed))
+        outcomes = self._logged.patiently(lambda: self._keep(incoming, begun, missed))
         self._on_step("accepted")
         events = missed + [outcome.event for outcome in outcomes if isinstance(outcome, Accepted)]
         stepped.letters.update(outcome.reason for outcome in outcomes if isinstance(outcome, DeadLetter))
@@ -270,7 +318,7 @@ class HeldPartition:
         stepped.duplicates = sum(isinstance(outcome, Duplicate) for outcome in outcomes)
         return events
 
-    def _keep(self, incoming: Sequence[Incoming], missed: list[AnyEvent]) -> list[Outcome]:
+    def _keep(self, incoming: Sequence[Incoming], begun: PartitionState, missed: list[AnyEvent]) -> list[Outcome]:
         missed += self._logged.missed()
         outcomes = self._logged.decide(incoming)
         letters = [outcome for outcome in outcomes if isinstance(outcome, DeadLetter)]
@@ -278,10 +326,8 @@ class HeldPartition:
             self._check_limit(len(letters))
             self._flow.write(letter_records(letters))
         if letters or any(isinstance(outcome, Accepted) for outcome in outcomes):
-            # What comes by the flow is done when what follows from it was sent, which is later.
-            state = msgspec.structs.replace(self.state, input_offset=self._done.input_offset)
-            self._logged.keep(incoming, outcomes, lambda session: advance(session, state))
-            self.state = state
+            self._logged.keep(incoming, outcomes, lambda session: advance(session, begun))
+            self.state = begun
         return outcomes
 
     def _check_limit(self, letters: int) -> None:
@@ -316,6 +362,7 @@ class HeldPartition:
 
         self._logged.patiently(write)
         self._has_written(state)
+        self._done = state
 
     def _note_positions(self) -> None:
         """Writes how far the work has come, if that is news and the last time is a while ago."""
@@ -323,7 +370,7 @@ class HeldPartition:
             self._logged.patiently(self.finish)
 
     def _has_written(self, state: PartitionState) -> None:
-        self.state = self._done = state
+        self.state = state
         self._written_at_s = time.monotonic()
         self._on_step("written")
 
@@ -331,7 +378,10 @@ class HeldPartition:
         engine = self._logged.engine
         engine.applied = msgspec.structs.replace(engine.applied, flow_offset=self._done.flow_offset)
         return msgspec.structs.replace(
-            self._done, applied_seq=engine.applied.seq, waiting_until_ms=engine.waiting_until_ms()
+            self._done,
+            flow_begun=self._done.flow_offset,
+            applied_seq=engine.applied.seq,
+            waiting_until_ms=engine.waiting_until_ms(),
         )
 
     # ------------------------------------------------------------------------------------------------ keys

@@ -35,7 +35,7 @@ TARGETS = [
 
 @dataclass
 class ComposedBroker(Broker):
-    """A broker whose settings the image's own program has made of the file's variables."""
+    """A broker whose settings and storage the image's own program has made of the file's variables."""
 
     made_of: Mapping[str, str] = field(default_factory=dict)
 
@@ -125,7 +125,7 @@ def running(real_kafka: str, real_postgres: str, tmp_path_factory: pytest.TempPa
         broker = ComposedBroker(folder / "broker", made_of=kafka_variables(places))
         broker.place(ports["kafka", 9092], ports["kafka", 9093])
         ends.callback(broker.stop)
-        format_and_start(broker)
+        broker.start()
         made = subprocess.run(
             places.command("topics"), env=places.environment("topics"), cwd=CHECKOUT, capture_output=True, check=False
         )
@@ -165,8 +165,8 @@ def take_password(server: Postgres, folder: Path) -> None:
     password = (folder / "secret-of-postgres" / "password").read_text().strip()
     user, database = environment["POSTGRES_USER"], environment["POSTGRES_DB"]
     with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
-        connection.execute(f"ALTER ROLE {user} PASSWORD '{password}'")  # type: ignore[arg-type]
-        connection.execute(f"CREATE DATABASE {database} ENCODING 'UTF8' TEMPLATE template0")  # type: ignore[arg-type]
+        connection.execute(f"ALTER ROLE {user} PASSWORD '{password}'")
+        connection.execute(f"CREATE DATABASE {database} ENCODING 'UTF8' TEMPLATE template0")
     kept = folder / "secret-of-swipewatch" / "pgpass"
     assert kept.stat().st_mode & 0o777 == 0o400
     text = kept.read_text().replace("postgres:5432:", f"127.0.0.1:{server.port}:")
@@ -177,23 +177,14 @@ def take_password(server: Postgres, folder: Path) -> None:
 
 def kafka_variables(places: Places) -> dict[str, str]:
     """Returns the broker's variables with the places of this machine."""
-    given: dict[str, str] = {key: places.here("kafka", value) for key, value in SERVICES["kafka"]["environment"].items()}
+    given: dict[str, str] = {
+        key: places.here("kafka", value) for key, value in SERVICES["kafka"]["environment"].items()
+    }
     for host, port in places.ports:
         if host == "kafka":
             own = places.ports[host, port]
             given["KAFKA_LISTENERS"] = given["KAFKA_LISTENERS"].replace(f"://:{port}", f"://127.0.0.1:{own}")
     return given
-
-
-def format_and_start(broker: ComposedBroker) -> None:
-    """The broker's storage is formatted with the file's cluster id, as the image does, and it runs."""
-    broker._format()
-    words = ("format", "-t", broker.made_of["CLUSTER_ID"], "-c", str(broker._properties))
-    done = subprocess.run(
-        broker._java("kafka.tools.StorageTool", *words), capture_output=True, text=True, timeout=60, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    broker.start()
 
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -241,14 +232,17 @@ def test_a_swipe_sent_to_ingestion_is_decided_by_the_workers(running: Running) -
     event = swipe_event("SETL-000001", at_ms=now_ms())
 
     def sent() -> bool:
-        answer = httpx.post(f"{running.address('ingestion')}/v1/events", json=event, headers=bearer(first[1]), timeout=40)
+        answer = httpx.post(
+            f"{running.address('ingestion')}/v1/events", json=event, headers=bearer(first[1]), timeout=40
+        )
         return answer.is_success
 
     poll(sent, 60)
     poll(lambda: decided(running, "worker-1") + decided(running, "worker-2") >= 1, 60)
-    assert decided(running, "worker-1", "swipewatch_partitions_held") + decided(
-        running, "worker-2", "swipewatch_partitions_held"
-    ) == int(SERVICES["topics"]["command"][SERVICES["topics"]["command"].index("--partitions") + 1])
+    words = SERVICES["topics"]["command"]
+    partitions = int(words[words.index("--partitions") + 1])
+    held = "swipewatch_partitions_held"
+    poll(lambda: decided(running, "worker-1", held) + decided(running, "worker-2", held) == partitions, 60)
     exported = run("export", "--database", database_address(running))
     assert "SETL-000001" in exported.stdout, exported.stderr
 

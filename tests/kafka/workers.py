@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import msgspec
 import yaml
 from kafka import KafkaProducer
 
@@ -25,9 +24,8 @@ from streams.store.key_index import hash_of
 from tests.app.running import CHECKOUT, run
 from tests.detectors.test_laws import rules_of, told
 from tests.web.world import now_ms
+from tests.worlds import drawn_together
 
-SPAN_MS = 6 * 86_400_000
-EARLIEST_MS = 10**12
 MAY_END_WITH = {-signal.SIGKILL, 0, 3}
 """Killed, told to stop, or fenced: what the supervisor starts again."""
 
@@ -166,20 +164,8 @@ def fleet_of(
 
 
 def world_of_now(seed: int) -> list[bytes]:
-    """Returns a world's lines, in no order, drawn together so that all that is swiped is of the last six days."""
-    rows = [msgspec.json.decode(line) for line in told(seed, conflicts=True)]
-    swiped_ms = [row["occurred_at_ms"] for row in rows if row["type"] == "swipe"]
-    first_ms, last_ms, ends_ms = min(swiped_ms), max(swiped_ms), now_ms() - 5 * 60_000
-    pace = min(1.0, SPAN_MS / (last_ms - first_ms))
-
-    def moved(value: object) -> object:
-        is_time = isinstance(value, int) and value > EARLIEST_MS
-        return min(ends_ms, round(ends_ms + (value - last_ms) * pace)) if is_time else value
-
-    return [
-        msgspec.json.encode({key: moved(value) if key.endswith("_ms") else value for key, value in row.items()})
-        for row in rows
-    ]
+    """Returns a world's lines, in no order; all that is swiped is of the last six days."""
+    return drawn_together(told(seed, conflicts=True), now_ms() - 5 * 60_000)
 
 
 class Sender:

@@ -149,3 +149,9 @@ def test_unreviewed_only_are_those_that_this_person_has_not_reviewed(
     client.post(f"/alerts/{some['card_batch']}/review", headers={"X-CSRF-Token": form_token(client)})
     assert listed(client, "reviewed=no") == [some["closed_hours"], some["frequent_purchase"]]
     assert 'aria-pressed="true"' in client.get("/alerts").text
+
+
+def test_before_the_first_alert_the_list_says_that_there_is_none_yet(client: httpx.Client) -> None:
+    log_in(client)
+    assert "No alert yet" in client.get("/alerts", headers=ENGLISH).text
+    assert "No alert matches" in client.get("/alerts?state=closed", headers=ENGLISH).text

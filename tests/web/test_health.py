@@ -3,8 +3,9 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from events.metrics import METRICS, NOTICES_SENT, Metric
-from tests.web.world import World
+from events.metrics import METRICS, NOTICES_SENT, PARTITIONS_HELD, RECORDS_BEHIND, Metric
+from storage.camera_states import CameraStates
+from tests.web.world import INSTITUTIONS, World
 from web.measurements import Measurements
 from web.ports import NotReady
 
@@ -37,6 +38,28 @@ def test_a_metrics_name_says_its_unit(metric: Metric) -> None:
     assert metric.name.endswith("_total") == (metric.kind == "counter")
     assert metric.unit in metric.name or metric.unit in {"attempts", "actions"}
     assert bool(metric.buckets) == (metric.kind == "histogram")
+
+
+def test_cameras_are_counted_by_the_state_that_was_last_heard_of(client: httpx.Client, world: World) -> None:
+    (one, *others) = [camera for place in INSTITUTIONS for till in place.tills for camera in till.camera_ids]
+    CameraStates(world.database).put(one, "dark", "mean grey 3", since_ms=1)
+    CameraStates(world.database).put("of-another-registry", "dark", "mean grey 3", since_ms=1)
+    told = client.get("/metrics").text
+    assert 'swipewatch_cameras{state="dark"} 1.0' in told
+    assert f'swipewatch_cameras{{state="unknown"}} {len(others)}.0' in told
+
+
+def test_what_is_forgotten_is_not_told_any_more_and_levels_are_those_of_the_moment() -> None:
+    measurements = Measurements()
+    for partition in ("0", "1"):
+        measurements.set_level(RECORDS_BEHIND, 7, topic="input", partition=partition)
+    measurements.refresh = lambda: measurements.set_level(PARTITIONS_HELD, 1)
+    measurements.forget(RECORDS_BEHIND, topic="input", partition="1")
+    measurements.forget(RECORDS_BEHIND, topic="input", partition="2")
+    told = measurements.exposition().decode()
+    assert 'swipewatch_records_behind{partition="0",topic="input"} 7.0' in told
+    assert 'partition="1"' not in told
+    assert "swipewatch_partitions_held 1.0" in told
 
 
 def test_a_metric_that_was_not_declared_is_refused() -> None:

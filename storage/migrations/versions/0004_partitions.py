@@ -29,6 +29,7 @@ def upgrade() -> None:
         sa.Column("taken_at_ms", BIG, nullable=False),
         sa.Column("input_offset", BIG, nullable=False),
         sa.Column("flow_offset", BIG, nullable=False),
+        sa.Column("flow_begun", BIG, nullable=False),
         sa.Column("applied_seq", BIG, nullable=False),
         sa.Column("waiting_until_ms", BIG, nullable=True),
         sa.PrimaryKeyConstraint("number", name="pk_partition"),

@@ -1,0 +1,228 @@
+"""Partitions that are worked on by several holders, which die between any two steps or go on after they were succeeded.
+
+Topics are kept in memory here; database, stores and snapshots are real. On a real Kafka: tests/kafka.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from alerts.policy import Policy
+from detectors.catalogue import Rulebook
+from events.codec import decode_event, decode_events
+from events.dead_letters import InvalidEvent, Place
+from events.errors import ConfigError
+from events.findings import finding_json
+from events.identity import identity_of, joining_key
+from events.topics import DEAD_LETTERS, INPUT
+from storage.database import Database, default_url
+from storage.findings import standing_json
+from storage.log import HISTORY, AcceptedLog
+from storage.partitions import Fenced, Partitions
+from storage.projector import Projector
+from streams.cluster.held_partition import HeldPartition, Limits, Step, TooManyLetters
+from streams.cluster.records import TOPIC_OF, WAYS, Read, Way, Written
+from streams.logged_engine import Cut, LoggedEngine
+from streams.replay import replay
+from streams.rows import SwipeRow
+from streams.store.key_index import hash_of
+from tests.detectors.test_laws import told
+from tests.streams.test_engine import rulebook_of_world
+from tests.worlds import drawn_together
+
+NOW_MS = 1_795_000_000_000
+CLOCK_MS = NOW_MS + 300_000
+STEPS: tuple[Step, ...] = ("forwarded", "accepted", "applied", "sent", "written", "frozen")
+
+
+WORKERS = ("one", "two", "three")
+
+
+class Died(Exception):
+    """The process ended here."""
+
+
+class Topics:
+    """Input and flow of a cluster, in memory; what is written is there at once, and may be written again."""
+
+    def __init__(self, partitions: int, chance: random.Random) -> None:
+        self.partitions, self._chance = partitions, chance
+        self.records: dict[tuple[str, int], list[tuple[bytes, str]]] = defaultdict(list)
+
+    def publish(self, lines: Iterable[bytes]) -> None:
+        for line in lines:
+            event = decode_event(line)
+            number = 0 if isinstance(event, InvalidEvent) else hash_of(joining_key(event)) % self.partitions
+            if self._chance.random() < 0.2:
+                number = self._chance.randrange(self.partitions)
+            self.records[INPUT.name, number].append((line, HISTORY))
+
+    def write(self, records: Iterable[Written]) -> None:
+        for one in records:
+            for _ in range(self._chance.choice((1, 1, 1, 2))):
+                self.records[one.topic, one.partition].append((one.body, ""))
+
+    def read(self, way: Way, partition: int, first: int, end: int) -> Iterator[list[Read]]:
+        found = self.records[TOPIC_OF[way], partition][first:end]
+        if found:
+            yield [
+                Read(way=way, partition=partition, offset=offset, appended_at_ms=0, body=body, sender=sender)
+                for offset, (body, sender) in enumerate(found, start=first)
+            ]
+
+    def ends_of(self, way: Way, partition: int) -> tuple[int, int]:
+        return 0, len(self.records[TOPIC_OF[way], partition])
+
+
+class Cluster:
+    """Holders of partitions, each with a folder of its own for each partition."""
+
+    def __init__(self, folder: Path, rulebook: Rulebook, partitions: int, seed: int) -> None:
+        self.chance, self.folder, self.rulebook = random.Random(seed), folder, rulebook
+        self.topics = Topics(partitions, self.chance)
+        self.database = Database.open(default_url(folder))
+        self.dies_at: Step | None = None
+        self.deaths: dict[Step, int] = defaultdict(int)
+        self.held: dict[int, HeldPartition] = {}
+        self._partitions = Partitions(self.database)
+
+    def opened(self, number: int, worker: str, *, letters: int = 10**6) -> HeldPartition:
+        state = self._partitions.take(number, self.topics.partitions, worker, 1)
+        store = self.folder / worker / str(number)
+        cut = Cut(number, self.topics.partitions)
+        held = HeldPartition(
+            state,
+            database=self.database,
+            logged=LoggedEngine(self.database, self.rulebook, lambda: CLOCK_MS, store, cut=cut),
+            projector=Projector(self.database, Policy(rules={})),
+            flow=self.topics,
+            clock_ms=lambda: CLOCK_MS,
+            limits=Limits(freeze_events=80, letters_an_hour=letters),
+            on_step=self._maybe_die,
+        )
+        held.open()
+        return held
+
+    def _maybe_die(self, step: Step) -> None:
+        if step == self.dies_at:
+            self.deaths[step] += 1
+            self.dies_at = None
+            raise Died
+
+    def next_records(self, held: HeldPartition, most: int) -> list[Read]:
+        records: list[Read] = []
+        for way in self.chance.sample(WAYS, 2):
+            first, count = held.expected(way), self.chance.randint(0, most)
+            for some in self.topics.read(way, held.state.number, first, first + count):
+                records += some
+        return records
+
+    def is_done(self, held: HeldPartition) -> bool:
+        return all(held.expected(way) == self.topics.ends_of(way, held.state.number)[1] for way in ("input", "flow"))
+
+    def findings(self) -> list[bytes]:
+        return sorted(standing_json(self.database))
+
+
+def run_story(cluster: Cluster, lines: list[bytes]) -> None:
+    """Holders step, die and are succeeded, some of them while they still work, until nothing is left to do."""
+    chance, count = cluster.chance, cluster.topics.partitions
+    cluster.topics.publish(lines)
+    cluster.topics.publish(chance.sample(lines, len(lines) // 10))
+    held: dict[int, HeldPartition] = {}
+    zombies: list[HeldPartition] = []  # whose folder is locked as long as they live
+    for turn in range(10_000):
+        number = chance.randrange(count)
+        worker = chance.choice([name for name in WORKERS if all(zombie.state.worker != name for zombie in zombies)])
+        cluster.dies_at = chance.choice(STEPS) if chance.random() < 0.3 else None
+        try:
+            if number not in held:
+                held[number] = cluster.opened(number, worker)
+            held[number].step(cluster.next_records(held[number], 40))
+            if chance.random() < 0.1 and len(zombies) < 2:
+                zombies.append(held.pop(number))
+        except Died:
+            held.pop(number, None)
+        finally:
+            cluster.dies_at = None
+        while zombies and chance.random() < 0.5:
+            zombie = zombies.pop()
+            records, states_before = cluster.next_records(zombie, 5), zombie.state
+            if zombie.state.number in held:
+                with suppress(Fenced):
+                    zombie.step(records)
+                    zombie.finish()
+                    assert zombie.state == states_before, "a successor was written over"
+        if turn % 20 == 0 and len(held) == count and all(map(cluster.is_done, held.values())):
+            break
+    for partition in held.values():
+        partition.step([])
+        partition.finish()
+    cluster.held = held
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("seed", "count"), [(0, 1), (1, 3), (5, 3)])
+def test_whenever_holders_die_or_are_succeeded_the_findings_are_those_of_a_replay(tmp_path, seed, count):
+    cluster = Cluster(tmp_path, rulebook_of_world(seed), count, seed)
+    lines = drawn_together(told(seed), NOW_MS)
+    run_story(cluster, lines)
+    offers = [(line, Place(file="world", line=number)) for number, line in enumerate(lines, start=1)]
+    expected = sorted(map(finding_json, replay(offers, cluster.rulebook).findings))
+    assert cluster.findings() == expected
+    assert len(expected) > 50
+    assert sum(cluster.deaths.values()) > 4
+    check_households(cluster)
+    accepted = [logged.original for logged in AcceptedLog(cluster.database).read()]
+    identities = [identity_of(event) for event in decode_events(accepted) if not isinstance(event, InvalidEvent)]
+    assert len(identities) == len(set(identities))
+    cluster.database.close()
+
+
+def rows_of(cluster: Cluster, number: int) -> dict[str, SwipeRow]:
+    engine = cluster.held[number]._logged.engine
+    swipes = engine._partitions[number].stores.swipes
+    return {row.settlement_id: row for row in swipes.rows(np.arange(len(swipes)))}
+
+
+def check_households(cluster: Cluster) -> None:
+    """An institution knows of its swipes what their persons' partitions say of their households."""
+    count = cluster.topics.partitions
+    known = [rows_of(cluster, number) for number in range(count)]
+    for rows in known:
+        for name, row in rows.items():
+            at_person = known[hash_of(row.person_id) % count][name]
+            assert known[hash_of(row.institution_id) % count][name].homes == at_person.homes
+
+
+def test_a_topic_that_is_not_the_one_of_the_database_is_refused(tmp_path):
+    cluster = Cluster(tmp_path, rulebook_of_world(1), 1, 1)
+    cluster.topics.publish(drawn_together(told(1), NOW_MS)[:20])
+    held = cluster.opened(0, "one")
+    held.step(cluster.next_records(held, 20))
+    held.finish()
+    cluster.topics.records.clear()
+    with pytest.raises(ConfigError, match="the topic that this database goes with"):
+        cluster.opened(0, "one")
+    cluster.database.close()
+
+
+def test_more_letters_than_an_hour_bears_stop_the_partition_and_nothing_is_set_aside(tmp_path):
+    cluster = Cluster(tmp_path, rulebook_of_world(1), 1, 1)
+    cluster.topics.publish([b"{", b"[", b"x"])
+    held = cluster.opened(0, "one", letters=2)
+    with pytest.raises(TooManyLetters, match="3 dead letters within an hour"):
+        held.step([record for some in cluster.topics.read("input", 0, 0, 9) for record in some])
+    assert AcceptedLog(cluster.database).dead_letters() == []
+    assert not cluster.topics.records[DEAD_LETTERS.name, 0]
+    held = cluster.opened(0, "one", letters=3)
+    held.step([record for some in cluster.topics.read("input", 0, 0, 9) for record in some])
+    assert {body for body, _ in cluster.topics.records[DEAD_LETTERS.name, 0]} == {b"{", b"[", b"x"}
+    cluster.database.close()

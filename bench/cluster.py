@@ -13,21 +13,35 @@ import json
 import os
 import re
 import shutil
+import signal
+import subprocess
+import sys
 import tempfile
 import threading
 import time
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import psycopg
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient
 
+from app.rule_files import read_rules
 from bench.city_file import FIRST_MS, write_city
+from bench.live_store import LOADED_TOGETHER, START_MS, City
 from events.codec import decode_events
+from events.dead_letters import InvalidEvent
+from events.identity import content_digest, identity_of
 from events.topics import FLOW, INPUT, TOPICS
+from storage.database import Database
+from storage.log import AcceptedLog, Record
+from storage.partitions import Partitions, advance
 from streams.cluster.publishing import records_of
+from streams.engine import Engine
+from streams.snapshot import Position
 from tests.app.running import CHECKOUT, run
 from tests.kafka.broker import Broker
 from tests.kafka.workers import Fleet
@@ -37,6 +51,8 @@ SPAN_MS = 6 * 86_400_000
 CITY_MS = 30 * 86_400_000
 LOOK_EVERY_S = 0.01
 SUSPENDED = "P32999999999"
+FAUST_TOPIC = "bench-swipes"
+FAUST_COUNT = Path(__file__).parent / "peer_counts" / "faust_count.py"
 RULES = CHECKOUT / "config" / "rules.yaml"
 TIME = re.compile(rb'"(occurred_at_ms|effective_from_ms)":(\d+)')
 
@@ -157,6 +173,23 @@ def throughput(swipes: int, folder: Path, broker: Broker, server: Postgres) -> d
     return result
 
 
+def faust_table(swipes: int, folder: Path, broker: Broker) -> dict[str, object]:
+    """Returns swipes a second through a Faust agent that counts in a windowed Table, a swipe a record."""
+    lines = [line for line in lines_of_now(swipes, folder) if line.startswith(b'{"type":"swipe"')]
+    admin = KafkaAdminClient(bootstrap_servers=broker.address)
+    admin.create_topics({FAUST_TOPIC: {"num_partitions": 1}}, wait_for_metadata=True)
+    admin.close()
+    producer = KafkaProducer(bootstrap_servers=broker.address, acks="all", linger_ms=5)
+    for line in lines:
+        producer.send(FAUST_TOPIC, line, partition=0)
+    producer.flush()
+    producer.close()
+    command = [sys.executable, str(FAUST_COUNT), broker.address, FAUST_TOPIC, str(len(lines)), str(folder)]
+    done = subprocess.run(command, capture_output=True, timeout=600, check=True)
+    seconds = json.loads(done.stdout.splitlines()[-1])["seconds"]
+    return {"swipes": len(lines), "seconds": round(seconds, 2), "swipes_per_s": round(len(lines) / seconds)}
+
+
 def latency(rate: int, seconds: int, folder: Path, broker: Broker, server: Postgres) -> dict[str, object]:
     """Returns percentiles of milliseconds from sending a swipe to its alert's row; one swipe in a hundred makes one."""
     place = Place(folder / f"latency{rate}", broker, server, 2)
@@ -244,13 +277,78 @@ def _watch(url: str, seen: dict[str, float], ends: threading.Event) -> None:
             time.sleep(LOOK_EVERY_S)
 
 
+def recovery(kept: int, folder: Path, broker: Broker, server: Postgres) -> dict[str, object]:
+    """Returns seconds from the kill of a worker that holds so many swipes to the next finding in the database.
+
+    Its store is filled beforehand, without the log: a worker that goes on from its own snapshot reads the log's tail.
+    """
+    place = Place(folder / "recovery", broker, server, 1)
+    try:
+        city = City(kept)
+        database = Database.open(place.url)
+        applied = _first_event(database)
+        store = folder / "recovery" / "worker0" / "partitions" / "0"
+        engine, _ = Engine.open(read_rules(RULES), store, held=[0], forgets=True)
+        started_s = time.monotonic()
+        for events in (city.references(), city.swipes()):
+            coming = islice(events, kept)
+            while some := list(islice(coming, LOADED_TOGETHER)):
+                engine.load(some, START_MS)
+        engine.applied, engine.pruned_at_ms = applied, time.time_ns() // 1_000_000
+        engine.freeze()
+        filled_s = time.monotonic() - started_s
+        del engine
+        database.close()
+        worker = place.fleet.start("worker0")
+        place.publish([_suspended(), _swipe("recovery", 0, SUSPENDED)])
+        while not _is_found(place.url, "recovery"):
+            time.sleep(LOOK_EVERY_S)
+        taken = []
+        for number in range(3):
+            worker.signal(signal.SIGKILL)
+            killed_s = time.monotonic()
+            place.publish([_swipe(f"recovery-{number}", number, SUSPENDED)])
+            while not _is_found(place.url, f"recovery-{number}"):
+                time.sleep(LOOK_EVERY_S)
+            taken.append(round(time.monotonic() - killed_s, 2))
+        return {"kept": kept, "filled_s": round(filled_s), "seconds": taken}
+    finally:
+        place.close()
+
+
+def _first_event(database: Database) -> Position:
+    """Returns the place of an event in the log that counts as decided by partition 0 of one."""
+    state = Partitions(database).take(0, 1, "bench", 0)
+    line = _swipe("recovery-first", 0, SUSPENDED)
+    (event,) = decode_events([line])
+    assert not isinstance(event, InvalidEvent)  # noqa: S101 - the line is written here
+    digest = content_digest(event)
+    record = Record(
+        event=event, identity=identity_of(event), digest=digest, received_at_ms=0, sender="bench", original=line
+    )
+    with database.session() as session:
+        (seq,) = AcceptedLog(database, 0).append(session, [record])
+        advance(session, msgspec.structs.replace(state, applied_seq=seq))
+    return Position(seq, digest)
+
+
+def _is_found(url: str, settlement_id: str) -> bool:
+    with psycopg.connect(url) as connection:
+        query = "SELECT 1 FROM finding WHERE settlement_id = %s AND detector = 'suspended_institution'"
+        return connection.execute(query, (settlement_id,)).fetchone() is not None
+
+
+PARTS = ["throughput", "faust", "latency", "recovery"]
+
+
 def main() -> None:
     """Prints one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--swipes", type=int, default=50_000, help="of the backlog")
     parser.add_argument("--seconds", type=int, default=300, help="of each rate")
     parser.add_argument("--rates", type=int, nargs="*", default=[100, 1_000])
-    parser.add_argument("--only", choices=["throughput", "latency"], nargs="*", default=["throughput", "latency"])
+    parser.add_argument("--only", choices=PARTS, nargs="*", default=PARTS)
+    parser.add_argument("--kept", type=int, default=7_500_000, help="swipes that the killed worker holds")
     chosen = parser.parse_args()
     result: dict[str, object] = {"bench": "cluster", "load_before": os.getloadavg()[0]}
     with tempfile.TemporaryDirectory(prefix="swipewatch-bench-") as folder:
@@ -260,6 +358,10 @@ def main() -> None:
             server.start()
             if "throughput" in chosen.only:
                 result["throughput"] = throughput(chosen.swipes, Path(folder), broker, server)
+            if "faust" in chosen.only:
+                result["faust_table"] = faust_table(chosen.swipes, Path(folder), broker)
+            if "recovery" in chosen.only:
+                result["recovery"] = recovery(chosen.kept, Path(folder), broker, server)
             if "latency" in chosen.only:
                 result["latency"] = [
                     latency(rate, chosen.seconds, Path(folder), broker, server) for rate in chosen.rates

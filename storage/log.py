@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
 import msgspec
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import ARRAY, bindparam, delete, func, insert, select, text
 from sqlalchemy.orm import Session
 
 from events.dead_letters import DeadLetter, Place
@@ -96,8 +96,16 @@ class AcceptedLog:
         if not records:
             return []
         add_swipes(session, (record.event for record in records))
+        if session.get_bind().dialect.name == "postgresql":
+            return self._append_columns(session, records)
         statement = insert(AcceptedEvent).returning(AcceptedEvent.seq, sort_by_parameter_order=True)
         return list(session.scalars(statement, [_row_of(record, self._partition) for record in records]))
+
+    def _append_columns(self, session: Session, records: Sequence[Record]) -> list[int]:
+        """As `append`: one short statement with an array a column, which costs the driver a fraction of many rows."""
+        rows = [_row_of(record, self._partition) for record in records]
+        columns = {name: [row[name] for row in rows] for name in _ARRAYS}
+        return sorted(session.scalars(_APPEND_COLUMNS, columns))
 
     def forget(self, session: Session, identities: Sequence[str]) -> None:
         """Afterwards these events are no longer in the log."""
@@ -180,6 +188,24 @@ def swipes_of_history(session: Session, settlement_ids: Iterable[str]) -> set[st
     return found
 
 
+_ARRAYS = {
+    "identity": "text",
+    "digest": "bytea",
+    "type": "text",
+    "settlement_id": "text",
+    "institution_id": "text",
+    "occurred_at_ms": "bigint",
+    "received_at_ms": "bigint",
+    "sender": "text",
+    "original": "bytea",
+    "partition": "bigint",
+}
+_NAMES = ", ".join(_ARRAYS)
+_APPEND_COLUMNS = text(
+    f"INSERT INTO accepted_event ({_NAMES}) SELECT {_NAMES}"  # noqa: S608 - names of the table above
+    f" FROM unnest({', '.join(f'CAST(:{name} AS {kind}[])' for name, kind in _ARRAYS.items())})"
+    f" WITH ORDINALITY AS given ({_NAMES}, place) ORDER BY place RETURNING seq"
+).bindparams(*(bindparam(name, type_=ARRAY(AcceptedEvent.__table__.c[name].type)) for name in _ARRAYS))
 _LOGGED = (AcceptedEvent.seq, AcceptedEvent.received_at_ms, AcceptedEvent.sender, AcceptedEvent.original)
 
 

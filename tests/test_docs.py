@@ -20,7 +20,9 @@ from detectors.catalogue import RuleSettings, read_ruleset, rule_modules, rulebo
 from detectors.rule import convert_parameters
 from events.codec import decode_event
 from events.dead_letters import DeadLetter, InvalidEvent, Place, Reason, Stage
+from events.durations import duration_text
 from events.findings import Finding, finding_json
+from events.topics import RECORD_BYTES, TOPICS, UNNAMED_SENDER
 from events.types import AnyEvent, Event, Face, Item
 from streams.replay import replay
 from tests.worlds import encode
@@ -133,6 +135,15 @@ def test_of_a_key_that_stands_twice_the_last_value_counts() -> None:
     example = fenced(section(EVENTS, "drug"), "json event")[0]
     event = decode_event(example.replace('"name"', '"drug_code": "first", "name"').replace("first", "last").encode())
     assert getattr(event, "drug_code", None) == "last"
+
+
+def test_the_topics_are_the_ones_in_their_table() -> None:
+    said = section(EVENTS, "By Kafka")
+    assert {row[0].strip("`"): (row[1] == "one", row[2]) for row in table(said)[1:]} == {
+        topic.name: (topic.spread == "one", duration_text(topic.retention_ms)) for topic in TOPICS
+    }
+    assert f"{RECORD_BYTES:,} bytes" in said
+    assert f"`{UNNAMED_SENDER}`" in said
 
 
 def test_an_example_that_is_no_event_is_json() -> None:

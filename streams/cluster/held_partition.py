@@ -27,7 +27,7 @@ from events.dead_letters import DeadLetter, InvalidEvent, Place
 from events.errors import ConfigError, InvariantError
 from events.findings import Finding
 from events.identity import joining_key
-from events.types import AnyEvent, Drug, Institution, Person
+from events.types import AnyEvent, CrossRegionFiling, Drug, Institution, Person
 from storage.database import Database
 from storage.findings import standing_findings
 from storage.log import HISTORY, AcceptedLog
@@ -186,7 +186,7 @@ class HeldPartition:
             yield [self._parcel_of(record) for record in records]
 
     def _lasting(self) -> Iterator[Parcel]:
-        """Yields the reference events and persons that the flow has held and, for their age, holds no more.
+        """Yields what is kept for ever of what the flow has held and, for its age, holds no more.
 
         Younger ones come by the flow: who knew them earlier would not tell the next stage of them.
         """
@@ -196,11 +196,11 @@ class HeldPartition:
         (oldest,) = next(self._flow.read("flow", self.state.number, first, first + 1), [None])
         until_ms = self._clock_ms() if oldest is None else oldest.appended_at_ms
         log = AcceptedLog(self._database, self.state.number)
-        for logged in log.of_other_partitions(until_ms, "institution", "drug", "person"):
+        for logged in log.of_other_partitions(until_ms, "institution", "drug", "person", "cross_region_filing"):
             event = decode_event(logged.original)
             if isinstance(event, Institution | Drug):
                 yield Parcel(references=[event])
-            elif isinstance(event, Person) and self._is_mine(event.person_id):
+            elif isinstance(event, Person | CrossRegionFiling) and self._is_mine(event.person_id):
                 yield Parcel(of_persons=[event])
 
     # ------------------------------------------------------------------------------------------------ step by step

@@ -57,6 +57,7 @@ class Column:
         self._dtype, self._path = dtype if state is None else state.dtype, path
         self._rows = 0
         self._crc, self._crc_rows = 0, 0
+        self._map: np.memmap[Any, Any] | None = None
         self._data = self._allocate(FIRST_CAPACITY) if state is None else self._restored(state)
 
     def __len__(self) -> int:
@@ -84,8 +85,8 @@ class Column:
 
     def freeze(self) -> ColumnState:
         """Returns the state of this moment, all of it on disk."""
-        if isinstance(self._data, np.memmap):
-            self._data.flush()
+        if self._map is not None:
+            self._map.flush()
         raw = self.values[self._crc_rows :].view(np.uint8)
         for first in range(0, len(raw), CRC_BYTES):
             self._crc = zlib.crc32(raw[first : first + CRC_BYTES].data, self._crc)
@@ -102,7 +103,7 @@ class Column:
         if not file.is_file() or file.stat().st_size < max(state.rows, 1) * size:
             raise StoreCorrupt(f"{file.name} is missing or too short")
         self._rows = state.rows
-        self._data = _mapped(file, state.dtype)
+        self._data = self._view_of(file, state.dtype)
         if self.freeze() != state:
             raise StoreCorrupt(f"{file.name} has another checksum than its snapshot says")
         return self._data
@@ -134,7 +135,12 @@ class Column:
         size = capacity * np.dtype(self._dtype).itemsize
         with open(file, "r+b" if file.exists() else "w+b", opener=private) as opened:
             os.posix_fallocate(opened.fileno(), 0, size)  # a full disk is an error here, not a signal at a write
-        return _mapped(file, self._dtype)
+        return self._view_of(file, self._dtype)
+
+    def _view_of(self, file: Path, dtype: str) -> npt.NDArray[Any]:
+        """Returns the file's rows as an ordinary array: of a memmap each slice would become an object of its own."""
+        mapped = self._map = np.memmap(file, dtype=dtype, mode="r+")
+        return mapped.view(np.ndarray)
 
 
 class Blobs:
@@ -191,11 +197,6 @@ def texts_of(blobs: Blobs, rows: npt.ArrayLike) -> list[str]:
 def extend_texts(blobs: Blobs, texts: Iterable[str]) -> None:
     """Afterwards the texts stand at the end."""
     blobs.extend([encode_text(text) for text in texts])
-
-
-def _mapped(file: Path, dtype: str) -> npt.NDArray[Any]:
-    mapped: npt.NDArray[Any] = np.memmap(file, dtype=dtype, mode="r+")
-    return mapped
 
 
 def _fits(values: npt.NDArray[Any], dtype: str) -> bool:

@@ -16,9 +16,9 @@ import psycopg
 import pytest
 import yaml
 
-from tests.app.running import free_port, run
+from tests.app.running import free_port, run, start
 from tests.deploy.composed import CHECKOUT, SERVICES, Places, listening_port, mounts
-from tests.kafka.broker import JARS, READY_WITHIN_S, Broker
+from tests.kafka.broker import READY_WITHIN_S, Broker
 from tests.postgres import Postgres, binaries
 from tests.web.world import bearer, now_ms, poll, swipe_event
 
@@ -66,27 +66,25 @@ class Running:
     """The services of the file that run here."""
 
     places: Places
-    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    processes: dict[str, subprocess.Popen[str]] = field(default_factory=dict)
 
     def start(self, name: str) -> None:
         """The service runs, by the file's own command and variables."""
-        with self.log(name).open("ab") as log:
-            self.processes[name] = subprocess.Popen(
-                self.places.command(name),
-                cwd=CHECKOUT,
-                env=self.places.environment(name),
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+        with pytest.MonkeyPatch.context() as here:
+            for variable in os.environ.keys() - self.places.environment(name).keys():
+                here.delenv(variable)
+            for variable, value in self.places.environment(name).items():
+                here.setenv(variable, value)
+            self.processes[name] = start(self.places.command(name), self.said(name), self.said(name, "err"))
 
-    def log(self, name: str) -> Path:
-        return self.places.folder / f"{name}.log"
+    def said(self, name: str, kind: str = "out") -> Path:
+        """Returns the file of what a service has written."""
+        return self.places.folder / f"{name}.{kind}"
 
     def is_healthy(self, name: str) -> bool:
         """Returns what the file's own health check says."""
         if name in self.processes:
-            assert self.processes[name].poll() is None, self.log(name).read_text()
+            assert self.processes[name].poll() is None, self.said(name, "err").read_text()
         words = self.places.health_command(name)
         if name == "postgres":
             folder = binaries()
@@ -126,12 +124,10 @@ def running(real_kafka: str, real_postgres: str, tmp_path_factory: pytest.TempPa
         broker.place(ports["kafka", 9092], ports["kafka", 9093])
         ends.callback(broker.stop)
         broker.start()
-        made = subprocess.run(
-            places.command("topics"), env=places.environment("topics"), cwd=CHECKOUT, capture_output=True, check=False
-        )
-        assert made.returncode == 0, made.stderr
         cluster = Running(places)
         ends.callback(cluster.stop)
+        cluster.start("topics")
+        assert cluster.processes.pop("topics").wait(60) == 0, cluster.said("topics", "err").read_text()
         for name in PARTS:
             for other, how in SERVICES[name]["depends_on"].items():
                 if how["condition"] == "service_healthy":
@@ -187,71 +183,69 @@ def kafka_variables(places: Places) -> dict[str, str]:
     return given
 
 
-# --------------------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------------- one start for all
 
 
-def test_the_broker_has_taken_every_setting_of_the_file(running: Running) -> None:
-    properties = (running.places.folder / "broker" / "server.properties").read_text()
-    written = dict(line.split("=", 1) for line in properties.splitlines() if "=" in line)
-    no_property = {"KAFKA_HEAP_OPTS"}
-    asked = {key[6:].lower().replace("_", ".") for key in SERVICES["kafka"]["environment"] if key.startswith("KAFKA_")}
-    assert set(written) == {*asked} - {key[6:].lower().replace("_", ".") for key in no_property}
-    said = running.places.folder / "broker" / "broker.log"
-    assert "configuration" not in "".join(
-        line for line in said.read_text().splitlines() if "unknown" in line.lower() or "isn't a known config" in line
-    )
-    assert any(JARS.glob("kafka_2.13-*.jar"))
+def test_every_service_is_well_by_its_own_check_prometheus_is_answered_and_a_swipe_is_decided(running: Running) -> None:
+    for name in ("kafka", "postgres", *PARTS):
+        poll(lambda name=name: running.is_healthy(name), 60)  # type: ignore[misc]
+    check_that_health_checks_can_fail(running)
+    check_settings_of_the_broker(running)
+    check_what_prometheus_asks(running)
+    send_a_swipe(running)
 
 
-@pytest.mark.parametrize("name", ["kafka", "postgres", *PARTS])
-def test_a_health_check_is_well_once_the_service_runs(running: Running, name: str) -> None:
-    poll(lambda: running.is_healthy(name), 60)
-
-
-def test_a_health_check_fails_where_nobody_answers(running: Running) -> None:
+def check_that_health_checks_can_fail(running: Running) -> None:
     nobody = free_port()
     away = Running(Places(running.places.folder, dict.fromkeys(running.places.ports, nobody)))
     assert not [name for name in ("kafka", "postgres", *PARTS) if away.is_healthy(name)]
 
 
-@pytest.mark.parametrize("target", TARGETS)
-def test_what_prometheus_asks_answers_with_numbers(running: Running, target: str) -> None:
-    name, port = target.rsplit(":", 1)
-    assert int(port) == listening_port(name)
-    poll(lambda: running.is_healthy(name), 60)
-    answer = httpx.get(f"{running.address(name)}/metrics", timeout=10)
-    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
-    assert "swipewatch_" in answer.text
+def check_settings_of_the_broker(running: Running) -> None:
+    """The broker runs with all of the file's settings and no other; what it does not know it says in its log."""
+    properties = (running.places.folder / "broker" / "server.properties").read_text()
+    written = dict(line.split("=", 1) for line in properties.splitlines() if "=" in line)
+    variables = SERVICES["kafka"]["environment"].keys() - {"CLUSTER_ID", "KAFKA_HEAP_OPTS"}
+    assert set(written) == {name.removeprefix("KAFKA_").lower().replace("_", ".") for name in variables}
+    said = (running.places.folder / "broker" / "broker.log").read_text()
+    assert "isn't a known config" not in said
 
 
-def test_a_swipe_sent_to_ingestion_is_decided_by_the_workers(running: Running) -> None:
-    poll(lambda: all(running.is_healthy(name) for name in PARTS), 60)
-    first = re.search(r"send events with token (\S+)", running.log("web").read_text())
-    assert first, "the first log-in is in the log of web"
-    assert "First start" not in running.log("ingestion").read_text()
+def check_what_prometheus_asks(running: Running) -> None:
+    assert {target.rsplit(":", 1)[0] for target in TARGETS} == set(PARTS)
+    for target in TARGETS:
+        name, port = target.rsplit(":", 1)
+        assert int(port) == listening_port(name)
+        answer = httpx.get(f"{running.address(name)}/metrics", timeout=10)
+        assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+        assert "swipewatch_" in answer.text
+
+
+def send_a_swipe(running: Running) -> None:
+    """The first log-in is told once, by web; a swipe sent to ingestion is decided by the workers."""
+    first = re.search(r"send events with token (\S+)", running.said("web").read_text())
+    assert first
+    assert "First start" not in running.said("ingestion").read_text()
     event = swipe_event("SETL-000001", at_ms=now_ms())
 
     def sent() -> bool:
-        answer = httpx.post(
-            f"{running.address('ingestion')}/v1/events", json=event, headers=bearer(first[1]), timeout=40
-        )
-        return answer.is_success
+        address = f"{running.address('ingestion')}/v1/events"
+        return httpx.post(address, json=event, headers=bearer(first[1]), timeout=40).is_success
 
     poll(sent, 60)
-    poll(lambda: decided(running, "worker-1") + decided(running, "worker-2") >= 1, 60)
+    poll(lambda: of_workers(running, 'swipewatch_events_decided_total{status="accepted"}') >= 1, 60)
     words = SERVICES["topics"]["command"]
     partitions = int(words[words.index("--partitions") + 1])
-    held = "swipewatch_partitions_held"
-    poll(lambda: decided(running, "worker-1", held) + decided(running, "worker-2", held) == partitions, 60)
+    poll(lambda: of_workers(running, "swipewatch_partitions_held") == partitions, 60)
     exported = run("export", "--database", database_address(running))
     assert "SETL-000001" in exported.stdout, exported.stderr
 
 
-def decided(running: Running, name: str, metric: str = 'swipewatch_events_decided_total{status="accepted"}') -> int:
-    for line in httpx.get(f"{running.address(name)}/metrics", timeout=10).text.splitlines():
-        if line.startswith(f"{metric} "):
-            return int(float(line.rsplit(" ", 1)[1]))
-    return 0
+def of_workers(running: Running, metric: str) -> float:
+    """Returns the sum of a number over both workers."""
+    said = [httpx.get(f"{running.address(name)}/metrics", timeout=10).text for name in ("worker-1", "worker-2")]
+    lines = [line for text in said for line in text.splitlines() if line.startswith(f"{metric} ")]
+    return sum(float(line.rsplit(" ", 1)[1]) for line in lines)
 
 
 def database_address(running: Running) -> str:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import yaml
 
+from app.cluster_worker import WAY_OUT_CODE
 from events.metrics import METRICS
 from tests.deploy.composed import CHECKOUT, SERVICES, mounts
-from tests.test_docs import anchors
+from tests.test_docs import anchors, section, table
 
 DEPLOY = CHECKOUT / "deploy"
 DASHBOARD: dict[str, Any] = json.loads((DEPLOY / "grafana/dashboards/swipewatch.json").read_text())
@@ -112,3 +114,14 @@ def test_every_number_is_explained() -> None:
     assert sorted(listed) == sorted(metric.name for metric in METRICS)
     alerts = re.findall(r"^\| `([A-Z]\w+)` \|", MONITORING, flags=re.MULTILINE)
     assert alerts == [rule["alert"] for rule in ALERTS]
+
+
+def test_every_exit_code_is_explained() -> None:
+    codes = [row[0] for row in table(section(MONITORING, "Exit codes"))[1:]]
+    assert codes == ["0", "1", "2", "3", str(WAY_OUT_CODE), f"{-signal.SIGKILL}, {128 + signal.SIGKILL}"]
+
+
+def test_every_failure_has_what_is_seen_and_what_to_do() -> None:
+    _, *sections = re.split(r"^## ", (CHECKOUT / "docs" / "failures.md").read_text(), flags=re.MULTILINE)
+    assert sections
+    assert [one.partition("\n")[0] for one in sections if "**Seen:** " not in one or "**Do:** " not in one] == []

@@ -84,3 +84,20 @@ def test_a_unit_is_started_again_only_where_that_helps(name: str) -> None:
         assert f"\n{line}\n" in text
     data = started(name)[started(name).index("--data") + 1]
     assert f"\nStateDirectory={data.removeprefix('/var/lib/')}\n" in text
+
+
+def test_what_the_pages_name_of_deploy_is_there():
+    named = {
+        (page.name, name.rstrip("/."))
+        for page in [*(CHECKOUT / "docs").glob("*.md"), CHECKOUT / "README.md", CHECKOUT / "CHANGELOG.md"]
+        for name in re.findall(r"\bdeploy/[\w/.*-]*", page.read_text())
+    }
+    assert named
+    assert [one for one in named if not list(CHECKOUT.glob(one[1]))] == []
+
+
+def test_the_units_that_the_pages_name_are_there():
+    text = "".join(page.read_text() for page in (CHECKOUT / "docs").glob("*.md"))
+    named = re.findall(r"systemctl \S+(?: --now)? ([\w@ '*-]+)", text)
+    units = {re.sub(r"@.*", "@", word.strip("'")) for line in named for word in line.split()}
+    assert units == {name.removesuffix(".service") for name in UNITS}

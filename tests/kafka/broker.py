@@ -6,6 +6,8 @@ jars come through Maven: `make setup-test`.
 
 from __future__ import annotations
 
+import importlib.metadata
+import importlib.util
 import os
 import shutil
 import signal
@@ -219,6 +221,82 @@ class Broker:
         if done.returncode != 0:
             self._properties.unlink()
             raise AssertionError(f"Kafka's storage cannot be formatted: {done.stdout}{done.stderr}")
+
+
+BESIDE = "SWIPEWATCH_TEST_BROKER"
+"""The variable that asks, with `noida`, for the small broker beside Kafka, or where Kafka cannot be had."""
+
+
+def noida_version() -> str:
+    """Returns the version of the small broker. Raises: PackageNotFoundError."""
+    return importlib.metadata.version("noida-db")
+
+
+@dataclass
+class Noida:
+    """noida-db, a small broker that speaks Kafka's protocol: no Kafka, and only taken where it is asked for.
+
+    It never misses a member of a group that was killed: the group waits for it until the broker starts anew. Killed,
+    it loses what it took within its last second; told to stop, nothing.
+    """
+
+    directory: Path
+    port: int = field(default=0, init=False)
+    _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+
+    @property
+    def address(self) -> str:
+        """What clients are given to begin with."""
+        return f"127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Returns once clients are answered. Raises: AssertionError with what the broker said."""
+        found = importlib.util.find_spec("noida_db")
+        assert found is not None and found.origin is not None, "noida-db is not installed: `make setup`"  # noqa: PT018
+        program = Path(found.origin).with_name("noida-db")
+        program.chmod(0o755)  # a wheel carries no such bits
+        self.directory.mkdir(parents=True, exist_ok=True)
+        if not self.port:
+            (self.port,) = free_ports(1)
+        options = ["--data-dir", str(self.directory / "data"), "--only", "kafka", "--kafka-port", str(self.port)]
+        with (self.directory / "broker.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [program, "start", *options],
+                cwd=self.directory,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + READY_WITHIN_S
+        while not self._answers():
+            assert self._process.poll() is None, self.said()
+            assert time.monotonic() < deadline, self.said()
+            time.sleep(0.02)
+
+    def stop(self) -> None:
+        """The broker has ended in order; killed if it does not."""
+        if self._process is None or self._process.poll() is not None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(STOPS_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def restart(self) -> None:
+        """The broker has ended in order and started again with its data; it knows no member of any group."""
+        self.stop()
+        self.start()
+
+    def said(self) -> str:
+        """Returns the end of what the broker wrote."""
+        return (self.directory / "broker.log").read_text(errors="replace")[-4000:]
+
+    def _answers(self) -> bool:
+        with socket.socket() as probe:
+            probe.settimeout(1.0)
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
 
 def free_ports(count: int) -> list[int]:

@@ -16,6 +16,7 @@ import pytest
 
 from alerts.policy import Policy
 from detectors.catalogue import Rulebook
+from detectors.examples import filing, person
 from events.codec import decode_event, decode_events
 from events.dead_letters import InvalidEvent, Place
 from events.errors import ConfigError
@@ -35,7 +36,7 @@ from streams.rows import SwipeRow
 from streams.store.key_index import hash_of
 from tests.detectors.test_laws import told
 from tests.streams.test_engine import rulebook_of_world
-from tests.worlds import drawn_together
+from tests.worlds import drawn_together, encode
 
 NOW_MS = 1_795_000_000_000
 CLOCK_MS = NOW_MS + 300_000
@@ -55,6 +56,8 @@ class Topics:
     def __init__(self, partitions: int, chance: random.Random) -> None:
         self.partitions, self._chance = partitions, chance
         self.records: dict[tuple[str, int], list[tuple[bytes, str]]] = defaultdict(list)
+        self.is_flow_too_old = False
+        """Whether the flow holds none of its records any more."""
 
     def publish(self, lines: Iterable[bytes]) -> None:
         for line in lines:
@@ -70,6 +73,7 @@ class Topics:
                 self.records[one.topic, one.partition].append((one.body, ""))
 
     def read(self, way: Way, partition: int, first: int, end: int) -> Iterator[list[Read]]:
+        first = max(first, self.ends_of(way, partition)[0])
         found = self.records[TOPIC_OF[way], partition][first:end]
         if found:
             yield [
@@ -78,7 +82,8 @@ class Topics:
             ]
 
     def ends_of(self, way: Way, partition: int) -> tuple[int, int]:
-        return 0, len(self.records[TOPIC_OF[way], partition])
+        end = len(self.records[TOPIC_OF[way], partition])
+        return end if way == "flow" and self.is_flow_too_old else 0, end
 
 
 class Cluster:
@@ -200,6 +205,30 @@ def check_households(cluster: Cluster) -> None:
         for name, row in rows.items():
             at_person = known[hash_of(row.person_id) % count][name]
             assert known[hash_of(row.institution_id) % count][name].homes == at_person.homes
+
+
+def test_a_partition_made_anew_knows_what_is_kept_for_ever_though_the_flow_holds_it_no_more(tmp_path):
+    cluster = Cluster(tmp_path, rulebook_of_world(1), 2, 1)
+    world = [row for number in range(8) for row in (person(f"p{number}"), filing(f"f{number}", "2", person_id="p0"))]
+    cluster.topics.publish(encode(world))
+    held = [cluster.opened(number, "one") for number in range(2)]
+    while not all(map(cluster.is_done, held)):
+        for partition in held:
+            partition.step(cluster.next_records(partition, 40))
+    for partition in held:
+        partition.finish()
+    known = [lasting_facts(partition) for partition in held]
+    assert sum(map(len, known)) == len(world)
+    cluster.topics.is_flow_too_old = True
+    assert [lasting_facts(cluster.opened(number, "two")) for number in range(2)] == known
+    cluster.database.close()
+
+
+def lasting_facts(held: HeldPartition) -> set[str]:
+    """Returns the identities of what a partition knows of its own persons and their filings."""
+    facts = held._logged.engine._partitions[held.state.number].stores.facts
+    known = [*facts._versions.all(), *facts._filings.all()]
+    return {identity_of(fact) for fact in known if hash_of(fact.person_id) % 2 == held.state.number}
 
 
 def test_a_topic_that_is_not_the_one_of_the_database_is_refused(tmp_path):

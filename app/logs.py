@@ -22,6 +22,7 @@ class _ToOurs(logging.Handler):
 def take_in_library_logs() -> None:
     """Afterwards warnings of libraries are among our own logs."""
     logging.basicConfig(level=logging.WARNING, handlers=[_ToOurs()], force=True)
+    logging.getLogger("aiokafka.consumer.group_coordinator").setLevel(logging.ERROR)  # it warns of every rebalance
 
 
 def hush(library: str) -> None:

@@ -51,6 +51,7 @@ SPAN_MS = 6 * 86_400_000
 CITY_MS = 30 * 86_400_000
 LOOK_EVERY_S = 0.01
 SUSPENDED = "P32999999999"
+SWIPE = b'{"type":"swipe"'
 FAUST_TOPIC = "bench-swipes"
 FAUST_COUNT = Path(__file__).parent / "peer_counts" / "faust_count.py"
 RULES = CHECKOUT / "config" / "rules.yaml"
@@ -151,21 +152,26 @@ def lines_of_now(swipes: int, folder: Path) -> list[bytes]:
 def throughput(swipes: int, folder: Path, broker: Broker, server: Postgres) -> dict[str, object]:
     """Returns swipes a second through one and two workers, and through a windowed Table of Faust."""
     lines = lines_of_now(swipes, folder)
-    result: dict[str, object] = {"events": len(lines)}
+    coming = [line for line in lines if line.startswith(SWIPE)]
+    references = [line for line in lines if not line.startswith(SWIPE)]
+    result: dict[str, object] = {"swipes": len(coming), "other_events_before": len(references)}
     for workers in (1, 2):
         place = Place(folder / f"workers{workers}", broker, server, 2)
         try:
-            place.publish(lines)
+            place.publish(references)
             for number in range(workers):
                 place.fleet.start(f"worker{number}")
             while not place.has_begun():
                 time.sleep(LOOK_EVERY_S)
-            began_s = time.monotonic()
+            place.wait_until_done()
+            cpu_s, began_s = place.cpu_s(), time.monotonic()
+            place.publish(coming)
             seconds = place.wait_until_done() - began_s
+            cpu_s = place.cpu_s() - cpu_s
             result[f"workers_{workers}"] = {
                 "seconds": round(seconds, 1),
                 "swipes_per_s": round(swipes / seconds),
-                "worker_cpu_s": round(place.cpu_s(), 1),
+                "worker_cpu_ms_a_swipe": round(cpu_s * 1000 / swipes, 2),
                 **place.counts(),
             }
         finally:
@@ -175,7 +181,7 @@ def throughput(swipes: int, folder: Path, broker: Broker, server: Postgres) -> d
 
 def faust_table(swipes: int, folder: Path, broker: Broker) -> dict[str, object]:
     """Returns swipes a second through a Faust agent that counts in a windowed Table, a swipe a record."""
-    lines = [line for line in lines_of_now(swipes, folder) if line.startswith(b'{"type":"swipe"')]
+    lines = [line for line in lines_of_now(swipes, folder) if line.startswith(SWIPE)]
     admin = KafkaAdminClient(bootstrap_servers=broker.address)
     admin.create_topics({FAUST_TOPIC: {"num_partitions": 1}}, wait_for_metadata=True)
     admin.close()
@@ -194,7 +200,7 @@ def latency(rate: int, seconds: int, folder: Path, broker: Broker, server: Postg
     """Returns percentiles of milliseconds from sending a swipe to its alert's row; one swipe in a hundred makes one."""
     place = Place(folder / f"latency{rate}", broker, server, 2)
     try:
-        place.publish([line for line in lines_of_now(20_000, folder) if not line.startswith(b'{"type":"swipe"')])
+        place.publish([line for line in lines_of_now(20_000, folder) if not line.startswith(SWIPE)])
         place.publish([_suspended()])
         place.fleet.start("worker0")
         while not place.has_begun():

@@ -95,7 +95,7 @@ def make_app(
 
 def run_app(app: faust.App) -> None:
     """Returns when the process is told to stop. Raises: TransientError when Faust gives up."""
-    runner = faust.Worker(app, loglevel="WARN", override_logging=False, redirect_stdouts=False)
+    runner = faust.Worker(app, quiet=True, loglevel="WARN", override_logging=False, redirect_stdouts=False)
     try:
         runner.execute_from_commandline()
     except SystemExit as ended:  # so it ends however it went

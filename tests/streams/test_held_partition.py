@@ -23,6 +23,7 @@ from events.errors import ConfigError
 from events.findings import finding_json
 from events.identity import identity_of, joining_key
 from events.topics import DEAD_LETTERS, INPUT
+from events.types import CrossRegionFiling, Person
 from storage.database import Database, default_url
 from storage.findings import standing_json
 from storage.log import HISTORY, AcceptedLog
@@ -228,7 +229,11 @@ def lasting_facts(held: HeldPartition) -> set[str]:
     """Returns the identities of what a partition knows of its own persons and their filings."""
     facts = held._logged.engine._partitions[held.state.number].stores.facts
     known = [*facts._versions.all(), *facts._filings.all()]
-    return {identity_of(fact) for fact in known if hash_of(fact.person_id) % 2 == held.state.number}
+    return {
+        identity_of(fact)
+        for fact in known
+        if isinstance(fact, Person | CrossRegionFiling) and hash_of(fact.person_id) % 2 == held.state.number
+    }
 
 
 def test_a_topic_that_is_not_the_one_of_the_database_is_refused(tmp_path):

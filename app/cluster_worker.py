@@ -152,10 +152,11 @@ class ClusterWorker:
 
     def failed(self, error: Exception) -> None:
         """The process ends at once: nothing that was not finished looks finished."""
-        code = 3
+        code = 1
         match error:
             case Fenced() | TransientError():
                 _log.error("worker.ended", reason=str(error))
+                code = 3
             case TooManyLetters():
                 _log.error("worker.stopped", reason=str(error))
                 code = WAY_OUT_CODE

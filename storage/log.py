@@ -108,9 +108,12 @@ class AcceptedLog:
         return sorted(session.scalars(_APPEND_COLUMNS, columns))
 
     def forget(self, session: Session, identities: Sequence[str]) -> None:
-        """Afterwards these events are no longer in the log."""
+        """Afterwards these events are no longer in the log; of a cluster's, those of this partition."""
         for some in chunks(identities):
-            session.execute(delete(AcceptedEvent).where(AcceptedEvent.identity.in_(some)))
+            statement = delete(AcceptedEvent).where(AcceptedEvent.identity.in_(some))
+            if self._partition is not None:  # others hold rows of it too, and their times are not its own
+                statement = statement.where(AcceptedEvent.partition == self._partition)
+            session.execute(statement)
 
     def read(self, after_seq: int = 0, batch: int = 5000) -> Iterator[LoggedEvent]:
         """Yields what was accepted after `after_seq`, in order, holding `batch` events and no transaction at a time."""

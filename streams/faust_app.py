@@ -18,7 +18,7 @@ import structlog
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, Message
 
-from events.errors import TransientError
+from events.errors import ConfigError, TransientError
 from events.topics import FLOW, INPUT
 from streams.cluster.flow import as_read
 from streams.cluster.records import WAY_OF, Read, Way
@@ -75,7 +75,8 @@ def make_app(
                     await asyncio.sleep(FULL_PAUSE_S)
                 worker.put(_read(event.message))
         except Exception:  # noqa: BLE001 - faust would count the record as done and go on
-            _end("records are not understood")
+            _log.exception("worker.failed")
+            _end(1)
 
     @app.timer(1.0)  # type: ignore[untyped-decorator]
     async def say_lag() -> None:
@@ -127,8 +128,15 @@ async def _outside_loop(work: Callable[[], Any]) -> Any:  # noqa: ANN401
     """Returns what the work returns; heartbeats go on meanwhile. A failure ends the process: nothing is half taken."""
     try:
         return await asyncio.get_running_loop().run_in_executor(None, work)
+    except ConfigError as error:
+        _log.error("worker.refused", reason=str(error))
+        _end(2)
+    except TransientError as error:
+        _log.error("worker.ended", reason=str(error))
+        _end(3)
     except Exception:  # noqa: BLE001 - whatever it was, nothing is half taken
-        _end("partitions are neither taken nor given back")
+        _log.exception("worker.failed")
+        _end(1)
 
 
 def _read(message: Message) -> Read:
@@ -142,7 +150,6 @@ def _read(message: Message) -> Read:
     )
 
 
-def _end(what: str) -> NoReturn:
-    _log.exception("worker.failed", what=what)
+def _end(code: int) -> NoReturn:
     sys.stderr.flush()
-    os._exit(3)
+    os._exit(code)

@@ -32,7 +32,9 @@ class Cluster:
 
     def __init__(self, folder: Path, rules: Path, broker: Broker | Noida, url: str) -> None:
         self._broker, self._url = broker, url
-        patience = {"session_timeout": "6s"} if isinstance(broker, Noida) else {}  # noida-db allows no less
+        is_noida = isinstance(broker, Noida)
+        patience = {"session_timeout": "6s"} if is_noida else {}  # noida-db allows no less
+        self._workers = WORKERS[:1] if is_noida else WORKERS
         self._fleet = Fleet(folder, broker.address, url, rules, {"cluster": patience})
         self._place = Place(folder, broker.address, url)
         self._running = ExitStack()
@@ -49,7 +51,7 @@ class Cluster:
             made = run("topics", "create", "--brokers", self._broker.address, "--partitions", str(PARTITIONS))
             assert made.returncode == 0, made.stderr
             self._place.furnish()
-        for name in WORKERS:
+        for name in self._workers:
             self._fleet.start(name)
         self._web = self._running.enter_context(self._place.web("web"))
 

@@ -1,4 +1,4 @@
-"""What a cluster keeps: who holds each partition and how far it has come; of which partition events and findings are."""
+"""What a cluster keeps: who holds each partition and how far it has come; whose partition events and findings are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,10 @@
-"""Topics, two `swipewatch worker`s and a `swipewatch web` on a broker and PostgreSQL."""
+"""Topics, two `swipewatch worker`s and a `swipewatch web` on a broker and PostgreSQL.
+
+On noida-db one worker, for its groups lack what two need: a member that takes its time to rejoin, as one does that
+opens a partition, is dropped from the group, which does not settle again; and when one of two leaves, the other hangs.
+Nor does it ever miss a member that was killed, so it is started anew after a kill; sessions are of six seconds at
+least. All else it has: topics with their settings, times of appending, headers, idempotent writing, offsets.
+"""
 
 from __future__ import annotations
 

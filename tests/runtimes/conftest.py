@@ -22,7 +22,8 @@ __all__ = ["real_kafka"]
 
 ON_SERVERS = (pytest.mark.kafka, pytest.mark.postgres)
 RUNTIMES = [pytest.param("embedded", marks=pytest.mark.crash), pytest.param("kafka", marks=ON_SERVERS)]
-if os.environ.get(BESIDE) == "noida":
+if BESIDE in os.environ:
+    assert os.environ[BESIDE] == "noida", f"{BESIDE} is {os.environ[BESIDE]}: only noida is known"
     RUNTIMES.append(pytest.param("noida", marks=ON_SERVERS))
 
 
@@ -33,7 +34,9 @@ def told() -> Script:
 
 
 @pytest.fixture(scope="module", params=RUNTIMES)
-def runtime(request: pytest.FixtureRequest, told: Script, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runtime]:
+def runtime(
+    request: pytest.FixtureRequest, told: Script, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Runtime]:
     """A runtime that has not been started, on servers of its own."""
     kind, folder = str(request.param), tmp_path_factory.mktemp(str(request.param))
     rules = folder / "rules.yaml"

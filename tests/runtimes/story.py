@@ -128,6 +128,7 @@ def tell(runtime: Runtime, told: Script, folder: Path) -> Outcome:
         runtime.kill()
         runtime.revive()
         outcome.answers += _send(runtime, second[thirds // 2 :])
+        runtime.wait_until_decided()  # so those who decide are up, and see the new rules while they run
         _put_into_force(runtime, told, folder)
         outcome.answers += _send(runtime, third)
         wanted = told.findings()

@@ -138,15 +138,16 @@ class Place:
 
 
 def lines_of_now(swipes: int, folder: Path) -> list[bytes]:
-    """Returns a city's events, drawn together into the last six days."""
+    """Returns about so many swipes of a city's last six days, and what else is known of the city."""
     file = folder / "city.jsonl"
-    write_city(file, swipes)
-    since_ms = time.time_ns() // 1_000_000 - SPAN_MS
-
-    def moved(found: re.Match[bytes]) -> bytes:
-        return b'"%s":%d' % (found[1], since_ms + (int(found[2]) - FIRST_MS) * (SPAN_MS - 60_000) // CITY_MS)
-
-    return [TIME.sub(moved, line) for line in file.read_bytes().splitlines()]
+    write_city(file, swipes * CITY_MS // SPAN_MS)
+    later_ms = time.time_ns() // 1_000_000 - SPAN_MS - 60_000 - FIRST_MS
+    lines = []
+    for line in file.read_bytes().splitlines():
+        found = TIME.search(line)
+        if found is not None and int(found[2]) < FIRST_MS + SPAN_MS:
+            lines.append(TIME.sub(lambda found: b'"%s":%d' % (found[1], int(found[2]) + later_ms), line))
+    return lines
 
 
 def throughput(swipes: int, folder: Path, broker: Broker, server: Postgres) -> dict[str, object]:
@@ -170,8 +171,8 @@ def throughput(swipes: int, folder: Path, broker: Broker, server: Postgres) -> d
             cpu_s = place.cpu_s() - cpu_s
             result[f"workers_{workers}"] = {
                 "seconds": round(seconds, 1),
-                "swipes_per_s": round(swipes / seconds),
-                "worker_cpu_ms_a_swipe": round(cpu_s * 1000 / swipes, 2),
+                "swipes_per_s": round(len(coming) / seconds),
+                "worker_cpu_ms_a_swipe": round(cpu_s * 1000 / len(coming), 2),
                 **place.counts(),
             }
         finally:

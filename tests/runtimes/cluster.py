@@ -12,7 +12,7 @@ import signal
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import Final
 
 from app.standing import wait_until_decided
 from storage.database import Database
@@ -25,26 +25,31 @@ from tests.runtimes.port import Fate, hand_in
 PARTITIONS: Final = 3
 WORKERS: Final = ("worker0", "worker1")
 
+ANSWERS: Final[Mapping[Fate, str]] = {
+    "accepted": "durable",
+    "duplicate": "durable",
+    "set_aside": "durable",
+    "unreadable": "dead_letter",
+}
+
 
 class Cluster:
     """The product on a broker: what is sent goes through a topic, and any of the workers decides it."""
 
-    answers: ClassVar[Mapping[Fate, str]] = {
-        "accepted": "durable",
-        "duplicate": "durable",
-        "set_aside": "durable",
-        "unreadable": "dead_letter",
-    }
-
     def __init__(self, folder: Path, rules: Path, broker: Broker | Noida, url: str) -> None:
         self._broker, self._url = broker, url
         is_noida = isinstance(broker, Noida)
-        patience = {"session_timeout": "6s"} if is_noida else {}  # noida-db allows no less
+        patience: dict[str, object] = {"session_timeout": "6s"} if is_noida else {}  # noida-db allows no less
         self._workers = WORKERS[:1] if is_noida else WORKERS
         self._fleet = Fleet(folder, broker.address, url, rules, {"cluster": patience})
         self._place = Place(folder, broker.address, url)
         self._running = ExitStack()
         self._web: Served | None = None
+
+    @property
+    def answers(self) -> Mapping[Fate, str]:
+        """What the sender of a line is told of its fate, once the line is safe."""
+        return ANSWERS
 
     @property
     def url(self) -> str:

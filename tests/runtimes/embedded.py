@@ -5,29 +5,34 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import ClassVar
+from typing import Final
 
 from app.standing import wait_until_decided
 from storage.database import Database, default_url
 from tests.app.running import Served, serving
 from tests.runtimes.port import Fate, hand_in
 
+ANSWERS: Final[Mapping[Fate, str]] = {
+    "accepted": "accepted",
+    "duplicate": "duplicate",
+    "set_aside": "dead_letter",
+    "unreadable": "dead_letter",
+}
+
 
 class Embedded:
     """The product that serves alone."""
-
-    answers: ClassVar[Mapping[Fate, str]] = {
-        "accepted": "accepted",
-        "duplicate": "duplicate",
-        "set_aside": "dead_letter",
-        "unreadable": "dead_letter",
-    }
 
     def __init__(self, folder: Path, rules: Path) -> None:
         self._data, self._rules = folder / "data", rules
         self._running = ExitStack()
         self._served: Served | None = None
         self._token = ""
+
+    @property
+    def answers(self) -> Mapping[Fate, str]:
+        """What the sender of a line is told of its fate, once the line is safe."""
+        return ANSWERS
 
     @property
     def url(self) -> str:

@@ -16,8 +16,9 @@ POISON: Final = (b"\xff\xfe", b"{", b"[]", b"null", b'{"type": "swipe"}', b'"\xe
 class Runtime(Protocol):
     """A product that runs, or can be started."""
 
-    answers: Mapping[Fate, str]
-    """What the sender of a line is told of its fate, once the line is safe."""
+    @property
+    def answers(self) -> Mapping[Fate, str]:
+        """What the sender of a line is told of its fate, once the line is safe."""
 
     @property
     def url(self) -> str:

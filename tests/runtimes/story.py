@@ -33,7 +33,8 @@ from tests.web.world import now_ms
 from tests.worlds import DAY
 
 SEED: Final = 1
-TOGETHER: Final = 25
+WORLD: Final = 330
+TOGETHER: Final = 40
 SETTLES_WITHIN_S: Final = 30.0
 
 
@@ -90,10 +91,10 @@ class Script:
 def script() -> Script:
     """Returns the story of this hour."""
     told_at_ms = now_ms()
-    world = world_of_now(SEED)
+    world = world_of_now(SEED)[:WORLD]
     late = [msgspec.json.encode({**swipe(name, "0s"), "occurred_at_ms": told_at_ms - 8 * DAY}) for name in ("L1", "L2")]
     return Script(
-        lines=(*world[:200], *POISON, *world[200:], *late, *world[::9], *late),
+        lines=(*world[:150], *POISON, *world[150:], *late, *world[::9], *late),
         first_rules=yaml.safe_dump(rules_of(SEED), allow_unicode=True),
         second_rules=yaml.safe_dump(rules_of(SEED + 1), allow_unicode=True),
         second_from_ms=told_at_ms - 3 * DAY,

@@ -36,6 +36,7 @@ from storage.rule_halts import RuleHalts
 from streams.cluster.flow import Flow
 from streams.cluster.held_partition import Limits, Step, Stepped, TooManyLetters
 from streams.cluster.records import TOPIC_OF, Read, Way
+from streams.cluster.topics import topic_differences
 from streams.cluster.worker import PATIENCE_S, Worker
 from streams.faust_app import make_app, run_app
 from web.measurements import Measurements
@@ -67,6 +68,8 @@ class ClusterWorker:
         settings = configuration.effective.settings
         flow = Flow(brokers, STARTS_WITHIN_S)
         count = flow.partitions()
+        for difference in topic_differences(brokers):
+            _log.warning("topic.differs", difference=difference)
         flow.patience_s = PATIENCE_S
         kept = KeptRules(database)
         with database.starting():

@@ -154,16 +154,13 @@ class HeldPartition:
 
     def _check_topics(self) -> None:
         """Raises: ConfigError where a topic ends before what the database knows to be done: it is another one."""
+        reached: dict[Way, int] = {"input": self.state.input_offset, "flow": self.state.flow_begun}
         for way in WAYS:
             _, end = self._flow.ends_of(way, self.state.number)
-            if self.expected(way) > end:
+            if reached[way] > end:
                 place = f"{TOPIC_OF[way]}, partition {self.state.number}"
-                raise ConfigError(
-                    "the broker",
-                    place,
-                    f"ends at {end}",
-                    f"the topic that this database goes with, which reached {self.expected(way)}",
-                )
+                allowed = f"the topic that this database goes with, which reached {reached[way]}"
+                raise ConfigError("the broker", place, f"ends at {end}", allowed)
 
     def _tail(self, *, is_new: bool) -> Iterator[tuple[list[AnyEvent], list[Parcel], bool]]:
         """Yields what the engine lacks: events and parcels, and whether they are of the step that was begun."""

@@ -16,12 +16,13 @@ import pytest
 from app.cluster_worker import WAY_OUT_CODE as TOO_MANY
 from detectors.examples import swipe
 from events.errors import ConfigError
-from events.topics import DEAD_LETTERS
+from events.topics import DEAD_LETTERS, FLOW
 from storage.database import Database
 from storage.partitions import Fenced, Partitions, advance
 from tests.app.running import run
 from tests.kafka.broker import Broker
-from tests.kafka.records import read_all
+from tests.kafka.records import administration, read_all
+from tests.kafka.test_topics import set_otherwise
 from tests.kafka.workers import Fleet, Sender, fleet_of, world_of_now
 from tests.postgres import Postgres
 from tests.web.world import now_ms
@@ -198,7 +199,9 @@ def test_a_cluster_is_cut_into_more_partitions_and_finds_the_same(clean: Broker,
 
 def test_a_letter_is_shown_as_it_came_and_fed_back_when_its_reason_is_gone(clean: Broker, url: str, tmp_path: Path):
     with fleet_of(tmp_path, clean.address, url, 4, PARTITIONS) as fleet:
-        fleet.start("worker0")
+        with administration(clean) as admin:
+            set_otherwise(admin, FLOW.name, {"retention.ms": "3600000"})
+        worker = fleet.start("worker0")
         late = msgspec.json.encode({**swipe("late", "0s"), "occurred_at_ms": now_ms() - 8 * 86_400_000})
         sender = Sender(clean.address, PARTITIONS)
         sender.send([late, b"{"])
@@ -215,6 +218,7 @@ def test_a_letter_is_shown_as_it_came_and_fed_back_when_its_reason_is_gone(clean
         assert "1 fed" in fed.stderr
         fleet.findings()
         assert fleet.accepted() == [late]
+        assert "topic.differs" in worker.said()
 
 
 def test_a_second_holder_of_a_partition_is_refused_by_the_database(url: str):

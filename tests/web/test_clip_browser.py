@@ -11,6 +11,7 @@ from tests.web.browsing import Complaints, check_layout, log_in, window
 from tests.web.films import film_of_a_counter
 from tests.web.test_centre_browser import VIEWS, barriers
 from tests.web.world import World, observation_bytes, poll, swipe_event
+from web.clips import LATE_MS
 
 pytestmark = pytest.mark.browser
 AGO_MS = 120_000
@@ -183,7 +184,7 @@ def test_a_clip_that_comes_while_the_page_is_open_appears_on_it(
 def test_without_a_recording_the_keys_do_nothing_and_nothing_breaks(
     browser: Browser, complaints: Complaints, world: World, address: str
 ) -> None:
-    alert_id, _, _ = alert_with_clip(world, clip=False)
+    alert_id, _, _ = alert_with_clip(world, clip=False, ago_ms=LATE_MS + 1_000)
     with window(browser, complaints) as (_, page):
         log_in(page, address)
         page.goto(f"{address}/alerts/{alert_id}")

@@ -50,7 +50,9 @@ from tests.postgres import Postgres
 SPAN_MS = 6 * 86_400_000
 CITY_MS = 30 * 86_400_000
 LOOK_EVERY_S = 0.01
-SUSPENDED = "P32999999999"
+SUSPENDED = "P3298{:08d}"
+SUSPENDED_STORES, STORES, PERSONS = 400, 4_000, 1_000_003
+"""Of a city with some hundred swipes a second at its busiest. Stores without agreement make one alert a swipe."""
 SWIPE = b'{"type":"swipe"'
 FAUST_TOPIC = "bench-swipes"
 FAUST_COUNT = Path(__file__).parent / "peer_counts" / "faust_count.py"
@@ -202,7 +204,7 @@ def latency(rate: int, seconds: int, folder: Path, broker: Broker, server: Postg
     place = Place(folder / f"latency{rate}", broker, server, 2)
     try:
         place.publish([line for line in lines_of_now(20_000, folder) if not line.startswith(SWIPE)])
-        place.publish([_suspended()])
+        place.publish([_suspended(number) for number in range(SUSPENDED_STORES)])
         place.fleet.start("worker0")
         while not place.has_begun():
             time.sleep(LOOK_EVERY_S)
@@ -233,10 +235,11 @@ def latency(rate: int, seconds: int, folder: Path, broker: Broker, server: Postg
         place.close()
 
 
-def _suspended() -> bytes:
+def _suspended(number: int) -> bytes:
+    name = SUSPENDED.format(number).encode()
     return (
-        b'{"type":"institution","event_id":"i-s","occurred_at_ms":1700000000000,"institution_id":"%s","kind":"pharmacy",'
-        b'"name":"Suspended","agreement":"suspended","effective_from_ms":1700000000000}' % SUSPENDED.encode()
+        b'{"type":"institution","event_id":"i-%s","occurred_at_ms":1700000000000,"institution_id":"%s","kind":"pharmacy",'
+        b'"name":"Suspended","agreement":"suspended","effective_from_ms":1700000000000}' % (name, name)
     )
 
 
@@ -250,7 +253,8 @@ def _send(place: Place, rate: int, seconds: int, sent: dict[str, float]) -> floa
             time.sleep(left_s)
         behind_s = max(behind_s, -left_s)
         name, is_one = f"lat{rate}-{number}", number % 100 == 0
-        line = _swipe(name, number, SUSPENDED if is_one else f"P3299{number % 40:08d}")
+        store = number // 100 % SUSPENDED_STORES if is_one else number * 7_919 % STORES
+        line = _swipe(name, number, SUSPENDED.format(store) if is_one else f"P3299{store:08d}")
         ((partition, record),) = records_of([(line, decode_events([line])[0])], place.partitions)
         if is_one:
             sent[name] = time.monotonic()
@@ -267,7 +271,15 @@ def _swipe(name: str, number: int, institution: str) -> bytes:
         b'"institution_id":"%s","till_id":"%d","credential":"social_card","insurance":"310","category":"41",'
         b'"total_fen":2500,"fund_fen":0,"account_fen":2500,"mutual_fen":0,"cash_fen":0,"items":[{"line_no":1,'
         b'"drug_code":"XA10BAE077A001010100%03d","quantity":1,"unit_price_fen":2500,"amount_fen":2500,"days_supply":7}]}'
-        % (name.encode(), now_ms, name.encode(), number % 5000, institution.encode(), number % 3, number % 900)
+        % (
+            name.encode(),
+            now_ms,
+            name.encode(),
+            number * 104_729 % PERSONS,
+            institution.encode(),
+            number % 3,
+            number % 900,
+        )
     )
 
 
@@ -278,7 +290,7 @@ def _watch(url: str, seen: dict[str, float], ends: threading.Event) -> None:
     )
     with psycopg.connect(url, autocommit=True) as connection:
         while not ends.is_set():
-            since_ms = time.time_ns() // 1_000_000 - 3_000
+            since_ms = time.time_ns() // 1_000_000 - 60_000
             for (name,) in connection.execute(query, (since_ms,)):
                 seen.setdefault(name, time.monotonic())
             time.sleep(LOOK_EVERY_S)
@@ -307,14 +319,14 @@ def recovery(kept: int, folder: Path, broker: Broker, server: Postgres) -> dict[
         del engine
         database.close()
         worker = place.fleet.start("worker0")
-        place.publish([_suspended(), _swipe("recovery", 0, SUSPENDED)])
+        place.publish([*map(_suspended, range(9)), _swipe("recovery", 0, SUSPENDED.format(8))])
         while not _is_found(place.url, "recovery"):
             time.sleep(LOOK_EVERY_S)
         taken = []
         for number in range(3):
             worker.signal(signal.SIGKILL)
             killed_s = time.monotonic()
-            place.publish([_swipe(f"recovery-{number}", number, SUSPENDED)])
+            place.publish([_swipe(f"recovery-{number}", number, SUSPENDED.format(number))])
             while not _is_found(place.url, f"recovery-{number}"):
                 time.sleep(LOOK_EVERY_S)
             taken.append(round(time.monotonic() - killed_s, 2))
@@ -326,7 +338,7 @@ def recovery(kept: int, folder: Path, broker: Broker, server: Postgres) -> dict[
 def _first_event(database: Database) -> Position:
     """Returns the place of an event in the log that counts as decided by partition 0 of one."""
     state = Partitions(database).take(0, 1, "bench", 0)
-    line = _swipe("recovery-first", 0, SUSPENDED)
+    line = _swipe("recovery-first", 0, SUSPENDED.format(7))
     (event,) = decode_events([line])
     assert not isinstance(event, InvalidEvent)  # noqa: S101 - the line is written here
     digest = content_digest(event)

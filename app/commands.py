@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 import typer
@@ -42,7 +42,7 @@ from app.standing import wait_until_decided
 from app.topic_commands import topics as topic_commands
 from app.vault import DirectoryLock, Vault
 from app.webhook import WEBHOOK_KEY, secret_text
-from config.settings import packaged
+from config.settings import CameraWorkSettings, WebSettings, WorkerSettings, packaged
 from events.dead_letters import DeadLetter, Place, dead_letter_json
 from events.durations import duration_ms
 from events.errors import ConfigError
@@ -115,7 +115,7 @@ def serve(  # noqa: PLR0917 - an option each; typer passes them by name
 ) -> None:
     """Runs the product for one city on this machine: ingestion, detection, cameras, alerts, web."""
     configure_logs()
-    configuration = _listening(read_configuration(config, rules, registry), host, port)
+    configuration = _listening(read_configuration(config, rules, registry), "web", host, port)
     web = configuration.effective.settings.web
     vault = Vault(data, database=_database(configuration, database), held="alone")
     for line in first_start(vault.accounts, configuration.registry, now_ms()):
@@ -143,7 +143,7 @@ def web(  # noqa: PLR0913, PLR0917 - an option each; typer passes them by name
     configure_logs()
     take_in_library_logs()
     hush("kafka")
-    configuration = _listening(read_configuration(config, rules, registry), host, port)
+    configuration = _listening(read_configuration(config, rules, registry), "web", host, port)
     settings = configuration.effective.settings
     kafka = given_brokers(brokers, settings.cluster.brokers)
     vault = Vault(data, database=shared_database(database, settings.database_url), held="beside")
@@ -170,7 +170,7 @@ def worker(  # noqa: PLR0917 - an option each; typer passes them by name
     from app.cluster_worker import ClusterWorker  # Kafka's clients are loaded by those who need them
 
     configure_logs()
-    configuration = _saying_at(read_configuration(config, rules), host, port)
+    configuration = _listening(read_configuration(config, rules), "worker", host, port)
     settings = configuration.effective.settings
     kafka = given_brokers(brokers, settings.cluster.brokers)
     lock = DirectoryLock(data)  # a worker that was paused would write into its successor's snapshots
@@ -178,8 +178,11 @@ def worker(  # noqa: PLR0917 - an option each; typer passes them by name
     opened.claim(alone=False)
     working = ClusterWorker(configuration, opened, kafka, data)
     typer.echo(f"swipewatch worker on {kafka}; how it is: http://{settings.worker.host}:{settings.worker.port}/readyz")
-    working.run()
-    lock.release()
+    try:
+        working.run()
+    finally:
+        opened.close()
+        lock.release()
 
 
 @commands.command()
@@ -201,7 +204,7 @@ def video(  # noqa: PLR0913, PLR0917 - an option each; typer passes them by name
     configure_logs()
     take_in_library_logs()
     hush("kafka")
-    configuration = _video_saying_at(read_configuration(config, None, registry), host, port)
+    configuration = _listening(read_configuration(config, None, registry), "video", host, port)
     settings = configuration.effective.settings
     kafka = given_brokers(brokers, settings.cluster.brokers)
     vault = Vault(data, database=shared_database(database, settings.database_url), held="beside")
@@ -409,33 +412,17 @@ def _database(configuration: Configuration, given: str | None) -> str | None:
     return given or configuration.effective.settings.database_url
 
 
-def _listening(configuration: Configuration, host: str | None, port: int | None) -> Configuration:
-    """Returns the configuration with the address of the command line."""
+def _listening(
+    configuration: Configuration, part: Literal["web", "worker", "video"], host: str | None, port: int | None
+) -> Configuration:
+    """Returns the configuration with the address of the command line, where that part listens or says how it is."""
     effective = configuration.effective
-    web = effective.settings.web
-    listen_on = host or web.host
-    chosen = msgspec.structs.replace(web, host=listen_on, port=free_port(listen_on, web.port if port is None else port))
-    settings = msgspec.structs.replace(effective.settings, web=chosen)
-    return dataclasses.replace(configuration, effective=msgspec.structs.replace(effective, settings=settings))
-
-
-def _saying_at(configuration: Configuration, host: str | None, port: int | None) -> Configuration:
-    """Returns the configuration with the address of the command line for how a worker is."""
-    effective = configuration.effective
-    there = effective.settings.worker
-    say_on = host or there.host
-    chosen = msgspec.structs.replace(there, host=say_on, port=free_port(say_on, there.port if port is None else port))
-    settings = msgspec.structs.replace(effective.settings, worker=chosen)
-    return dataclasses.replace(configuration, effective=msgspec.structs.replace(effective, settings=settings))
-
-
-def _video_saying_at(configuration: Configuration, host: str | None, port: int | None) -> Configuration:
-    """Returns the configuration with the address of the command line for how a `video` is."""
-    effective = configuration.effective
-    there = effective.settings.video
-    say_on = host or there.host
-    chosen = msgspec.structs.replace(there, host=say_on, port=free_port(say_on, there.port if port is None else port))
-    settings = msgspec.structs.replace(effective.settings, video=chosen)
+    there: WebSettings | WorkerSettings | CameraWorkSettings = getattr(effective.settings, part)
+    listen_on = host or there.host
+    chosen = msgspec.structs.replace(
+        there, host=listen_on, port=free_port(listen_on, there.port if port is None else port)
+    )
+    settings = msgspec.structs.replace(effective.settings, **{part: chosen})
     return dataclasses.replace(configuration, effective=msgspec.structs.replace(effective, settings=settings))
 
 

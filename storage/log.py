@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
@@ -10,7 +9,7 @@ import msgspec
 from sqlalchemy import ARRAY, bindparam, delete, func, insert, select, text
 from sqlalchemy.orm import Session
 
-from events.dead_letters import DeadLetter, Place
+from events.dead_letters import DeadLetter, Place, letter_key
 from events.types import AnyEvent
 from storage.database import Database
 from storage.models import AcceptedEvent, DeadLetterRow
@@ -240,7 +239,6 @@ def _row_of(record: Record, partition: int | None) -> dict[str, object]:
 
 
 def _letter_row(letter: DeadLetter, at_ms: int) -> dict[str, object]:
-    what = msgspec.msgpack.encode((letter.place, letter.stage, letter.reason, letter.original))
     return {
         "at_ms": at_ms,
         "place": msgspec.to_builtins(letter.place),
@@ -248,7 +246,7 @@ def _letter_row(letter: DeadLetter, at_ms: int) -> dict[str, object]:
         "reason": letter.reason,
         "detail": letter.detail,
         "original": letter.original,
-        "content_hash": hashlib.sha256(what).hexdigest(),
+        "content_hash": letter_key(letter),
     }
 
 

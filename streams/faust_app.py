@@ -86,12 +86,23 @@ def make_app(
             if highest is not None and expected is not None:  # type: ignore[redundant-expr]
                 on_lag(way, partition, max(0, highest - expected))
 
+    _follow_group(app, worker)
+    return app
+
+
+def _follow_group(app: faust.App, worker: Worker) -> None:
+    """The worker hears that its partitions go elsewhere, and that it has none."""
+
     async def revoked(*_given: Any, **_named: Any) -> None:  # noqa: ANN401 - as faust calls it
         await _outside_loop(worker.give_back)
 
-    app.on_partitions_revoked.connect(revoked, weak=False)
+    async def assigned(*given: Any, **_named: Any) -> None:  # noqa: ANN401 - as faust calls it
+        _app, places = given
+        if not places:  # where there are some, they are taken when their offsets are asked for
+            await _outside_loop(lambda: worker.take([]))
 
-    return app
+    app.on_partitions_revoked.connect(revoked, weak=False)
+    app.on_partitions_assigned.connect(assigned, weak=False)
 
 
 def run_app(app: faust.App) -> None:

@@ -14,6 +14,7 @@ from kafka.errors import KafkaError
 
 from events.errors import ConfigError, TransientError
 from events.topics import FLOW, INPUT, RECORD_BYTES, SENDER_HEADER, UNNAMED_SENDER
+from streams.cluster.producers import cut_off, reliable_producer
 from streams.cluster.records import TOPIC_OF, WAY_OF, Read, Way, Written
 from streams.cluster.topics import broker_list
 
@@ -70,7 +71,7 @@ class Flow:
     def close(self) -> None:
         """No connection is open."""
         if self._producer is not None:
-            _cut_off(self._producer)
+            cut_off(self._producer)
             self._producer = None
 
     # ------------------------------------------------------------------------------------------------------------
@@ -91,16 +92,10 @@ class Flow:
 
     def _write(self, records: list[Written]) -> None:
         if self._producer is None:
-            self._producer = KafkaProducer(
-                bootstrap_servers=self._addresses,
-                acks="all",
-                enable_idempotence=True,
-                bootstrap_timeout_ms=ANSWERS_WITHIN_MS,
-                max_block_ms=ANSWERS_WITHIN_MS,
-                request_timeout_ms=ANSWERS_WITHIN_MS,
-                delivery_timeout_ms=int(DELIVERED_WITHIN_S * 1000),
-                max_request_size=RECORD_BYTES,
-                allow_auto_create_topics=False,
+            self._producer = reliable_producer(
+                self._addresses,
+                answers_within_ms=ANSWERS_WITHIN_MS,
+                delivered_within_ms=int(DELIVERED_WITHIN_S * 1000),
             )
         sent = [
             self._producer.send(one.topic, one.body, key=one.key, headers=list(one.headers), partition=one.partition)
@@ -185,9 +180,3 @@ def as_read(
         body=body or b"",
         sender=UNNAMED_SENDER if sender is None else sender.decode("utf-8", "replace"),
     )
-
-
-def _cut_off(producer: KafkaProducer) -> None:
-    """The producer's threads end; `close` alone leaves them, and what they hold, when something is on its way."""
-    producer._sender.force_close()  # noqa: SLF001 - no public call gives up what cannot be delivered
-    producer.close(timeout=1)

@@ -18,6 +18,7 @@ from kafka.producer.future import FutureRecordMetadata
 
 from events.errors import TransientError
 from events.topics import INPUT, RECORD_BYTES
+from streams.cluster.producers import cut_off, reliable_producer
 from streams.cluster.publishing import PACKED_BYTES, Decoded, headers_of, one_line, records_of
 from streams.cluster.topics import broker_list
 
@@ -224,18 +225,11 @@ class InputWriter:
         return time.monotonic() - oldest_s > STUCK_AFTER_S
 
     def _replace(self, partitions: int) -> None:
-        producer = KafkaProducer(
-            bootstrap_servers=self._addresses,
-            acks="all",
-            enable_idempotence=True,
+        producer = reliable_producer(
+            self._addresses,
+            answers_within_ms=ANSWERS_WITHIN_MS,
+            delivered_within_ms=DELIVERED_WITHIN_MS,
             batch_size=PACKED_BYTES,
-            max_request_size=RECORD_BYTES,
-            bootstrap_timeout_ms=ANSWERS_WITHIN_MS,
-            max_block_ms=ANSWERS_WITHIN_MS,
-            request_timeout_ms=ANSWERS_WITHIN_MS,
-            delivery_timeout_ms=DELIVERED_WITHIN_MS,
-            reconnect_backoff_max_ms=1_000,
-            allow_auto_create_topics=False,
         )
         producer.partitions_for(INPUT.name)
         self._drop(producer, partitions)
@@ -257,7 +251,7 @@ class InputWriter:
             if self._done(write):
                 write.answer.set_exception(NotConfirmed(f"Kafka at {self._brokers} has not acknowledged it"))
         if old is not None:
-            _cut_off(old)
+            cut_off(old)
 
     def _end(self) -> None:
         """The last writes have their time; then all connections are closed."""
@@ -291,10 +285,3 @@ def _wait_for_one(addresses: Sequence[str]) -> None:
         else:
             return
     raise refused or OSError("no address")
-
-
-def _cut_off(producer: KafkaProducer) -> None:
-    """The producer's threads end; `close` alone leaves them, and what they hold, when something is on its way."""
-    producer._sender.force_close()  # noqa: SLF001 - no public call gives up what cannot be delivered
-    with suppress(KafkaError):
-        producer.close(timeout=1)

@@ -18,6 +18,7 @@ from events.errors import ConfigError, TransientError
 from events.identity import joining_key
 from events.topics import INPUT, RECORD_BYTES, SENDER_HEADER
 from events.types import AnyEvent
+from streams.cluster.producers import reliable_producer
 from streams.cluster.topics import ANSWERS_WITHIN_MS, broker_list
 from streams.store.key_index import hash_of
 
@@ -69,14 +70,8 @@ def open_input(brokers: str, sender: str) -> Iterator[Callable[[Sequence[bytes]]
     addresses = broker_list(brokers)
     producer = None
     try:
-        producer = KafkaProducer(
-            bootstrap_servers=addresses,
-            acks="all",
-            enable_idempotence=True,
-            bootstrap_timeout_ms=ANSWERS_WITHIN_MS,
-            max_block_ms=ANSWERS_WITHIN_MS,
-            delivery_timeout_ms=WRITTEN_WITHIN_MS,
-            max_request_size=RECORD_BYTES,
+        producer = reliable_producer(
+            addresses, answers_within_ms=ANSWERS_WITHIN_MS, delivered_within_ms=WRITTEN_WITHIN_MS
         )
         partitions = len(_partitions(producer))
         yield lambda lines: _write(producer, sender, lines, partitions)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, Literal
 
 import msgspec
 
-from events.dead_letters import DeadLetter
+from events.dead_letters import DeadLetter, letter_key
 from events.topics import DEAD_LETTERS, FLOW, INPUT
 from streams.parcels import Parcel, packed_in_pieces
 
@@ -52,14 +51,13 @@ def letter_records(letters: Iterable[DeadLetter]) -> Iterator[Written]:
     A letter that is written again has the same key.
     """
     for letter in letters:
-        place = msgspec.json.encode(letter.place)
         yield Written(
             topic=DEAD_LETTERS.name,
             partition=0,
             body=letter.original,
-            key=hashlib.sha256(place + letter.reason.encode() + letter.original).hexdigest().encode(),
+            key=letter_key(letter).encode(),
             headers=(
-                ("place", place),
+                ("place", msgspec.json.encode(letter.place)),
                 ("stage", letter.stage.encode()),
                 ("reason", letter.reason.encode()),
                 ("detail", letter.detail.encode()),

@@ -20,7 +20,7 @@ from storage.partitions import Fenced, Partitions, PartitionState
 from storage.projector import AlertChange, Projector
 from streams.cluster.flow import Flow
 from streams.cluster.held_partition import HeldPartition, Limits, Step, Stepped
-from streams.cluster.records import Read, Way
+from streams.cluster.records import WAYS, Read, Way
 from streams.logged_engine import Cut, LoggedEngine, retried
 
 PATIENCE_S: Final = 600.0
@@ -79,6 +79,7 @@ class Worker:
         """What is to be worked on; a partition that was given back stays held until another has taken it."""
         self._inbox: dict[int, deque[Read]] = {}
         self._inbox_bytes = 0
+        self._is_told = False
         self._has_news = threading.Condition()
         self._ticked_at_s: dict[int, float] = {}
         self._rule_changes: deque[tuple[Rulebook, Policy, Future[None]]] = deque()
@@ -98,8 +99,8 @@ class Worker:
             self._thread.join()
 
     def is_ready(self) -> bool:
-        """Returns whether every partition that was taken is worked on."""
-        return self._active.keys() <= self._held.keys() and self._thread.is_alive()
+        """Returns whether it has been told which partitions are its own, if any, and works on all of them."""
+        return self._is_told and self._active.keys() <= self._held.keys() and self._thread.is_alive()
 
     def held(self) -> list[PartitionState]:
         """Returns the partitions that are worked on, as far as the database knows of the work."""
@@ -134,6 +135,7 @@ class Worker:
                     if held is None
                     else held.state
                 )
+            self._is_told = True
             _log.info("partitions.taken", numbers=wanted, kept=sorted(self._held))
             with self._has_news:
                 self._has_news.notify_all()
@@ -142,7 +144,7 @@ class Worker:
                 if (held := self._held.get(number)) is not None
                 else (state.input_offset if way == "input" else state.flow_offset)
                 for number, state in self._active.items()
-                for way in ("input", "flow")
+                for way in WAYS
             }
 
     def give_back(self) -> None:
@@ -150,6 +152,7 @@ class Worker:
         with self._working:
             for number in self._active.keys() & self._held.keys():
                 self._finish(self._held[number])
+            self._is_told = False
             with self._has_news:
                 self._active.clear()
                 self._inbox.clear()
@@ -257,7 +260,7 @@ class Worker:
     def _next_of(self, number: int, partition: HeldPartition) -> list[Read]:
         """Returns the records to be taken next, in order and without a gap."""
         records: list[Read] = []
-        expected: dict[Way, int] = {way: partition.expected(way) for way in ("input", "flow")}
+        expected: dict[Way, int] = {way: partition.expected(way) for way in WAYS}
         size = 0
         while size < STEP_BYTES and len(records) < STEP_RECORDS:
             with self._has_news:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from events.topics import TOPICS
 from tests.conftest import RAN
 from tests.kafka.broker import Broker, missing, version
 from tests.kafka.records import administration
+
+GONE_WITHIN_S = 30.0
 
 
 @pytest.fixture(scope="session")
@@ -45,6 +48,10 @@ def clean(broker: Broker) -> Iterator[Broker]:
     ours = {topic.name for topic in TOPICS}
     with administration(broker) as admin:
         admin.delete_topics([name for name in admin.list_topics() if name in ours])
+        deadline = time.monotonic() + GONE_WITHIN_S
+        while ours & set(admin.list_topics()):  # the broker answers before it has done so
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
 
 
 @pytest.fixture

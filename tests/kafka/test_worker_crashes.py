@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import random
+import re
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
+import httpx
 import msgspec
 import psycopg
 import pytest
 
 from app.cluster_worker import WAY_OUT_CODE as TOO_MANY
 from detectors.examples import swipe
+from events.codec import decode_events
+from events.dead_letters import InvalidEvent
 from events.errors import ConfigError
+from events.identity import identity_of
 from events.topics import DEAD_LETTERS, FLOW
 from storage.database import Database
 from storage.partitions import Fenced, Partitions, advance
@@ -80,6 +86,7 @@ class Story:
         assert self._sent.wait(60), "not everything was sent"
         found = self.fleet.findings()
         assert found == self.fleet.replayed(), self.fleet.said()
+        assert identities(self.fleet.accepted()) == identities(self._lines)  # nothing that was sent is missing
         assert len(found) > 50
         for worker in self.fleet.workers.values():
             assert set(worker.codes) <= {-signal.SIGKILL, 0, 3}, self.fleet.said()
@@ -221,6 +228,22 @@ def test_a_letter_is_shown_as_it_came_and_fed_back_when_its_reason_is_gone(clean
         assert "topic.differs" in worker.said()
 
 
+def test_a_worker_is_ready_once_it_knows_its_partitions_and_be_it_none(clean: Broker, url: str, tmp_path: Path):
+    with fleet_of(tmp_path, clean.address, url, 1, 1) as fleet:
+        workers = [fleet.start(name) for name in ("worker0", "worker1")]
+        said: dict[str, list[int]] = {worker.name: [] for worker in workers}
+
+        def are_ready() -> bool:
+            for worker in workers:
+                if found := re.search(r"http://\S+/readyz", worker.said()):
+                    with suppress(httpx.TransportError):
+                        said[worker.name].append(httpx.get(found[0], timeout=2).status_code)
+            return all(codes[-1:] == [200] for codes in said.values())
+
+        wait_for(are_ready)
+        assert all(codes[0] == 503 for codes in said.values()), said
+
+
 def test_a_second_holder_of_a_partition_is_refused_by_the_database(url: str):
     database = Database.open(url)
     partitions = Partitions(database)
@@ -235,6 +258,10 @@ def test_a_second_holder_of_a_partition_is_refused_by_the_database(url: str):
     with pytest.raises(ConfigError, match="as the database was cut"):
         partitions.take(0, 2, "other", 3)
     database.close()
+
+
+def identities(lines: list[bytes]) -> set[str]:
+    return {identity_of(event) for event in decode_events(lines) if not isinstance(event, InvalidEvent)}
 
 
 def epochs(url: str) -> int:

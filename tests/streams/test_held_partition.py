@@ -11,12 +11,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
 from alerts.policy import Policy
 from detectors.catalogue import Rulebook
-from detectors.examples import filing, person
+from detectors.examples import at, filing, person, swipe
 from events.codec import decode_event, decode_events
 from events.dead_letters import InvalidEvent, Place
 from events.errors import ConfigError
@@ -234,6 +235,52 @@ def lasting_facts(held: HeldPartition) -> set[str]:
         for fact in known
         if isinstance(fact, Person | CrossRegionFiling) and hash_of(fact.person_id) % 2 == held.state.number
     }
+
+
+def keyed(number: int, count: int, text: str) -> str:
+    """Returns a key of a partition."""
+    return next(key for key in (f"{text}{n}" for n in range(99)) if hash_of(key) % count == number)
+
+
+def test_a_successor_repeats_the_step_that_was_begun_and_not_another_with_the_same_records(tmp_path):
+    """Of two households the holder sent the one that it knew; its successor hears of the other first.
+
+    Both know of one version then. What the second adds changes nothing for the successor, so it would not say it.
+    """
+    cluster, count = Cluster(tmp_path, rulebook_of_world(1), 2, 1), 2
+    holder, place = keyed(0, count, "p"), keyed(1, count, "P")
+    bought = swipe(keyed(0, count, "s"), "0s", holder, institution_id=place)
+    earlier = person(holder, event_id=keyed(1, count, "far"), household_id="h-far", effective_from_ms=at("-20d"))
+    later = person(holder, event_id=keyed(0, count, "own"), household_id="h-own", effective_from_ms=at("-10d"))
+    tell = {number: cluster.topics.records[INPUT.name, number] for number in range(count)}
+    tell[0].append((msgspec.json.encode(bought), HISTORY))
+    at_person, at_place = cluster.opened(0, "one"), cluster.opened(1, "one")
+    at_person.step(read_on(cluster, at_person, "input"))
+    at_place.step(read_on(cluster, at_place, "flow"))
+    tell[1].append((msgspec.json.encode(earlier), HISTORY))
+    at_place.step(read_on(cluster, at_place, "input"))
+
+    cluster.dies_at = "sent"
+    with pytest.raises(Died):
+        at_person.step(read_on(cluster, at_person, "flow"))
+    tell[0].append((msgspec.json.encode(later), HISTORY))
+    at_person = cluster.opened(0, "two")
+    at_person.step(read_on(cluster, at_person, "input"))
+    at_person.step(read_on(cluster, at_person, "flow"))
+    at_place.step(read_on(cluster, at_place, "flow"))
+
+    cluster.held = {0: at_person, 1: at_place}
+    (row,) = rows_of(cluster, 1).values()
+    assert [household for _, household in row.homes] == ["h-own"]
+    check_households(cluster)
+    cluster.database.close()
+
+
+def read_on(cluster: Cluster, held: HeldPartition, way: Way) -> list[Read]:
+    """Returns all that is new to a holder."""
+    return [
+        record for some in cluster.topics.read(way, held.state.number, held.expected(way), 10**9) for record in some
+    ]
 
 
 def test_a_topic_that_is_not_the_one_of_the_database_is_refused(tmp_path):

@@ -4,6 +4,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
+# Compiled once, not at each of the many starts.
+unexport PYTHONDONTWRITEBYTECODE
 
 CACHE := .cache
 VENV := .venv

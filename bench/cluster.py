@@ -1,7 +1,8 @@
 """A cluster on this machine, with a real Kafka and PostgreSQL beside it: `python -m bench.cluster` prints JSON.
 
 `throughput`: a backlog of swipes from the input topic to findings in PostgreSQL, by one and by two workers with all
-rules; beside it the same records through a Faust agent that counts each card's swipes a day in a windowed Table.
+rules. `faust`: the same swipes through a Faust agent that counts each card's a day in a windowed Table. `peers`: the
+same count in other stream processors, from a file. `stages`: what each stage of a worker's step costs.
 `latency`: swipes at a rate, from sending one to its alert's row. `recovery`: from the kill of a worker that holds so
 many swipes to the next finding. Broker, database, workers and the bench share the machine's cores.
 """
@@ -31,7 +32,9 @@ from kafka.admin import KafkaAdminClient
 
 from app.rule_files import read_rules
 from bench.city_file import FIRST_MS, write_city
+from bench.cluster_stages import working
 from bench.live_store import LOADED_TOGETHER, START_MS, City
+from bench.peers import PEERS, command_of, install
 from events.codec import decode_events
 from events.dead_letters import InvalidEvent
 from events.identity import content_digest, identity_of
@@ -199,6 +202,47 @@ def faust_table(swipes: int, folder: Path, broker: Broker) -> dict[str, object]:
     return {"swipes": len(lines), "seconds": round(seconds, 2), "swipes_per_s": round(len(lines) / seconds)}
 
 
+def peers(swipes: int, folder: Path) -> dict[str, object]:
+    """Returns swipes a second through each peer's count of a card's swipes a day, from a file."""
+    lines = [line for line in lines_of_now(swipes, folder) if line.startswith(SWIPE)]
+    file = folder / "swipes.jsonl"
+    file.write_bytes(b"\n".join(lines) + b"\n")
+    result: dict[str, object] = {"swipes": len(lines)}
+    for name, version in PEERS.items():
+        if not install(name, version):
+            result[name] = "does not install here"
+            continue
+        done = subprocess.run(command_of(name, file), capture_output=True, timeout=600, check=True)
+        result[name] = round(len(lines) / json.loads(done.stdout.splitlines()[-1])["seconds"])
+    return result
+
+
+def stages(swipes: int, folder: Path, broker: Broker, server: Postgres) -> dict[str, object]:
+    """Returns milliseconds a swipe in each stage of the work's thread, wall and processor; two partitions."""
+    lines = lines_of_now(swipes, folder)
+    coming = [line for line in lines if line.startswith(SWIPE)]
+    place = Place(folder / "stages", broker, server, 2)
+    try:
+        place.publish([line for line in lines if not line.startswith(SWIPE)])
+        with working(place.url, place.broker, 2, folder / "stages" / "store", RULES) as finished:
+            clock = finished()
+            clock.clear()
+            place.publish(coming)
+            began_s = time.monotonic()
+            finished()
+            seconds = time.monotonic() - began_s
+        ms = 1000 / len(coming)
+        return {
+            "swipes": len(coming),
+            "swipes_per_s": round(len(coming) / seconds),
+            "steps": clock.steps,
+            "wall_ms_a_swipe": {stage: round(spent * ms, 3) for stage, spent in clock.wall_s.items()},
+            "cpu_ms_a_swipe": {stage: round(spent * ms, 3) for stage, spent in clock.cpu_s.items()},
+        }
+    finally:
+        place.close()
+
+
 def latency(rate: int, seconds: int, folder: Path, broker: Broker, server: Postgres) -> dict[str, object]:
     """Returns percentiles of milliseconds from sending a swipe to its alert's row; one swipe in a hundred makes one."""
     place = Place(folder / f"latency{rate}", broker, server, 2)
@@ -357,7 +401,7 @@ def _is_found(url: str, settlement_id: str) -> bool:
         return connection.execute(query, (settlement_id,)).fetchone() is not None
 
 
-PARTS = ["throughput", "faust", "latency", "recovery"]
+PARTS = ["throughput", "faust", "peers", "stages", "latency", "recovery"]
 
 
 def main() -> None:
@@ -379,6 +423,10 @@ def main() -> None:
                 result["throughput"] = throughput(chosen.swipes, Path(folder), broker, server)
             if "faust" in chosen.only:
                 result["faust_table"] = faust_table(chosen.swipes, Path(folder), broker)
+            if "peers" in chosen.only:
+                result["peers_swipes_per_s"] = peers(chosen.swipes, Path(folder))
+            if "stages" in chosen.only:
+                result["stages"] = stages(chosen.swipes, Path(folder), broker, server)
             if "recovery" in chosen.only:
                 result["recovery"] = recovery(chosen.kept, Path(folder), broker, server)
             if "latency" in chosen.only:

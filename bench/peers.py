@@ -44,7 +44,7 @@ def main() -> None:
     if chosen.only:
         print(json.dumps(_replayed(chosen.only)))
         return
-    installed = [name for name, version in PEERS.items() if _install(name, version)]
+    installed = [name for name, version in PEERS.items() if install(name, version)]
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "swipes.jsonl"
         write_swipes(file, chosen.swipes)
@@ -53,7 +53,7 @@ def main() -> None:
 
 def _summary(file: Path, swipes: int, rounds: int, installed: list[str]) -> dict[str, object]:
     ours = [sys.executable, "-m", "bench.peers", "--only", str(file)]
-    theirs = {name: [str(_python()), str(SCRIPTS / f"{name}_count.py"), str(file)] for name in installed}
+    theirs = {name: command_of(name, file) for name in installed}
     taken: dict[str, list[dict[str, float]]] = {"swipewatch": [], **{name: [] for name in installed}}
     for _ in range(rounds):
         for name, command in {"swipewatch": ours, **theirs}.items():
@@ -90,18 +90,24 @@ def _one_count() -> Rulebook:
     return Rulebook(versions=(alone,))
 
 
-def _install(name: str, version: str) -> bool:
+def install(name: str, version: str) -> bool:
     """Returns whether a peer is there, after an attempt to install it."""
-    if not _python().exists():
+    if not python().exists():
         venv.create(ENVIRONMENT, with_pip=True)
     said = f"import importlib.metadata as m; raise SystemExit(m.version({name!r}) != {version!r})"
-    if subprocess.run([str(_python()), "-c", said], check=False, stderr=subprocess.DEVNULL).returncode == 0:
+    if subprocess.run([str(python()), "-c", said], check=False, stderr=subprocess.DEVNULL).returncode == 0:
         return True
-    command = [str(_python()), "-m", "pip", "install", "--quiet", f"{name}=={version}"]
+    command = [str(python()), "-m", "pip", "install", "--quiet", f"{name}=={version}"]
     return subprocess.run(command, check=False, stdout=sys.stderr).returncode == 0
 
 
-def _python() -> Path:
+def command_of(name: str, file: Path) -> list[str]:
+    """Returns the command by which a peer counts a file's swipes and prints its seconds."""
+    return [str(python()), str(SCRIPTS / f"{name}_count.py"), str(file)]
+
+
+def python() -> Path:
+    """Returns the interpreter of the peers' environment."""
     return ENVIRONMENT / "bin" / "python"
 
 

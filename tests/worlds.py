@@ -16,8 +16,15 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
+import pytest
 
 Row = dict[str, Any]
+
+
+def quick_first(seeds: Iterable[int], quick: int) -> list[Any]:
+    """Returns the seeds as parameters of a test: the same again on more worlds than these is left to the slow lane."""
+    return [pytest.param(seed, marks=() if place < quick else pytest.mark.slow) for place, seed in enumerate(seeds)]
+
 
 SECOND, MINUTE, HOUR, DAY = 1000, 60_000, 3_600_000, 86_400_000
 SHORT_MS = [0, SECOND, 15 * SECOND, 30 * SECOND, MINUTE, 2 * MINUTE, 10 * MINUTE, 10 * MINUTE, 15 * MINUTE, 30 * MINUTE]

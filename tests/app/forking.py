@@ -12,6 +12,7 @@ import json
 import os
 import runpy
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 READY = "ready"
@@ -19,20 +20,27 @@ READY = "ready"
 
 def serve_until_forked() -> str:
     """Returns the module to run, in each process that was forked; in the first one it ends at the end of the input."""
-    for name in sys.argv[1:]:
-        importlib.import_module(name)
-    gc.freeze()
+    _import(sys.argv[1:])
     _answer(READY)
     for line in sys.stdin:
         asked = json.loads(line)
         if "waits_for" in asked:
             _answer(_state_of(asked["waits_for"]))
             continue
+        _import(asked["imports"])
         forked = os.fork()
         if not forked:
             return _become(asked)
         _answer(forked)
     sys.exit(0)
+
+
+def _import(names: Sequence[str]) -> None:
+    """Afterwards these modules are there for every process that is forked."""
+    if any(name not in sys.modules for name in names):
+        for name in names:
+            importlib.import_module(name)
+        gc.freeze()
 
 
 def _answer(value: object) -> None:

@@ -23,6 +23,8 @@ from tests.app.forking import READY
 CHECKOUT = Path(__file__).parents[2]
 PARENTS = 2
 IMPORTED = ("app.commands", "app.product", "streams.parquet.writer")
+IMPORTED_FOR = {"worker": "app.cluster_worker", "web": "app.cluster_web", "video": "app.cluster_video"}
+"""What a command alone needs is imported before its first process is forked."""
 LOOK_EVERY_S = 0.01
 
 
@@ -82,6 +84,7 @@ class Forked(subprocess.Popen[str]):
             out=str(out),
             errors=str(errors),
             environment=dict(os.environ),
+            imports=[IMPORTED_FOR[one] for one in arguments[:1] if module == "app" and one in IMPORTED_FOR],
         )
 
     def poll(self) -> int | None:

@@ -38,7 +38,10 @@ TOLD = ("detector", "key", "settlement_id", "severity", "institution_id", "occur
 ORDERS = {"as told": as_told, "from the end": from_the_end, "from the middle": from_the_middle}
 
 
-@pytest.fixture(autouse=True, params=[(None, "as told"), *((1, order) for order in ORDERS)], ids=str)
+WAYS = [(None, "as told"), *(pytest.param((1, order), marks=pytest.mark.slow) for order in ORDERS)]
+
+
+@pytest.fixture(autouse=True, params=WAYS, ids=str)
 def judge_by_product(request, monkeypatch):
     monkeypatch.setattr(stories, "judge", product_judge(*request.param))
 

@@ -80,6 +80,7 @@ def stories_about(rule: str) -> list[Story]:
     return [(lines, rulebook_of(read_ruleset({rule: settings}, "story"))) for lines, settings in [*examples, *golden]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", RULES)
 def test_an_anchor_depends_on_nothing_beyond_the_rules_reach(rule):
     scope = rule_modules()[rule].SCOPE

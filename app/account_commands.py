@@ -14,7 +14,7 @@ import typer
 from app.clock import now_ms
 from app.options import DEFAULT_DATA, DatabaseAddress, DataDirectory, existing_database
 from events.errors import ConfigError
-from storage.accounts import AccountError, Accounts, Role, Token, TokenKind
+from storage.accounts import TOKEN_PREFIXES, AccountError, Accounts, Role, Token, TokenKind
 from storage.database import Database
 
 accounts = typer.Typer(
@@ -24,7 +24,7 @@ accounts = typer.Typer(
     rich_markup_mode=None,
 )
 tokens = typer.Typer(
-    help="Lists, makes and revokes the tokens of senders and terminals.",
+    help="Lists, makes and revokes the tokens of senders, terminals and camera agents.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -90,7 +90,7 @@ def reset_account(username: Username, data: DataDirectory = DEFAULT_DATA, databa
 def list_tokens(data: DataDirectory = DEFAULT_DATA, database: DatabaseAddress = None) -> None:
     """Prints the tokens that are not revoked: kind, name, institutions, till, since when, by whom."""
     with _opened(data, database) as opened:
-        for token in [*opened.tokens("sender"), *opened.tokens("terminal")]:
+        for token in [one for kind in TOKEN_PREFIXES for one in opened.tokens(kind)]:
             typer.echo(_line(token))
 
 
@@ -106,7 +106,7 @@ def add_token(
     """Prints a new token; it is not shown again. An old one of that name ends."""
     if kind == "terminal" and (len(institution) != 1 or "*" in institution):
         raise ConfigError("command line", "--institution", ", ".join(institution), "one store for a terminal")
-    if kind == "sender" and till is not None:
+    if kind != "terminal" and till is not None:
         raise ConfigError("command line", "--till", till, "only a terminal has a till")
     with _opened(data, database) as opened:
         maker = getpass.getuser()

@@ -14,18 +14,18 @@ from typing import Final
 import msgspec
 import structlog
 
-from app.cameras import CameraWork
+from app.camera_list import CameraList
+from app.cameras.intake import camera_intake
+from app.cameras.work import CameraWork
 from app.clock import now_ms
 from app.configuration import Configuration, camera_work
 from app.status_server import StatusServer
 from app.vault import Vault
-from events.codec import decode_events
 from events.errors import ConfigError
 from events.metrics import CAMERAS_HELD, OBSERVATIONS_WRITTEN
-from storage.camera_states import CameraStates
 from storage.duties import Duties
 from streams.cluster.input_follower import InputFollower
-from streams.cluster.input_writer import DELIVERED_WITHIN_MS, InputWriter, NotConfirmed
+from streams.cluster.input_writer import InputWriter
 from video.settings import VideoSettings
 from web.measurements import Measurements
 from web.ports import NotReady
@@ -50,8 +50,11 @@ class ClusterVideo:
         clock_ms: Callable[[], int] = now_ms,
     ) -> None:
         """Args: `camera_ids` are those of the registry that this process looks at; None is all. Raises: ConfigError."""
+        camera_list = CameraList(configuration, vault)
         settings = cameras_of(
-            camera_work(configuration, vault.visitor_file, vault.visitor_key), camera_ids, configuration
+            camera_work(configuration, camera_list.settings(), vault.visitor_file, vault.visitor_key),
+            camera_ids,
+            configuration,
         )
         self.vault = vault
         self.camera_ids = [camera.camera_id for camera in settings.cameras]
@@ -59,11 +62,8 @@ class ClusterVideo:
         self._writer = InputWriter(brokers)
         self.cameras = CameraWork(
             settings,
+            intake=camera_intake(vault, self._submit),
             references=vault.references,
-            evidence=vault.evidence,
-            clips=vault.clips,
-            states=CameraStates(vault.database),
-            submit=self._submit,
             clock_ms=clock_ms,
         )
         self._follower = InputFollower(brokers, self.cameras.swipes_accepted)
@@ -103,11 +103,7 @@ class ClusterVideo:
 
     def _submit(self, sender: str, originals: Sequence[bytes]) -> None:
         """Returns once the brokers have the observations. Raises: TransientError; again does no harm."""
-        answer = self._writer.write(sender, originals, decode_events(originals))
-        try:
-            answer.result(DELIVERED_WITHIN_MS / 1000)
-        except TimeoutError as error:
-            raise NotConfirmed("the brokers have not acknowledged it in time") from error
+        self._writer.hand_in(sender, originals)
         self.measurements.count(OBSERVATIONS_WRITTEN, len(originals))
 
     def _reasons_not_ready(self) -> list[NotReady]:

@@ -20,6 +20,7 @@ from events.dead_letters import InvalidEvent
 from events.errors import ConfigError
 from storage.alert_changes import AlertChanges
 from storage.projector import Projector
+from streams.cluster.input_follower import InputFollower
 from streams.cluster.input_writer import LONGEST_LINE, InputAway, InputBusy, InputWriter
 from streams.cluster.publishing import Decoded
 from web.feed import Broadcast
@@ -88,13 +89,16 @@ class ClusterWeb:
             change_rules=self._change_rules,
             known_rules=newest,
             readiness=self._reasons_not_ready,
+            hand_in=self.writer.hand_in,
         )
         self.front = Front(configuration, vault, behind, feed=self.feed, clock_ms=clock_ms)
+        self._inputs = InputFollower(brokers, self.front.agents.swipes_accepted)
 
     def start(self) -> None:
         """The brokers are looked for, alerts and rules are followed; `run` serves meanwhile."""
         self.writer.start()
         self._follower.start()
+        self.front.agents.needed = self._follow_inputs
         self.front.start()
 
     def run(self) -> None:
@@ -110,8 +114,13 @@ class ClusterWeb:
             parts.callback(self.vault.close)
             parts.callback(self.front.stop)
             parts.callback(self._follower.stop)
+            parts.callback(self._inputs.stop)
             parts.callback(self._intake.close)
             parts.callback(self.writer.stop)
+
+    def _follow_inputs(self) -> None:
+        if not self._inputs.is_started:
+            self._inputs.start()
 
     def _change_rules(self, rulebook: Rulebook) -> Future[None]:
         self._projector.change_policy(alert_policy(self._configuration, rulebook))

@@ -20,6 +20,7 @@ from app.enrolment import enrol_photograph
 from app.first_start import first_start
 from app.importing import Imported, import_history
 from app.kept_rules import KeptRules
+from app.key_commands import keys as key_commands
 from app.letter_commands import letters as letter_commands
 from app.logs import configure_logs, hush, take_in_library_logs
 from app.options import (
@@ -82,6 +83,7 @@ OutFile = Annotated[Path | None, typer.Option("--out", help="Write there instead
 commands.add_typer(rule_commands, name="rules")
 commands.add_typer(account_commands, name="accounts")
 commands.add_typer(token_commands, name="tokens")
+commands.add_typer(key_commands, name="keys")
 commands.add_typer(topic_commands, name="topics")
 commands.add_typer(letter_commands, name="dead-letters")
 

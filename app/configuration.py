@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -19,7 +20,10 @@ from web.ports import InstitutionEntry, SignOnSettings, TillEntry, WebLimits
 
 @dataclass(frozen=True, kw_only=True)
 class Configuration:
-    """A validated whole; `rules_given` says that somebody named the rules, which else are those that ship."""
+    """A validated whole; `rules_given` says that somebody named the rules, which else are those that ship.
+
+    `registry_folder` is where the registry's films are; None where there is no registry.
+    """
 
     effective: Effective
     rules: Rulebook
@@ -27,6 +31,7 @@ class Configuration:
     rules_path: Path
     rules_given: bool
     registry: Registry
+    registry_folder: Path | None
 
 
 def read_configuration(
@@ -49,6 +54,7 @@ def read_configuration(
         rules_path=rules_path,
         rules_given=given is not None,
         registry=Registry() if registry_path is None else load_registry(registry_path),
+        registry_folder=None if registry_path is None else registry_path.parent,
     )
 
 
@@ -139,25 +145,33 @@ def institution_entries(registry: Registry) -> list[InstitutionEntry]:
     return [_institution_entry(institution) for institution in registry.institutions]
 
 
-def camera_work(configuration: Configuration, visitor_file: Path, visitor_key: bytes) -> VideoSettings:
+def cameras_of_file(registry: Registry) -> tuple[CameraSettings, ...]:
+    """Returns the cameras that the registry file names, as it says them."""
+    return tuple(
+        CameraSettings(
+            camera_id=camera.camera_id,
+            institution_id=institution.institution_id,
+            till_id=till.till_id,
+            source=camera.source,
+            loop=camera.loop,
+            epoch_ms=camera.epoch_ms,
+            zone=camera.zone,
+            clock_offset_ms=camera.clock_offset_ms,
+            at_store=camera.at_store,
+        )
+        for institution in registry.institutions
+        for till in institution.tills
+        for camera in till.cameras
+    )
+
+
+def camera_work(
+    configuration: Configuration, cameras: Sequence[CameraSettings], visitor_file: Path, visitor_key: bytes
+) -> VideoSettings:
     """Returns what the camera worker is told at its start."""
     video = configuration.effective.settings.video
     return VideoSettings(
-        cameras=tuple(
-            CameraSettings(
-                camera_id=camera.camera_id,
-                institution_id=institution.institution_id,
-                till_id=till.till_id,
-                source=camera.source,
-                loop=camera.loop,
-                epoch_ms=camera.epoch_ms,
-                zone=camera.zone,
-                clock_offset_ms=camera.clock_offset_ms,
-            )
-            for institution in configuration.registry.institutions
-            for till in institution.tills
-            for camera in till.cameras
-        ),
+        cameras=tuple(cameras),
         engine=video.engine,
         second_engine=video.second_engine,
         min_face_px=video.min_face_px,
@@ -181,7 +195,6 @@ def _institution_entry(institution: Institution) -> InstitutionEntry:
                 till_id=till.till_id,
                 name_zh=till.name_zh,
                 name_en=till.name_en,
-                camera_ids=tuple(camera.camera_id for camera in till.cameras),
             )
             for till in institution.tills
         ),

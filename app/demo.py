@@ -146,6 +146,7 @@ def _demo_configuration(clips: Mapping[str, Path], start_ms: int, port: int) -> 
     return dataclasses.replace(
         configuration,
         registry=Registry(institutions=institutions),
+        registry_folder=next(iter(clips.values())).absolute().parent,
         effective=replace(effective, settings=settings),
     )
 

@@ -10,8 +10,14 @@ from typing import Final
 
 import msgspec
 
-from app.clip_sweep import ClipSweep
+from app.agent_watch import AgentWatch
+from app.camera_agents import CameraAgents, orders_of
+from app.camera_list import CameraList, camera_registry
+from app.camera_probe import ChildProbe
+from app.camera_watch import CameraWatch
+from app.cameras.intake import camera_intake
 from app.configuration import Configuration, institution_entries, sign_on, web_limits
+from app.expiry import Expiry, free_space, keeping_times
 from app.kept_rules import KeptRules
 from app.rule_pages import RulePages
 from app.rule_watch import RuleWatch
@@ -19,6 +25,8 @@ from app.terminal_watch import TerminalWatch
 from app.vault import Vault
 from app.webhook import webhook_of
 from detectors.catalogue import Rulebook
+from storage.camera_agents import AgentContacts
+from storage.camera_pictures import CameraPictures
 from storage.crypto import keyed_mark
 from storage.duties import Duties
 from storage.projector import Projector
@@ -30,7 +38,9 @@ from web.measurements import Measurements
 from web.ports import Intake, NotReady, WebServices
 from web.server import WebServer
 
-CLIPS: Final = "clip sweep"
+AGENTS: Final = "camera agents"
+CAMERAS: Final = "unhealthy cameras"
+EXPIRY: Final = "expiry of evidence"
 TERMINALS: Final = "dark terminals"
 WEBHOOK: Final = "webhook"
 
@@ -39,6 +49,7 @@ class Behind(msgspec.Struct, frozen=True, kw_only=True):
     """What stands behind the pages and the API, and differs with how the product runs.
 
     `change_rules` makes that part obey a rulebook; `known_rules` is the number of the version that it obeys already.
+    `hand_in` takes a sender's name and events as JSON and returns once they are durable; it raises TransientError.
     """
 
     intake: Intake
@@ -46,6 +57,7 @@ class Behind(msgspec.Struct, frozen=True, kw_only=True):
     change_rules: Callable[[Rulebook], Future[None]]
     known_rules: int
     readiness: Callable[[], Sequence[NotReady]]
+    hand_in: Callable[[str, Sequence[bytes]], None]
 
 
 class Front:
@@ -62,7 +74,7 @@ class Front:
     ) -> None:
         settings = configuration.effective.settings
         database, measurements = vault.database, Measurements()
-        self.duties = Duties(database, (CLIPS, TERMINALS, WEBHOOK))
+        self.duties = Duties(database, (AGENTS, CAMERAS, EXPIRY, TERMINALS, WEBHOOK))
         self._rules = RuleWatch(
             KeptRules(database), RuleHalts(database), behind.change_rules, measurements, behind.known_rules
         )
@@ -76,12 +88,39 @@ class Front:
             dark_after_ms=int(settings.alerts.terminal_dark_after),
             is_mine=partial(self.duties.is_mine, TERMINALS),
         )
-        self._clip_sweep = ClipSweep(
-            vault.clips,
+        self.agents = CameraAgents(
+            orders_of(configuration),
+            CameraList(configuration, vault),
+            intake=camera_intake(vault, behind.hand_in),
+            references=vault.references,
+            contacts=AgentContacts(database),
             clock_ms=clock_ms,
-            kept_ms=int(settings.video.clips_kept),
-            alerted_kept_ms=int(settings.video.alert_clips_kept),
-            is_mine=partial(self.duties.is_mine, CLIPS),
+        )
+        self._agent_watch = AgentWatch(
+            self.agents,
+            vault.accounts,
+            measurements,
+            clock_ms=clock_ms,
+            silent_after_ms=int(settings.agent.silent_after),
+            is_mine=partial(self.duties.is_mine, AGENTS),
+        )
+        cameras = camera_registry(configuration, vault)
+        self._camera_watch = CameraWatch(
+            database,
+            cameras.cameras,
+            clock_ms=clock_ms,
+            unhealthy_after_ms=int(settings.alerts.camera_unhealthy_after),
+            is_mine=partial(self.duties.is_mine, CAMERAS),
+        )
+        space = partial(free_space, vault.directory, settings.evidence.least_free_bytes)
+        self._expiry = Expiry(
+            database,
+            (vault.evidence.kept, vault.clips.kept, vault.originals.kept),
+            measurements,
+            times=keeping_times(settings.evidence),
+            space=space,
+            clock_ms=clock_ms,
+            is_mine=partial(self.duties.is_mine, EXPIRY),
         )
         self._webhook = webhook_of(
             settings.webhook.url,
@@ -98,9 +137,14 @@ class Front:
             actions=behind.projector,
             stills=vault.evidence,
             clips=vault.clips,
+            originals=vault.originals,
             contacts=contacts,
             feed=feed,
             institutions=institution_entries(configuration.registry),
+            cameras=cameras,
+            camera_pictures=CameraPictures(database, vault.keyring),
+            camera_probe=ChildProbe(),
+            camera_agents=self.agents,
             readiness=behind.readiness,
             now_ms=clock_ms,
             measurements=measurements,
@@ -110,15 +154,20 @@ class Front:
             rules_at=RulePages(KeptRules(database), settings.alerts.breaker).at,
             limits=web_limits(configuration),
             sign_on=sign_on(configuration),
+            free_space=space,
         )
-        self.server = WebServer(create_app(services), feed, host=settings.web.host, port=settings.web.port)
+        self.server = WebServer(
+            create_app(services), feed, self.agents.feed, host=settings.web.host, port=settings.web.port
+        )
 
     def start(self) -> None:
         """Rules and terminals are looked at; `server.run` serves meanwhile."""
         self.duties.start()
         self._rules.start()
         self._terminals.start()
-        self._clip_sweep.start()
+        self._camera_watch.start()
+        self._agent_watch.start()
+        self._expiry.start()
         if self._webhook is not None:
             self._webhook.start()
 
@@ -128,6 +177,8 @@ class Front:
             parts.callback(self.duties.stop)
             parts.callback(self._rules.stop)
             parts.callback(self._terminals.stop)
-            parts.callback(self._clip_sweep.stop)
+            parts.callback(self._camera_watch.stop)
+            parts.callback(self._agent_watch.stop)
+            parts.callback(self._expiry.stop)
             if self._webhook is not None:
                 parts.callback(self._webhook.stop)

@@ -10,7 +10,9 @@ from contextlib import ExitStack
 
 import structlog
 
-from app.cameras import CameraWork
+from app.camera_list import CameraList
+from app.cameras.intake import camera_intake
+from app.cameras.work import CameraWork
 from app.clock import now_ms
 from app.configuration import Configuration, alert_policy, camera_work, pipeline_limits
 from app.front import Behind, Front
@@ -19,7 +21,6 @@ from app.vault import Vault
 from events.dead_letters import DeadLetter
 from events.errors import ConfigError, TransientError
 from events.types import AnyEvent
-from storage.camera_states import CameraStates
 from storage.projector import AlertChange, Projector
 from streams.acceptance import Accepted, Outcome
 from streams.embedded import Pipeline, PipelineBusy, Step
@@ -29,12 +30,17 @@ from web.ports import EventResult, NotReady, Overloaded
 BUSY_RETRY_S = 1
 STOPPED_RETRY_S = 3
 LOOK_EVERY_S = 0.2
+ON_DISK_WITHIN_S = 20.0
 
 _log = structlog.get_logger()
 
 
 class ProductFailed(TransientError):
     """A part has given up; the process must end so that its supervisor starts it anew."""
+
+
+class NotOnDisk(TransientError):
+    """Some of the events may be written or not; to hand them in again does no harm."""
 
 
 class PipelineIntake:
@@ -88,13 +94,11 @@ class Product:
             limits=pipeline_limits(configuration),
             on_step=on_step,
         )
+        camera_list = CameraList(configuration, vault)
         self.cameras = CameraWork(
-            camera_work(configuration, vault.visitor_file, vault.visitor_key),
+            camera_work(configuration, camera_list.settings(), vault.visitor_file, vault.visitor_key),
+            intake=camera_intake(vault, self.pipeline.submit),
             references=vault.references,
-            evidence=vault.evidence,
-            clips=vault.clips,
-            states=CameraStates(vault.database),
-            submit=self.pipeline.submit,
             clock_ms=clock_ms,
         )
         behind = Behind(
@@ -103,6 +107,7 @@ class Product:
             change_rules=lambda rules: self.pipeline.change_rules(rules, alert_policy(configuration, rules)),
             known_rules=newest,
             readiness=self._reasons_not_ready,
+            hand_in=self._hand_in,
         )
         self.front = Front(configuration, vault, behind, feed=self.feed, clock_ms=clock_ms)
 
@@ -137,8 +142,9 @@ class Product:
             parts.callback(self.front.stop)
 
     def accepted(self, events: Sequence[AnyEvent]) -> None:
-        """The cameras look at what was just swiped."""
+        """The cameras look at what was just swiped, here and at the stores."""
         self.cameras.swipes_accepted(events)
+        self.front.agents.swipes_accepted(events)
 
     def alerts_changed(self, changes: Sequence[AlertChange]) -> None:
         """Open pages hear of it."""
@@ -148,6 +154,13 @@ class Product:
         """The process ends."""
         self.failure = reason
         self.end()
+
+    def _hand_in(self, sender: str, originals: Sequence[bytes]) -> None:
+        """Returns once the events are on disk. Raises: TransientError; again does no harm."""
+        try:
+            self.pipeline.submit(sender, originals).result(ON_DISK_WITHIN_S)
+        except TimeoutError as error:
+            raise NotOnDisk("the pipeline has not written it in time") from error
 
     def _reasons_not_ready(self) -> Sequence[NotReady]:
         reasons = []

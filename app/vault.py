@@ -13,7 +13,10 @@ from storage.clips import ClipStore
 from storage.crypto import Keyring, open_key
 from storage.database import Database, default_url
 from storage.evidence import EvidenceStore
-from storage.references import ReferenceFaces, has_sealed_data
+from storage.key_rotation import KeyRotation
+from storage.originals import OriginalStore
+from storage.references import ReferenceFaces
+from storage.sealed_rows import SEALED_COLUMNS, SealedRows, has_sealed_data
 
 Held = Literal["no", "beside", "alone"]
 
@@ -59,9 +62,10 @@ class Vault:
             self._open(directory)
 
     def _open(self, directory: Path) -> None:
-        keys = directory / "keys"
+        self.directory, keys = directory, directory / "keys"
+        self._evidence_key = keys / "evidence.key"
         sealed = has_sealed_data(self.database)
-        self.keyring = Keyring.open(keys / "evidence.key", needed=sealed)
+        self.keyring = Keyring.open(self._evidence_key, needed=sealed)
         self.visitor_file = directory / "visitors.enc"
         self.store = directory / "store"
         self.webhook_key = open_key(keys / WEBHOOK_KEY)
@@ -71,6 +75,13 @@ class Vault:
         self.references = ReferenceFaces(self.database, self.keyring)
         self.evidence = EvidenceStore(self.database, directory / "stills", self.keyring)
         self.clips = ClipStore(self.database, directory / "clips", self.keyring)
+        self.originals = OriginalStore(self.database, directory / "originals", self.keyring)
+
+    def key_rotation(self) -> KeyRotation:
+        """Returns the way to another key for all that `keys/evidence.key` seals."""
+        files = (self.evidence.kept, self.clips.kept, self.originals.kept)
+        rows = [SealedRows(self.database, self.keyring, column) for column in SEALED_COLUMNS]
+        return KeyRotation(self._evidence_key, self.keyring, files, rows)
 
     def close(self) -> None:
         """All connections are closed, and the directory is free."""

@@ -12,6 +12,7 @@ from typing import Final
 
 from app.clock import now_ms
 from app.configuration import alert_policy, read_configuration
+from app.logs import configure_logs
 from app.rule_files import read_rules
 from storage.database import Database
 from storage.partitions import Partitions
@@ -96,6 +97,7 @@ class _Watcher:
 @contextmanager
 def working(url: str, brokers: str, partitions: int, folder: Path, rules: Path) -> Iterator[Callable[[], StageClock]]:
     """Works on all partitions in this process; gives what waits until nothing is left and returns the clock so far."""
+    configure_logs()  # standard output is the measurement's
     clock, rulebook = StageClock(), read_rules(rules)
     database = Database.open(url)
     projector = TimedProjector(database, alert_policy(read_configuration(None, rules), rulebook))

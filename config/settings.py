@@ -22,6 +22,7 @@ from events.validation import config_error
 ENVIRONMENT_PREFIX = "SWIPEWATCH__"
 DEFAULT_SOURCE = "default.yaml"
 LEAST_SILENCE_MS = 120_000
+LEAST_AGENT_SILENCE_MS = 45_000
 
 Port = Annotated[int, Meta(ge=0, le=65_535)]
 AtLeastOne = Annotated[int, Meta(ge=1)]
@@ -85,6 +86,7 @@ class AlertSettings(Section, frozen=True, kw_only=True):
     episode: DurationMs
     stale_after: DurationMs
     terminal_dark_after: DurationMs
+    camera_unhealthy_after: DurationMs
     breaker: AtLeastOne
 
     def __post_init__(self) -> None:
@@ -103,8 +105,37 @@ class CameraWorkSettings(Section, frozen=True, kw_only=True):
     min_face_px: Annotated[float, Meta(ge=16, le=1000)]
     visitor_similarity: Share
     visitor_ttl: DurationMs
-    clips_kept: DurationMs
-    alert_clips_kept: DurationMs
+
+
+class AgentSettings(Section, frozen=True, kw_only=True):
+    """The agents that look through cameras at their stores: how each keeps what it saw, and when it is missed."""
+
+    host: Name
+    port: Port
+    buffer_bytes: Annotated[int, Meta(ge=64 * 1024 * 1024)]
+    silent_after: DurationMs
+
+    def __post_init__(self) -> None:
+        if self.silent_after < LEAST_AGENT_SILENCE_MS:
+            raise ValueError("silent_after is 45s at least: an agent says how it is every fifteen seconds")
+
+
+class AlertedSettings(Section, frozen=True, kw_only=True):
+    """How long evidence that an alert cites is kept, by the alert's severity."""
+
+    low: DurationMs
+    medium: DurationMs
+    high: DurationMs
+    critical: DurationMs
+
+
+class EvidenceSettings(Section, frozen=True, kw_only=True):
+    """How long pictures, clips and sealed originals are kept, and how much of the disk is left free."""
+
+    still: DurationMs
+    clip: DurationMs
+    alerted: AlertedSettings
+    least_free_bytes: Annotated[int, Meta(ge=0)]
 
 
 class ClusterSettings(Section, frozen=True, kw_only=True):
@@ -143,6 +174,8 @@ class Settings(Section, frozen=True, kw_only=True):
     pipeline: PipelineSettings
     alerts: AlertSettings
     video: CameraWorkSettings
+    agent: AgentSettings
+    evidence: EvidenceSettings
     sign_on: SignOnSettings
     cluster: ClusterSettings
     worker: WorkerSettings
@@ -152,7 +185,12 @@ class Settings(Section, frozen=True, kw_only=True):
 
 
 class Camera(Section, frozen=True, kw_only=True):
-    """A camera that looks at a till. `source` is a file, relative to the registry's folder; `zone` is in 0..1."""
+    """A camera that looks at a till; `zone` is in 0..1.
+
+    `source` is an address in the network, or a film relative to the registry's folder.
+
+    `at_store`: the store's own `video --to` looks through it, and the centre does not.
+    """
 
     camera_id: Name
     source: Name
@@ -160,6 +198,7 @@ class Camera(Section, frozen=True, kw_only=True):
     epoch_ms: int | None = None
     clock_offset_ms: int = 0
     zone: tuple[Corner, ...] | None = None
+    at_store: bool = False
 
 
 class Terminal(Section, frozen=True, kw_only=True):
@@ -239,7 +278,7 @@ def load_settings(file: Path | None = None, environment: Mapping[str, str] = os.
 
 
 def load_registry(file: Path) -> Registry:
-    """Returns the validated registry; camera sources are made absolute. Raises: ConfigError."""
+    """Returns the validated registry; paths of films are made absolute. Raises: ConfigError."""
     registry = convert(read_yaml(file), Registry, str(file))
     _check_unique(registry, str(file))
     institutions = tuple(_with_absolute_sources(institution, file.parent) for institution in registry.institutions)
@@ -372,7 +411,13 @@ def _check_unique(registry: Registry, source: str) -> None:
 def _with_absolute_sources(institution: Institution, folder: Path) -> Institution:
     replace = msgspec.structs.replace
     tills = tuple(
-        replace(till, cameras=tuple(replace(camera, source=str(folder / camera.source)) for camera in till.cameras))
+        replace(
+            till, cameras=tuple(replace(camera, source=_absolute(camera.source, folder)) for camera in till.cameras)
+        )
         for till in institution.tills
     )
     return replace(institution, tills=tills)
+
+
+def _absolute(source: str, folder: Path) -> str:
+    return source if "://" in source else str(folder / source)

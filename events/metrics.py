@@ -60,7 +60,7 @@ STREAMS_OPEN = Metric(
     name="swipewatch_streams_open",
     kind="gauge",
     unit="streams",
-    meaning="Pages that are connected for live updates, by kind (dashboard, terminal).",
+    meaning="Pages and camera agents that are connected for live updates, by kind (dashboard, terminal, agent).",
     labels=("kind",),
 )
 NOTICES_SENT = Metric(
@@ -90,6 +90,27 @@ FACE_VIEWS = Metric(
     meaning="Pictures with a face that were shown unblurred; each is on record with who and why.",
 )
 
+EVIDENCE_REMOVED = Metric(
+    name="swipewatch_evidence_removed_total",
+    kind="counter",
+    unit="files",
+    meaning="Evidence deleted, by kind (still, clip, original) and reason (time_up, disk_full, unnamed).",
+    labels=("kind", "reason"),
+)
+EVIDENCE_REMOVED_BYTES = Metric(
+    name="swipewatch_evidence_removed_bytes_total",
+    kind="counter",
+    unit="bytes",
+    meaning="Size of the evidence deleted, by kind and reason.",
+    labels=("kind", "reason"),
+)
+EVIDENCE_FREE_BYTES = Metric(
+    name="swipewatch_evidence_free_bytes",
+    kind="gauge",
+    unit="bytes",
+    meaning="Room left on the disk that evidence is kept on, as the process that deletes it last saw it.",
+)
+
 RULES_HALTED = Metric(
     name="swipewatch_rules_halted",
     kind="gauge",
@@ -115,8 +136,47 @@ CAMERAS = Metric(
     name="swipewatch_cameras",
     kind="gauge",
     unit="cameras",
-    meaning="Cameras of the registry by their last known state (ok, dark, covered, frozen, offline, unknown).",
+    meaning="Cameras of the registry by their last known state: ok, unknown, or the name of what is wrong.",
     labels=("state",),
+)
+CAMERA_MESSAGES = Metric(
+    name="swipewatch_camera_messages_total",
+    kind="counter",
+    unit="messages",
+    meaning="What stores' camera agents handed in and the centre has kept.",
+)
+AGENTS_SILENT = Metric(
+    name="swipewatch_camera_agents_silent",
+    kind="gauge",
+    unit="agents",
+    meaning="Stores' camera agents that say nothing; their cameras are shown off-line.",
+)
+AGENT_WAITING = Metric(
+    name="swipewatch_agent_messages_waiting",
+    kind="gauge",
+    unit="messages",
+    meaning="What this camera agent has not sent yet, by kind (observation, still, clip, original).",
+    labels=("kind",),
+)
+AGENT_WAITING_BYTES = Metric(
+    name="swipewatch_agent_waiting_bytes",
+    kind="gauge",
+    unit="bytes",
+    meaning="Size on disk of what this camera agent has not sent yet, by kind.",
+    labels=("kind",),
+)
+AGENT_DROPPED = Metric(
+    name="swipewatch_agent_messages_dropped",
+    kind="gauge",
+    unit="messages",
+    meaning="What this camera agent will never send, by kind, since its data folder was made: no room, or refused.",
+    labels=("kind",),
+)
+AGENT_SENT = Metric(
+    name="swipewatch_agent_messages_sent_total",
+    kind="counter",
+    unit="messages",
+    meaning="What this camera agent has sent and the centre has kept.",
 )
 CAMERAS_HELD = Metric(
     name="swipewatch_cameras_held",
@@ -197,10 +257,19 @@ METRICS: tuple[Metric, ...] = (
     NOTICE_SECONDS,
     ALERT_ACTIONS,
     FACE_VIEWS,
+    EVIDENCE_REMOVED,
+    EVIDENCE_REMOVED_BYTES,
+    EVIDENCE_FREE_BYTES,
     RULES_HALTED,
     TERMINALS_DARK,
     WEBHOOK_WAITING,
     CAMERAS,
+    CAMERA_MESSAGES,
+    AGENTS_SILENT,
+    AGENT_WAITING,
+    AGENT_WAITING_BYTES,
+    AGENT_DROPPED,
+    AGENT_SENT,
     CAMERAS_HELD,
     OBSERVATIONS_WRITTEN,
     PARTITIONS_HELD,

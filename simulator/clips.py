@@ -47,10 +47,12 @@ class Scene:
 
 @dataclass(frozen=True, kw_only=True)
 class Person:
-    """A cut-out of H×W×4: blue, green and red times alpha, and alpha 0..1; `face_x` is the face's middle in pixels."""
+    """A cut-out of H×W×4: blue, green and red times alpha, and alpha 0..1; its face's middle and side in pixels."""
 
     layer: Floats
     face_x: float
+    face_y: float
+    face_px: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +92,7 @@ def compose_frames(scenes: Sequence[Scene], *, size: tuple[int, int], fps: int, 
     random = np.random.default_rng(seed)
     room = draw_room(size, random)
     empty = room.back * (1 - room.counter_alpha) + room.counter
-    add_noise = _noise_of(size, random)
+    add_noise = sensor_noise(size, random)
     for scene in scenes:
         person = None if scene.photograph is None else cut_out(scene.photograph, size, room.counter_top_px)
         if person is not None and scene.seconds < SHORTEST_VISIT_S:
@@ -101,7 +103,7 @@ def compose_frames(scenes: Sequence[Scene], *, size: tuple[int, int], fps: int, 
                 yield add_noise(empty)
             else:
                 offset = walk.offset(number / fps, person.layer.shape[1])
-                yield add_noise(_with_person(room, empty, person, offset))
+                yield add_noise(draw_person(room, empty, person, offset))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +124,7 @@ class _Walk:
         return sway_x - away * missing**2 + away * gone**2, sway_y - step_bob
 
 
-def _with_person(room: Room, empty: Floats, person: Person, offset: tuple[float, float]) -> Floats:
+def draw_person(room: Room, empty: Floats, person: Person, offset: tuple[float, float]) -> Floats:
     """Returns the room with the person between its back and its counter; only their own part is drawn anew."""
     height, width = empty.shape[:2]
     exact_left = width / 2 - person.face_x + offset[0]
@@ -141,7 +143,7 @@ def _with_person(room: Room, empty: Floats, person: Person, offset: tuple[float,
     return picture
 
 
-def _noise_of(size: tuple[int, int], random: np.random.Generator) -> Callable[[Floats], Image]:
+def sensor_noise(size: tuple[int, int], random: np.random.Generator) -> Callable[[Floats], Image]:
     """Returns a function that adds sensor noise: of a larger field another part, mirrored or not, in every frame."""
     width, height = size
     field = random.normal(0, NOISE_SIGMA, (height + MARGIN_PX, width + MARGIN_PX, 3)).astype(np.float32)
@@ -272,7 +274,7 @@ def cut_out(photograph: Path, size: tuple[int, int], counter_top_px: int) -> Per
     face = ((x - left) * scale, (y - top) * scale, side * scale)
     alpha = _outline(np.asarray(part, dtype=np.uint8), face)
     layer = np.concatenate([np.asarray(part, dtype=np.float32) * alpha, alpha], axis=2)
-    return Person(layer=layer, face_x=face[0] + face[2] / 2)
+    return Person(layer=layer, face_x=face[0] + face[2] / 2, face_y=face[1] + face[2] / 2, face_px=face[2])
 
 
 def _find_face(picture: Image, photograph: Path) -> tuple[float, float, float]:

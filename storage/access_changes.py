@@ -1,4 +1,4 @@
-"""The trail of who may come in: every change of an account, a token or a terminal, with who made it and when."""
+"""The trail of who may come in, and of the cameras: every change with who made it and when."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from storage.database import Database
 from storage.models import AccessChangeRow
 
-ChangedKind = Literal["account", "sender", "terminal"]
+ChangedKind = Literal["account", "sender", "terminal", "agent", "camera"]
 ChangeAction = Literal[
     "added",
     "password_set",
@@ -24,6 +24,12 @@ ChangeAction = Literal[
     "code_made",
     "token_made",
     "token_revoked",
+    "source_set",
+    "zone_set",
+    "clock_set",
+    "to_store",
+    "to_centre",
+    "reset",
 ]
 CHANGE_ACTIONS: tuple[ChangeAction, ...] = get_args(ChangeAction)
 MACHINE = "swipewatch"
@@ -32,7 +38,7 @@ SIGN_ON = "single sign-on"
 
 
 class AccessChange(msgspec.Struct, frozen=True, kw_only=True):
-    """One change: `actor` did `action` to the account or token named `subject`; `detail` is a role, or places."""
+    """One change: `actor` did `action` to the account, token or camera named `subject`; `detail` says to what."""
 
     change_id: int
     at_ms: int

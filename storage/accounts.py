@@ -1,4 +1,4 @@
-"""Who may come in: people with a role, their sessions, senders' and terminals' tokens, and who looked at which face."""
+"""Who may come in: people with a role, their sessions, tokens of devices and programs, and who looked at which face."""
 
 from __future__ import annotations
 
@@ -20,16 +20,25 @@ from storage.database import Database
 from storage.models import AccountRow, FaceViewRow, SessionRow, TokenRow
 
 Role = Literal["viewer", "operator", "auditor", "supervisor", "rule_editor", "administrator"]
-TokenKind = Literal["sender", "terminal"]
+TokenKind = Literal["sender", "terminal", "agent"]
 ROLES: tuple[Role, ...] = get_args(Role)
 EVERYWHERE = "*"
 SESSION_LIFETIME_MS = 12 * 3_600_000
 MIN_PASSWORD_LENGTH = 10
-TOKEN_PREFIXES: dict[TokenKind, str] = {"sender": "sws_", "terminal": "swt_"}
+TOKEN_PREFIXES: dict[TokenKind, str] = {"sender": "sws_", "terminal": "swt_", "agent": "swa_"}
 
 
 AccountProblem = Literal[
-    "name", "role", "password", "taken", "unknown", "last_administrator", "kept_elsewhere", "disabled", "token"
+    "name",
+    "role",
+    "password",
+    "taken",
+    "unknown",
+    "last_administrator",
+    "kept_elsewhere",
+    "disabled",
+    "token",
+    "everywhere",
 ]
 
 
@@ -57,7 +66,10 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Token(msgspec.Struct, frozen=True, kw_only=True):
-    """A sender or a terminal, and the institutions it speaks for; a terminal without till shows the whole store."""
+    """A sender, a terminal or a store's camera agent, and the institutions it speaks for.
+
+    A terminal without till shows the whole store.
+    """
 
     kind: TokenKind
     name: str
@@ -283,10 +295,13 @@ class Accounts:
     ) -> str:
         """The name has this token and no other; returns it (a fresh one unless given). It cannot be read again.
 
-        Raises: AccountError for an empty name or no institution, or a name that another kind of token has.
+        Raises: AccountError for an empty name or no institution, a name that another kind of token has, or an agent for
+            all institutions: it learns the faces of whoever swipes there.
         """
         if not name or name != name.strip() or not all(institution_ids) or not institution_ids:
             raise AccountError("token", "a token needs a name and at least one institution, or `*` for all")
+        if kind == "agent" and EVERYWHERE in institution_ids:
+            raise AccountError("everywhere", "a camera agent speaks for the institutions that are named, not for all")
         plain = token or TOKEN_PREFIXES[kind] + secrets.token_urlsafe(32)
         with self._database.session() as session:
             _replace_token(
@@ -335,10 +350,12 @@ class Accounts:
                 self._note(session, cast("TokenKind", row.kind), "token_revoked", name)
             return bool(revoked)
 
-    def record_face_view(self, still_id: str, username: str, reason: str, now_ms: int) -> None:
-        """It is on record that this person saw this picture, when and why."""
+    def record_face_view(self, still_id: str, username: str, reason: str, now_ms: int, note: str = "") -> None:
+        """It is on record that this person saw this picture, when and why; `note` is what the person wrote of it."""
         with self._database.session() as session:
-            session.add(FaceViewRow(still_id=still_id, username=username, at_ms=now_ms, reason=reason))
+            session.add(
+                FaceViewRow(still_id=still_id, username=username, at_ms=now_ms, reason=reason, note=note or None)
+            )
 
     def _note(self, session: Session, kind: ChangedKind, action: ChangeAction, subject: str, detail: str = "") -> None:
         by = self.by or By(MACHINE, time.time_ns() // 1_000_000)

@@ -76,25 +76,25 @@ def visitor_term(visitor_id: str) -> str:
     return f"visitor:{visitor_id}"
 
 
+def receipt_term(cited_id: str) -> str:
+    """Returns the word for alerts that cite an id: its last characters backwards, so that an index finds endings."""
+    return f"receipt:{cited_id[-TAIL_CHARACTERS:][::-1]}"
+
+
 def receipt_range(ending: str) -> tuple[str, str]:
     """Returns the first word, and the first after the last, for alerts with a swipe whose receipt ends so."""
-    start = _receipt_term(ending)
+    start = receipt_term(ending)
     return start, start[:-1] + chr(ord(start[-1]) + 1)
 
 
 def _terms_of(finding: Finding) -> Iterable[str]:
     yield rule_term(finding.detector)
     for one in cited_by(finding):
-        yield _receipt_term(one)
+        yield receipt_term(one)
     for person_id in _named(finding, "person_id") | _named(finding, "persons"):
         yield person_term(person_id)
     for visitor_id in _named(finding, "visitor_id"):
         yield visitor_term(visitor_id)
-
-
-def _receipt_term(settlement_id: str) -> str:
-    """Backwards, so that an ending is a beginning, which an index finds."""
-    return f"receipt:{settlement_id[-TAIL_CHARACTERS:][::-1]}"
 
 
 def _named(finding: Finding, field: str) -> frozenset[str]:

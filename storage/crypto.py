@@ -10,67 +10,144 @@ import hashlib
 import hmac
 import os
 import secrets
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from storage.durable_files import write_new_file
+from storage.durable_files import replace_file, write_new_file
 from storage.errors import AlteredData, KeyUnusable, WrongKey
 
 KEY_BYTES = 32
 _MAGIC = b"SW1"
 _MARK_BYTES = 8
 _NONCE_BYTES = 12
-_HEAD_BYTES = len(_MAGIC) + _MARK_BYTES + _NONCE_BYTES
+HEAD_BYTES = len(_MAGIC) + _MARK_BYTES + _NONCE_BYTES
+
+
+class _Keys(NamedTuple):
+    """The key that seals, by its mark, and all that open."""
+
+    sealing: bytes
+    ciphers: Mapping[bytes, AESGCM]
 
 
 class Keyring:
-    """The key under which a product's sensitive data is sealed."""
+    """The key under which a product's sensitive data is sealed, and the earlier ones that still open some of it.
 
-    def __init__(self, key: bytes) -> None:
-        if len(key) != KEY_BYTES:
-            raise ValueError(f"a key has {KEY_BYTES} bytes")
-        self._cipher = AESGCM(key)
-        self._mark = hashlib.sha256(b"swipewatch key mark\x00" + key).digest()[:_MARK_BYTES]
+    One that was opened from a file follows it: a key that is put into force seals from then on, in every process.
+    """
+
+    def __init__(self, key: bytes, earlier: Iterable[bytes] = ()) -> None:
+        self._keys = _keys_of(key, earlier)
+        self._path: Path | None = None
+        self._read_at: tuple[int, int] | None = None
 
     def __repr__(self) -> str:
-        return f"Keyring(mark={self._mark.hex()})"
+        return f"Keyring(mark={self._keys.sealing.hex()})"
 
     @classmethod
     def open(cls, path: Path, *, needed: bool = False) -> Keyring:
         """Returns the keyring of the key file, made if absent (0600, its folder 0700) unless it is `needed`.
 
         Args:
-            path: the key file, 32 bytes.
-            needed: whether data exists that was sealed before (`storage.references.has_sealed_data`): then a new key
+            path: the key file, 32 bytes; earlier keys lie beside it.
+            needed: whether data exists that was sealed before (`storage.sealed_rows.has_sealed_data`): then a new key
                 would hide that the old one is lost.
 
         Raises: KeyUnusable if the file has another size or may be read by others, or is absent though needed.
         """
-        return cls(open_key(path, needed=needed))
+        written_at = _written_at(path)
+        keyring = cls(open_key(path, needed=needed), [_read_key(one) for one in earlier_keys(path)])
+        keyring._path, keyring._read_at = path, written_at
+        return keyring
 
     def seal(self, plain: bytes, context: str) -> bytes:
         """Returns the bytes sealed for this context; sealing the same twice gives different bytes."""
-        nonce = secrets.token_bytes(_NONCE_BYTES)
-        return _MAGIC + self._mark + nonce + self._cipher.encrypt(nonce, plain, context.encode())
+        self._follow()
+        keys, nonce = self._keys, secrets.token_bytes(_NONCE_BYTES)
+        return _MAGIC + keys.sealing + nonce + keys.ciphers[keys.sealing].encrypt(nonce, plain, context.encode())
 
     def unseal(self, sealed: bytes, context: str) -> bytes:
         """Returns the plain bytes.
 
-        Raises: WrongKey if they were sealed under another key; AlteredData if they were changed, cut short, or sealed
-        for another context.
+        Raises: WrongKey if they were sealed under a key that is not at hand; AlteredData if they were changed, cut
+        short, or sealed for another context.
         """
-        if len(sealed) < _HEAD_BYTES or not sealed.startswith(_MAGIC):
-            raise AlteredData("the bytes are not sealed by swipewatch, or cut short")
-        mark = sealed[len(_MAGIC) : len(_MAGIC) + _MARK_BYTES]
-        if mark != self._mark:
-            raise WrongKey(f"sealed under key {mark.hex()}, the key at hand is {self._mark.hex()}")
-        nonce = sealed[_HEAD_BYTES - _NONCE_BYTES : _HEAD_BYTES]
+        mark = mark_in(sealed)
+        if mark not in self._keys.ciphers:
+            self._follow()
+        cipher = self._keys.ciphers.get(mark)
+        if cipher is None:
+            raise WrongKey(f"sealed under key {mark.hex()}, the key at hand is {self._keys.sealing.hex()}")
+        nonce = sealed[HEAD_BYTES - _NONCE_BYTES : HEAD_BYTES]
         try:
-            return self._cipher.decrypt(nonce, sealed[_HEAD_BYTES:], context.encode())
+            return cipher.decrypt(nonce, sealed[HEAD_BYTES:], context.encode())
         except InvalidTag:
             raise AlteredData("the sealed bytes were altered, or belong to another place") from None
+
+    def is_current(self, sealed: bytes) -> bool:
+        """Returns whether bytes were sealed under the key in force; their head is enough. Raises: AlteredData."""
+        self._follow()
+        return mark_in(sealed) == self._keys.sealing
+
+    def _follow(self) -> None:
+        """Takes the keys in anew when the file has changed; while it cannot be read those at hand stay."""
+        if self._path is None or (written_at := _written_at(self._path)) in (None, self._read_at):
+            return
+        try:
+            key = _read_key(self._path)
+            earlier = [_read_key(one) for one in earlier_keys(self._path)]
+        except KeyUnusable:
+            return
+        self._keys, self._read_at = _keys_of(key, earlier), written_at
+
+
+def mark_of(key: bytes) -> bytes:
+    """Returns the 8 bytes that name a key; nothing leads from them to it."""
+    return hashlib.sha256(b"swipewatch key mark\x00" + key).digest()[:_MARK_BYTES]
+
+
+def mark_in(sealed: bytes) -> bytes:
+    """Returns the mark of the key that bytes were sealed under. Raises: AlteredData."""
+    if len(sealed) < HEAD_BYTES or not sealed.startswith(_MAGIC):
+        raise AlteredData("the bytes are not sealed by swipewatch, or cut short")
+    return sealed[len(_MAGIC) : len(_MAGIC) + _MARK_BYTES]
+
+
+def earlier_keys(path: Path) -> list[Path]:
+    """Returns the files of the keys that were in force before a key file's: NAME-MARK.key beside NAME.key."""
+    return sorted(path.parent.glob(f"{path.stem}-{'[0-9a-f]' * 2 * _MARK_BYTES}{path.suffix}"))
+
+
+def put_new_key(path: Path) -> None:
+    """Afterwards a new key is in force and the one before lies beside it, whenever the power fails.
+
+    Raises: KeyUnusable.
+    """
+    old = _read_key(path)
+    write_new_file(path.with_name(f"{path.stem}-{mark_of(old).hex()}{path.suffix}"), old)
+    replace_file(path, secrets.token_bytes(KEY_BYTES))
+
+
+def _keys_of(key: bytes, earlier: Iterable[bytes]) -> _Keys:
+    ciphers = {}
+    for one in (*earlier, key):
+        if len(one) != KEY_BYTES:
+            raise ValueError(f"a key has {KEY_BYTES} bytes")
+        ciphers[mark_of(one)] = AESGCM(one)
+    return _Keys(mark_of(key), ciphers)
+
+
+def _written_at(path: Path) -> tuple[int, int] | None:
+    """Returns what changes when a file is replaced; None while there is none."""
+    try:
+        known = path.stat()
+    except OSError:
+        return None
+    return known.st_mtime_ns, known.st_ino
 
 
 def keyed_mark(key: bytes, plain: str) -> str:

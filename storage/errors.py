@@ -8,13 +8,14 @@ SwipewatchError
 │   └── DatabaseUnavailable   locked, full or gone: trying again may help
 ├── WrongKey               sealed under another key
 ├── AlteredData            sealed bytes, or a picture, that are not what was kept
-├── EvidenceMissing        a picture whose file is gone
+├── EvidenceMissing        evidence whose file is gone
 ├── AskedAgain             an answer to facts that newer ones have overtaken
 └── AnswerIdTaken          an answer's id that already belongs to another answer
 LookupError
 ├── UnknownAlert
 ├── UnknownStill
-└── UnknownClip
+├── UnknownClip
+└── UnknownOriginal
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class AlteredData(SwipewatchError):
 
 
 class EvidenceMissing(SwipewatchError):
-    """The row of a picture stands, its file does not."""
+    """The row of a picture, clip or original stands, its file does not."""
 
 
 class AskedAgain(SwipewatchError):
@@ -64,3 +65,7 @@ class UnknownStill(LookupError):
 
 class UnknownClip(LookupError):
     """No clip has this id."""
+
+
+class UnknownOriginal(LookupError):
+    """No sealed original has this id."""

@@ -1,9 +1,8 @@
-"""Evidence pictures: encrypted files beside the database, each named by a row with the sha256 of its plain bytes."""
+"""Evidence pictures: sealed files beside the database, each named by a row with the sha256 of its plain bytes."""
 
 from __future__ import annotations
 
 import hashlib
-import threading
 from pathlib import Path
 
 import msgspec
@@ -11,10 +10,17 @@ from sqlalchemy import select
 
 from storage.crypto import Keyring
 from storage.database import Database
-from storage.errors import AlteredData, UnknownStill
+from storage.errors import UnknownStill
+from storage.kept_files import KeptFiles, Kind
 from storage.models import StillRow
-from storage.sealed_files import SealedFiles
-from storage.upsert import insert_new
+
+STILL = Kind(
+    name="still",
+    table=StillRow,
+    id_column="still_id",
+    time_column="captured_at_ms",
+    unknown=UnknownStill,
+)
 
 
 class Still(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,23 +50,16 @@ class EvidenceStore:
 
     def __init__(self, database: Database, directory: Path, keyring: Keyring) -> None:
         self._database = database
-        self._files = SealedFiles(directory, keyring, "still")
-        self._turn = threading.Lock()
+        self.kept = KeptFiles(database, directory, keyring, STILL)
 
     def keep(self, still: Still) -> str:
         """Returns the picture's id; it is on the disk, sealed, and named by a row. Keeping it again changes nothing.
 
-        The file comes first: a crash leaves at most a file that no row names, which a later `keep` takes over.
-
         Raises: TransientError if the disk does not take it; DatabaseUnavailable if the database does not.
         """
-        sha256 = hashlib.sha256(still.jpeg).hexdigest()
-        still_id = _still_id(still.observation_id, sha256)
-        with self._turn:
-            if self._is_kept(still_id):
-                return still_id
-            self._files.write(still_id, still.jpeg)
-            self._write_row(still_id, sha256, still)
+        still_id = _still_id(still.observation_id, hashlib.sha256(still.jpeg).hexdigest())
+        columns = {name: getattr(still, name) for name in Still.__struct_fields__ if name != "jpeg"}
+        self.kept.keep(still_id, still.jpeg, columns)
         return still_id
 
     def read(self, still_id: str) -> bytes:
@@ -68,20 +67,17 @@ class EvidenceStore:
 
         Raises: UnknownStill; EvidenceMissing if the file is gone; AlteredData if it is not what was kept; WrongKey.
         """
-        with self._database.read() as session:
-            sha256 = session.scalar(select(StillRow.sha256).where(StillRow.still_id == still_id))
-        if sha256 is None:
-            raise UnknownStill(still_id)
-        jpeg = self._files.read(still_id)
-        if hashlib.sha256(jpeg).hexdigest() != sha256:
-            raise AlteredData(f"still {still_id} is not the picture that its row describes")
-        return jpeg
+        return self.kept.read(still_id)
+
+    def is_there(self, still_id: str) -> bool:
+        """Returns whether the picture's file lies where it should."""
+        return self.kept.is_there(still_id)
 
     def for_settlement(self, settlement_id: str) -> list[KeptStill]:
         """Returns the pictures that belong to a swipe, the earliest first."""
         query = (
             select(StillRow)
-            .where(StillRow.settlement_id == settlement_id)
+            .where(StillRow.settlement_id == settlement_id, StillRow.removed_at_ms.is_(None))
             .order_by(StillRow.captured_at_ms, StillRow.still_id)
         )
         with self._database.read() as session:
@@ -89,25 +85,7 @@ class EvidenceStore:
 
     def path_of(self, still_id: str) -> Path:
         """Returns where the picture's sealed file lies."""
-        return self._files.path_of(still_id)
-
-    def _is_kept(self, still_id: str) -> bool:
-        with self._database.read() as session:
-            row = session.scalar(select(StillRow.still_id).where(StillRow.still_id == still_id))
-        return row is not None and self.path_of(still_id).exists()
-
-    def _write_row(self, still_id: str, sha256: str, still: Still) -> None:
-        row: dict[str, object] = {
-            "still_id": still_id,
-            "observation_id": still.observation_id,
-            "settlement_id": still.settlement_id,
-            "camera_id": still.camera_id,
-            "captured_at_ms": still.captured_at_ms,
-            "sha256": sha256,
-            "size_bytes": len(still.jpeg),
-        }
-        with self._database.session() as session:
-            insert_new(session, StillRow, [row], "still_id")
+        return self.kept.files.path_of(still_id)
 
 
 def _still_id(observation_id: str, sha256: str) -> str:
@@ -115,12 +93,4 @@ def _still_id(observation_id: str, sha256: str) -> str:
 
 
 def _kept(row: StillRow) -> KeptStill:
-    return KeptStill(
-        still_id=row.still_id,
-        observation_id=row.observation_id,
-        settlement_id=row.settlement_id,
-        camera_id=row.camera_id,
-        captured_at_ms=row.captured_at_ms,
-        sha256=row.sha256,
-        size_bytes=row.size_bytes,
-    )
+    return KeptStill(**{name: getattr(row, name) for name in KeptStill.__struct_fields__})

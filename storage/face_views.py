@@ -10,13 +10,17 @@ from storage.models import FaceViewRow
 
 
 class FaceView(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody saw a picture or clip with a face: what, who, when and why."""
+    """Somebody saw a picture or clip with a face: what, who, when and why.
+
+    `note` is what who took a sealed original wrote, empty for everything else.
+    """
 
     view_id: int
     still_id: str
     username: str
     at_ms: int
     reason: str
+    note: str
 
 
 class FaceViews:
@@ -51,6 +55,7 @@ class FaceViews:
                     username=row.username,
                     at_ms=row.at_ms,
                     reason=row.reason,
+                    note=row.note or "",
                 )
                 for row in session.scalars(rows)
             ]

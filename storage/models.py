@@ -373,7 +373,10 @@ class HeldFindingRow(Table):
 
 
 class StillRow(Table):
-    """One evidence picture: an encrypted file outside the database, with the sha256 of its plain bytes."""
+    """One evidence picture: an encrypted file outside the database, with the sha256 of its plain bytes.
+
+    `removed_at_ms` is when the file of one that an alert cites was deleted; without an alert the row goes with it.
+    """
 
     __tablename__ = "still"
     __table_args__ = (Index("ix_still_camera", "camera_id", "captured_at_ms"),)
@@ -381,9 +384,10 @@ class StillRow(Table):
     observation_id: Mapped[str] = mapped_column(index=True)
     settlement_id: Mapped[str | None] = mapped_column(index=True)
     camera_id: Mapped[str]
-    captured_at_ms: Mapped[int]
+    captured_at_ms: Mapped[int] = mapped_column(index=True)
     sha256: Mapped[str]
     size_bytes: Mapped[int]
+    removed_at_ms: Mapped[int | None]
 
 
 class ClipRow(Table):
@@ -403,6 +407,38 @@ class ClipRow(Table):
     step_ms: Mapped[int]
     sha256: Mapped[str]
     size_bytes: Mapped[int]
+    removed_at_ms: Mapped[int | None]
+
+
+class OriginalRow(Table):
+    """What a camera sent around a swipe, not re-encoded; a file like a clip's, with the same times."""
+
+    __tablename__ = "original"
+    original_id: Mapped[str] = mapped_column(primary_key=True)
+    settlement_id: Mapped[str] = mapped_column(index=True)
+    camera_id: Mapped[str]
+    container: Mapped[str]
+    swipe_at_ms: Mapped[int] = mapped_column(index=True)
+    first_at_ms: Mapped[int]
+    last_at_ms: Mapped[int]
+    first_raw_at_ms: Mapped[int]
+    clock_offset_ms: Mapped[int]
+    sha256: Mapped[str]
+    size_bytes: Mapped[int]
+    removed_at_ms: Mapped[int | None]
+
+
+class EvidenceRemovalRow(Table):
+    """What one sweep deleted of a kind of evidence for a reason: how many files, and from when to when they were."""
+
+    __tablename__ = "evidence_removal"
+    at_ms: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    reason: Mapped[str] = mapped_column(primary_key=True)
+    file_count: Mapped[int]
+    size_bytes: Mapped[int]
+    oldest_ms: Mapped[int | None]
+    newest_ms: Mapped[int | None]
 
 
 class CameraStateRow(Table):
@@ -413,6 +449,95 @@ class CameraStateRow(Table):
     state: Mapped[str]
     detail: Mapped[str]
     since_ms: Mapped[int]
+
+
+class CameraSpanRow(Table):
+    """A time in which a camera was in one state; `still_id` is the picture that shows it, if one was kept."""
+
+    __tablename__ = "camera_span"
+    camera_id: Mapped[str] = mapped_column(primary_key=True)
+    since_ms: Mapped[int] = mapped_column(primary_key=True)
+    state: Mapped[str]
+    detail: Mapped[str]
+    ended_at_ms: Mapped[int | None]
+    still_id: Mapped[str | None]
+
+
+class CameraOutageRow(Table):
+    """A time in which a camera was an alert: not well since `since_ms`, for longer than may be."""
+
+    __tablename__ = "camera_outage"
+    outage_id: Mapped[int] = mapped_column(primary_key=True)
+    camera_id: Mapped[str] = mapped_column(index=True)
+    institution_id: Mapped[str]
+    till_id: Mapped[str]
+    since_ms: Mapped[int]
+    noticed_at_ms: Mapped[int]
+    ended_at_ms: Mapped[int | None]
+
+
+class BlindSwipeRow(Table):
+    """A swipe of which a camera's pictures tell nothing, and what the camera was; once for each camera."""
+
+    __tablename__ = "blind_swipe"
+    settlement_id: Mapped[str] = mapped_column(primary_key=True)
+    camera_id: Mapped[str] = mapped_column(primary_key=True)
+    institution_id: Mapped[str]
+    state: Mapped[str]
+    at_ms: Mapped[int] = mapped_column(index=True)
+
+
+class RegisteredCameraRow(Table):
+    """A camera that was added on the page, or what was changed there of one of the registry file.
+
+    Null says nothing: the file does. An empty `zone` is the whole picture. The source is encrypted, it has a password.
+    """
+
+    __tablename__ = "registered_camera"
+    camera_id: Mapped[str] = mapped_column(primary_key=True)
+    institution_id: Mapped[str | None]
+    till_id: Mapped[str | None]
+    sealed_source: Mapped[bytes | None] = mapped_column(LargeBinary)
+    zone: Mapped[list[list[float]] | None] = mapped_column(JSON(none_as_null=True))
+    clock_offset_ms: Mapped[int | None]
+    is_enabled: Mapped[bool] = mapped_column(default=True)
+    at_store: Mapped[bool | None]
+    changed_by: Mapped[str]
+    changed_at_ms: Mapped[int]
+
+
+class CameraClockRow(Table):
+    """What must be added to a camera's clock to give its till's, as its worker estimated it last, ± `error_ms`."""
+
+    __tablename__ = "camera_clock"
+    camera_id: Mapped[str] = mapped_column(primary_key=True)
+    offset_ms: Mapped[int]
+    error_ms: Mapped[int]
+    swipes: Mapped[int]
+    at_ms: Mapped[int]
+
+
+class CameraPictureRow(Table):
+    """The last picture taken through a camera to see whether it works; encrypted, faces unrecognisable."""
+
+    __tablename__ = "camera_picture"
+    camera_id: Mapped[str] = mapped_column(primary_key=True)
+    sealed: Mapped[bytes] = mapped_column(LargeBinary)
+    at_ms: Mapped[int]
+    width_px: Mapped[int]
+    height_px: Mapped[int]
+    codec: Mapped[str]
+    frames_per_s: Mapped[float | None]
+
+
+class CameraAgentRow(Table):
+    """A store's camera agent: when it was last heard of and how it said it is; `silent_since_ms` once it is missed."""
+
+    __tablename__ = "camera_agent"
+    agent: Mapped[str] = mapped_column(primary_key=True)
+    heard_at_ms: Mapped[int]
+    report: Mapped[dict[str, object]] = mapped_column(JSON)
+    silent_since_ms: Mapped[int | None]
 
 
 class ReferenceFaceRow(Table):
@@ -452,7 +577,7 @@ class SessionRow(Table):
 
 
 class TokenRow(Table):
-    """A sender's or a terminal's token (sha256 only) and the institutions it speaks for; `["*"]` is all."""
+    """The token (sha256 only) of a sender, terminal or camera agent, and its institutions; `["*"]` is all."""
 
     __tablename__ = "token"
     token_hash: Mapped[str] = mapped_column(primary_key=True)
@@ -477,10 +602,10 @@ class PairingCodeRow(Table):
 
 
 class AccessChangeRow(Table):
-    """A change of an account, a sender's token or a terminal: who made it, when, what; rows are never changed."""
+    """A change of an account, a token, a terminal or a camera: who, when, what; rows are never changed."""
 
     __tablename__ = "access_change"
-    __table_args__ = ({"sqlite_autoincrement": True},)
+    __table_args__ = (Index("ix_access_change_kind", "kind", "change_id"), {"sqlite_autoincrement": True})
     change_id: Mapped[int] = mapped_column(primary_key=True)
     at_ms: Mapped[int]
     actor: Mapped[str]
@@ -491,7 +616,7 @@ class AccessChangeRow(Table):
 
 
 class FaceViewRow(Table):
-    """One view of a picture with a face: who, when and why."""
+    """One view of a picture with a face: who, when and why; `note` is what who took a sealed original wrote."""
 
     __tablename__ = "face_view"
     view_id: Mapped[int] = mapped_column(primary_key=True)
@@ -499,6 +624,7 @@ class FaceViewRow(Table):
     username: Mapped[str]
     at_ms: Mapped[int]
     reason: Mapped[str]
+    note: Mapped[str | None]
 
 
 class FailedLoginRow(Table):

@@ -156,12 +156,16 @@ class CameraState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AlertDossier(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything behind an alert. Events are what its findings cite, in time order, and what its pictures observed."""
+    """Everything behind an alert. Events are what its findings cite, in time order, and what its pictures observed.
+
+    `stills_removed_at_ms` is when pictures of it were last deleted, None if none was.
+    """
 
     alert: AlertSummary
     findings: tuple[AlertFinding, ...]
     history: tuple[HistoryEntry, ...]
     stills: tuple[Still, ...]
+    stills_removed_at_ms: int | None
     events: tuple[LoggedEvent, ...]
 
 
@@ -324,14 +328,16 @@ class Queries:
                 return None
             findings = _findings_of(session, [alert_id])[alert_id]
             cited = {each for one in findings for each in one.finding.evidence}
-            stills = _stills_of(session, {found[0].settlement_id, *cited})
+            shown = {found[0].settlement_id, *cited}
+            stills = _stills_of(session, shown)
             observed = {still.observation_id for still in stills}
             return AlertDossier(
                 alert=found[0],
                 findings=tuple(findings),
                 history=tuple(_history_of(session, alert_id)),
                 stills=tuple(stills),
-                events=tuple(_events_of(session, cited | observed | {found[0].settlement_id})),
+                stills_removed_at_ms=_stills_removed_at_ms(session, shown),
+                events=tuple(_events_of(session, shown | observed)),
             )
 
     def revisions(self, alert_id: str) -> dict[str, list[Revision]]:
@@ -390,7 +396,7 @@ class Queries:
         """Returns a picture and the observation it shows, or None when no picture has this id."""
         with self._database.read() as session:
             row = session.get(StillRow, still_id)
-            if row is None:
+            if row is None or row.removed_at_ms is not None:
                 return None
             observed = _events_of(session, {row.observation_id})
             return _still(row), next((one for one in observed if one.type == "face_observed"), None)
@@ -623,14 +629,25 @@ def _history_of(session: Session, alert_id: str) -> Iterable[HistoryEntry]:
 
 def _stills_of(session: Session, settlement_or_observation_ids: Collection[str]) -> list[Still]:
     wanted = sorted(settlement_or_observation_ids)[:_IDS_PER_STATEMENT]
-    statement = select(StillRow).where(StillRow.settlement_id.in_(wanted) | StillRow.observation_id.in_(wanted))
+    statement = select(StillRow).where(_is_of(wanted), StillRow.removed_at_ms.is_(None))
     rows = session.scalars(statement.order_by(StillRow.captured_at_ms, StillRow.still_id))
     return [_still(row) for row in rows]
 
 
+def _stills_removed_at_ms(session: Session, settlement_or_observation_ids: Collection[str]) -> int | None:
+    """Returns when the last of the pictures that were deleted was."""
+    wanted = sorted(settlement_or_observation_ids)[:_IDS_PER_STATEMENT]
+    return session.scalar(select(func.max(StillRow.removed_at_ms)).where(_is_of(wanted)))
+
+
+def _is_of(settlement_or_observation_ids: Collection[str]) -> ColumnElement[bool]:
+    wanted = list(settlement_or_observation_ids)
+    return StillRow.settlement_id.in_(wanted) | StillRow.observation_id.in_(wanted)
+
+
 def _newest_still(session: Session, camera_id: str) -> StillRow | None:
-    query = select(StillRow).where(StillRow.camera_id == camera_id).order_by(StillRow.captured_at_ms.desc()).limit(1)
-    return session.scalar(query)
+    kept = select(StillRow).where(StillRow.camera_id == camera_id, StillRow.removed_at_ms.is_(None))
+    return session.scalar(kept.order_by(StillRow.captured_at_ms.desc()).limit(1))
 
 
 def _still(row: StillRow) -> Still:

@@ -12,7 +12,7 @@ from sqlalchemy import CursorResult, delete, func, select
 from storage.crypto import Keyring
 from storage.database import Database
 from storage.errors import AlteredData
-from storage.models import ClipRow, ReferenceFaceRow, StillRow
+from storage.models import ReferenceFaceRow
 from storage.upsert import upsert
 
 Embedding = NDArray[np.float32]
@@ -55,7 +55,7 @@ class ReferenceFaces:
             "person_id": person_id,
             "engine": engine,
             "engine_version": engine_version,
-            "embedding": self._keyring.seal(plain, _context(reference_id, person_id, engine, engine_version)),
+            "embedding": self._keyring.seal(plain, reference_context(reference_id, person_id, engine, engine_version)),
             "quality": quality,
             "consent_basis": consent_basis,
             "enrolled_at_ms": now_ms,
@@ -93,7 +93,7 @@ class ReferenceFaces:
             return dict(session.execute(query.order_by(ReferenceFaceRow.person_id)).all())
 
     def _embedding_of(self, row: ReferenceFaceRow) -> Embedding:
-        context = _context(row.reference_id, row.person_id, row.engine, row.engine_version)
+        context = reference_context(row.reference_id, row.person_id, row.engine, row.engine_version)
         try:
             plain = self._keyring.unseal(row.embedding, context)
         except AlteredData as error:
@@ -101,14 +101,8 @@ class ReferenceFaces:
         return np.frombuffer(plain, dtype="<f4").astype(np.float32)
 
 
-def has_sealed_data(database: Database) -> bool:
-    """Returns whether the database names anything that only its key can open."""
-    with database.read() as session:
-        names = (ReferenceFaceRow.reference_id, StillRow.still_id, ClipRow.clip_id)
-        return any(session.scalar(select(name).limit(1)) is not None for name in names)
-
-
-def _context(reference_id: str, person_id: str, engine: str, engine_version: str) -> str:
+def reference_context(reference_id: str, person_id: str, engine: str, engine_version: str) -> str:
+    """Returns what a reference's sealed embedding is bound to."""
     return msgspec.json.encode(["reference", reference_id, person_id, engine, engine_version]).decode()
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from events.errors import TransientError
-from storage.crypto import Keyring
+from storage.crypto import HEAD_BYTES, Keyring
 from storage.durable_files import replace_file, sync_folder
 from storage.errors import AlteredData, EvidenceMissing, WrongKey
 
@@ -28,11 +29,12 @@ class SealedFiles:
         path = self.path_of(file_id)
         try:
             if self._holds(path, file_id, plain):
+                path.touch()  # it is wanted again: whoever deletes files that no row names leaves it
                 return
             if not path.parent.is_dir():
                 path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 sync_folder(self._directory)
-            replace_file(path, self._keyring.seal(plain, self._context(file_id)))
+            self._seal_into(path, file_id, plain)
         except OSError as error:
             raise TransientError(f"{self._kind} {file_id} could not be written: {error.strerror}") from error
 
@@ -53,6 +55,42 @@ class SealedFiles:
             self.path_of(file_id).unlink(missing_ok=True)
         except OSError as error:
             raise TransientError(f"{self._kind} {file_id} could not be removed: {error.strerror}") from error
+
+    def reseal(self, file_id: str) -> bool:
+        """Returns whether the file was sealed under an earlier key; now it is under the one in force, or it is gone.
+
+        Raises: AlteredData, WrongKey: it does not open and stays as it is; TransientError.
+        """
+        path = self.path_of(file_id)
+        try:
+            with path.open("rb") as file:
+                if self._keyring.is_current(file.read(HEAD_BYTES)):
+                    return False
+            self._seal_into(path, file_id, self._keyring.unseal(path.read_bytes(), self._context(file_id)))
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise TransientError(f"{self._kind} {file_id} could not be sealed anew: {error.strerror}") from error
+        return True
+
+    def folders(self) -> list[Path]:
+        """Returns the folders that files lie in."""
+        if not self._directory.is_dir():
+            return []
+        return sorted(path for path in self._directory.iterdir() if path.is_dir())
+
+    def ids(self) -> Iterator[str]:
+        """Yields the ids of the files that are there."""
+        for folder in self.folders():
+            yield from sorted(path.stem for path in folder.iterdir() if path.suffix == ".enc")
+
+    def _seal_into(self, path: Path, file_id: str, plain: bytes) -> None:
+        """Writes once more if another key came into force meanwhile: no file is left behind a rotation."""
+        while True:
+            sealed = self._keyring.seal(plain, self._context(file_id))
+            replace_file(path, sealed)
+            if self._keyring.is_current(sealed):
+                return
 
     def _holds(self, path: Path, file_id: str, plain: bytes) -> bool:
         """Whether a file left by a crash is the very one; one that no row ever vouched for may be replaced."""

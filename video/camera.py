@@ -1,112 +1,83 @@
-"""One camera as the worker knows it: its recent pictures, its health, and whether somebody is at its counter."""
+"""One camera as the worker knows it: what it sent, its health, and whether somebody is at its counter."""
 
 from __future__ import annotations
 
 import threading
-from collections import deque
-from dataclasses import dataclass
+from collections import OrderedDict, deque
+from typing import Final
 
-import cv2
-import numpy as np
-
-from video.engine import DetectedFace, FaceEngine, Image
-from video.health import CHECK_SIZE, CameraHealth
+from video.decoding import SpanDecoder, decode_key
+from video.engine import FaceEngine, Image
+from video.judgement import Judged, Judgement
 from video.messages import CameraState, CameraStateChanged
-from video.presence import CounterBackground, in_zone
-from video.settings import CameraSettings
-from video.sources import Frame
+from video.packet_ring import PacketRing
+from video.sample import Sample
+from video.settings import CameraSettings, VideoSettings
+from video.sources.port import Packet
 
-JPEG_QUALITY = 92
-STEADY_PICTURES = 3
+STEADY_PICTURES: Final = 3
 """So many pictures in a row must agree before a camera's state is said to have changed."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sample:
-    """One remembered picture: till time, camera time, the slot it stands for, and what was seen without a face engine.
-
-    `foreground` is None while the empty counter is not known yet. A repeated picture is `frozen` at once, though the
-    camera is said to be only after seconds: no swipe is judged by looking at one picture many times.
-    """
-
-    at_ms: int
-    raw_at_ms: int
-    slot: int
-    jpeg: bytes
-    state: CameraState
-    foreground: bool | None
-    size: tuple[int, int]
-
-    def image(self) -> Image:
-        """Returns the picture."""
-        return np.asarray(cv2.imdecode(np.frombuffer(self.jpeg, np.uint8), cv2.IMREAD_COLOR), dtype=np.uint8)
+BROKEN_PICTURES: Final = 3
+"""So many key pictures in a row that cannot be decoded, and the camera is as good as away."""
+DECODED_WITHIN_MS: Final = 1_000
+"""A picture that is not decoded though pictures so much later are there is broken."""
+ONE_SEQUENCE_MS: Final = 5_000
+"""Pictures this close to each other around a swipe are judged one after the other."""
+CATCH_UP_MS: Final = 30_000
+"""So far back a camera is looked at that was just opened, or that nobody had time for."""
+LEAD_IN_MS: Final = 400
+MOST_SAMPLES: Final = 32
 
 
 class Camera:
-    """The last seconds of one camera; a reader thread fills it, the worker reads it."""
+    """The last minutes of one camera. A reader thread fills it; the worker decodes what it needs.
 
-    def __init__(self, settings: CameraSettings, engine: FaceEngine, *, slot_ms: int, ring_ms: int) -> None:
+    At rest only key pictures are decoded: the first of each interval, and more while the empty counter is being learnt
+    or the camera's state is in doubt. Around a swipe, the first picture of each cell of time.
+    """
+
+    def __init__(self, settings: CameraSettings, engine: FaceEngine, video: VideoSettings) -> None:
         """Nothing has been seen; the camera is neither well nor away until a picture or a failure comes."""
         self.settings = settings
-        self._engine, self._slot_ms, self._ring_ms = engine, slot_ms, ring_ms
-        self._health, self._background = CameraHealth(), CounterBackground(settings.zone)
+        self._engine, self._interval_ms = engine, video.presence_interval_ms
+        self._slot_ms, self._last_slot = 1_000 // video.samples_per_s, -1
+        self._ring = PacketRing(keep_ms=video.ring_ms, most_bytes=video.ring_bytes)
+        self._decoder = SpanDecoder(self._ring)
+        self._at_rest = Judgement(settings, engine)
+        self._earlier: Judgement | None = None
+        self._near: Judgement | None = None
+        self._samples: OrderedDict[int, Sample] = OrderedDict()
+        self._next_key = 0
+        self._in_doubt = True
+        self._broken_count = 0
         self._lock = threading.Lock()
-        self._ring: deque[Sample] = deque()
-        self._state: CameraState | None = None
         self._recent: deque[CameraState] = deque(maxlen=STEADY_PICTURES)
+        self._state: CameraState | None = None
         self._changes: list[CameraStateChanged] = []
 
-    def see(self, frame: Frame) -> None:
-        """Afterwards the picture is remembered with its health and foreground; older ones than the ring are gone."""
-        at_ms = frame.raw_at_ms + self.settings.clock_offset_ms
-        small = np.asarray(cv2.resize(frame.image, CHECK_SIZE, interpolation=cv2.INTER_AREA), dtype=np.uint8)
-        report = self._health.judge(small, at_ms)
-        state: CameraState = "frozen" if report.repeated and report.state == "ok" else report.state
-        foreground = None
-        if state == "ok":
-            seen = self._background.see(small, at_ms, lambda: bool(self.faces_in_zone(frame.image)))
-            foreground = seen.present if seen.known else None
-        _, jpeg = cv2.imencode(".jpg", frame.image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-        sample = Sample(
-            at_ms=at_ms,
-            raw_at_ms=frame.raw_at_ms,
-            slot=frame.raw_at_ms // self._slot_ms,
-            jpeg=jpeg.tobytes(),
-            state=state,
-            foreground=foreground,
-            size=(frame.image.shape[1], frame.image.shape[0]),
-        )
-        with self._lock:
-            self._remember(sample)
-            self._count_towards(report.state, report.detail, at_ms)
+    # ---- what any thread may call ---------------------------------------------------------------------------------
+
+    def see(self, packet: Packet) -> None:
+        """Afterwards the packet is remembered; of a stream of single pictures, one a slot is."""
+        if packet.codec == "mjpeg":
+            slot = packet.raw_at_ms // self._slot_ms
+            if slot == self._last_slot:
+                return
+            self._last_slot = slot
+        self._ring.add(packet)
 
     def away(self, detail: str, at_ms: int) -> None:
-        """Afterwards the camera is offline, if it was not already."""
+        """Afterwards the camera is offline, if it was not already, until a later picture is decoded."""
         with self._lock:
+            self._next_key = self._ring.count
             self._recent.clear()
             self._change("offline", detail, at_ms)
-
-    def faces_in_zone(self, image: Image) -> list[DetectedFace]:
-        """Returns the faces whose middle lies in the counter zone, largest first."""
-        return self.faces_by_zone(image)[0]
-
-    def faces_by_zone(self, image: Image) -> tuple[list[DetectedFace], list[DetectedFace]]:
-        """Returns the faces whose middle lies in the counter zone, and all others; of each the largest first."""
-        height, width = image.shape[:2]
-        zone = self.settings.zone
-        found = [(face, in_zone(_middle(face, width, height), zone)) for face in self._engine.detect(image)]
-        return [face for face, inside in found if inside], [face for face, inside in found if not inside]
-
-    def samples(self, first_ms: int, last_ms: int) -> list[Sample]:
-        """Returns the remembered pictures of a span of till time, both ends inside, in time order."""
-        with self._lock:
-            return [sample for sample in self._ring if first_ms <= sample.at_ms <= last_ms]
 
     @property
     def latest_at_ms(self) -> int | None:
         """Till time of the latest picture; None before the first."""
-        with self._lock:
-            return self._ring[-1].at_ms if self._ring else None
+        latest_ms = self._ring.latest_ms
+        return None if latest_ms is None else latest_ms + self.settings.clock_offset_ms
 
     @property
     def state(self) -> CameraState | None:
@@ -120,13 +91,156 @@ class Camera:
             changes, self._changes = self._changes, []
             return changes
 
-    def _remember(self, sample: Sample) -> None:
-        self._ring.append(sample)
-        while self._ring and self._ring[0].at_ms < sample.at_ms - self._ring_ms:
-            self._ring.popleft()
+    def packets(self, first_ms: int, last_ms: int) -> tuple[Packet, ...]:
+        """Returns what the camera sent in a span of till time, from the key picture before it."""
+        offset_ms = self.settings.clock_offset_ms
+        return self._ring.packets(first_ms - offset_ms, last_ms - offset_ms)
 
-    def _count_towards(self, state: CameraState, detail: str, at_ms: int) -> None:
+    # ---- around a swipe: the worker's thread alone ----------------------------------------------------------------
+
+    def next_sample(self, after_ms: int, last_ms: int, cell_ms: int) -> Sample | None:
+        """Returns the first picture of the next cell of time, later than after_ms and not later than last_ms.
+
+        Cells are the same for all who ask, so overlapping swipes look at the same pictures. None where there is no
+        such picture yet, or none will come.
+        """
+        offset_ms = self.settings.clock_offset_ms
+        first_ms, end_ms = after_ms + 1 - offset_ms, last_ms - offset_ms
+        for cell in range(first_ms // cell_ms, end_ms // cell_ms + 1):
+            raw_at_ms = self._ring.first_between(cell * cell_ms, (cell + 1) * cell_ms)
+            if raw_at_ms is None or not first_ms <= raw_at_ms <= end_ms:
+                continue
+            sample = self._sample_of(raw_at_ms)
+            if sample is not None:
+                return sample
+            if (self._ring.latest_ms or 0) < raw_at_ms + DECODED_WITHIN_MS:
+                return None
+        return None
+
+    def _sample_of(self, raw_at_ms: int) -> Sample | None:
+        sample = self._samples.get(raw_at_ms)
+        if sample is not None:
+            return sample
+        sequence = self._sequence_to(raw_at_ms)
+        image = self._decoder.picture_at(raw_at_ms)
+        if image is None:
+            return None
+        judged = sequence.judge(image, raw_at_ms)
+        self._in_doubt = self._in_doubt or self._is_doubtful(judged)
+        sample = self._samples[raw_at_ms] = self._sample(image, raw_at_ms, judged)
+        while len(self._samples) > MOST_SAMPLES:
+            self._samples.popitem(last=False)
+        return sample
+
+    def _sequence_to(self, raw_at_ms: int) -> Judgement:
+        """Returns what goes on from the pictures just before this one, else from what was known at rest before it.
+
+        In the second case it has seen one picture more, so that a picture that stands still is known at once.
+        """
+        near = self._near
+        if near is not None and 0 < raw_at_ms - (near.last_raw_ms or 0) <= ONE_SEQUENCE_MS:
+            return near
+        known = self._at_rest
+        if self._earlier is not None and (known.last_raw_ms or 0) > raw_at_ms:
+            known = self._earlier
+        near = self._near = known.fork()
+        before_ms = self._ring.first_between(raw_at_ms - LEAD_IN_MS, raw_at_ms)
+        before = None if before_ms is None else self._decoder.picture_at(before_ms)
+        if before is not None and before_ms is not None:
+            near.judge(before, before_ms)
+        return near
+
+    # ---- at rest: the worker's thread alone -----------------------------------------------------------------------
+
+    def next_at_rest(self) -> Sample | None:
+        """Returns the next key picture that is due, decoded and judged; None when none is, or it is broken."""
+        found = self._key_due()
+        if found is None:
+            return None
+        number, packet = found
+        with self._lock:
+            self._next_key = max(number + 1, self._next_key)
+        image = decode_key(packet)
+        if image is None:
+            self._count_broken(packet)
+            return None
+        self._broken_count = 0
+        self._forget_other_size(image, packet)
+        self._keep_earlier(packet.raw_at_ms)
+        judged = self._at_rest.judge(image, packet.raw_at_ms)
+        with self._lock:
+            self._count_towards(judged, packet.raw_at_ms + self.settings.clock_offset_ms)
+        self._in_doubt = self._is_doubtful(judged) or (judged.state == "ok" and judged.foreground is None)
+        return self._sample(image, packet.raw_at_ms, judged)
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether the empty counter or the camera's state is not known, so that more is looked at than at rest."""
+        return self._in_doubt or self.state in (None, "offline")
+
+    def _key_due(self) -> tuple[int, Packet] | None:
+        with self._lock:
+            keys = self._ring.keys(self._next_key)
+        if not keys:
+            return None
+        latest_ms, last_ms = keys[-1][1].raw_at_ms, self._at_rest.last_raw_ms
+        if last_ms is None or last_ms > latest_ms or self.is_in_doubt:
+            first_ms = latest_ms - CATCH_UP_MS
+            if last_ms is not None and last_ms <= latest_ms:
+                first_ms = max(first_ms, last_ms + self._slot_ms)
+        elif self._interval_of(latest_ms) > self._interval_of(last_ms):
+            first_ms = self._interval_of(latest_ms) * self._interval_ms - self.settings.clock_offset_ms
+        else:
+            return None
+        return next(((number, key) for number, key in keys if key.raw_at_ms >= first_ms), None)
+
+    def _interval_of(self, raw_at_ms: int) -> int:
+        return (raw_at_ms + self.settings.clock_offset_ms) // self._interval_ms
+
+    def _count_broken(self, packet: Packet) -> None:
+        self._broken_count += 1
+        if self._broken_count >= BROKEN_PICTURES:
+            at_ms = packet.raw_at_ms + self.settings.clock_offset_ms
+            self.away(f"sends pictures that cannot be decoded ({packet.codec})", at_ms)
+
+    def _forget_other_size(self, image: Image, packet: Packet) -> None:
+        """Looks anew at a camera whose pictures have another size: the view may be another, too."""
+        size, before = (image.shape[1], image.shape[0]), self._at_rest.size
+        if before is None or before == size:
+            return
+        self._at_rest, self._earlier, self._near = Judgement(self.settings, self._engine), None, None
+        sizes = " to ".join(f"{width}×{height}" for width, height in (before, size))
+        with self._lock:
+            self._recent.clear()
+            self._state = None  # said also of a camera that was away and is back
+            self._change(
+                "offline", f"the picture changed from {sizes}", packet.raw_at_ms + self.settings.clock_offset_ms
+            )
+
+    def _keep_earlier(self, raw_at_ms: int) -> None:
+        """Keeps what was known an interval ago, for a swipe that is heard of late."""
+        last_ms = self._earlier.last_raw_ms if self._earlier is not None else None
+        if self._at_rest.knows_counter and (last_ms is None or raw_at_ms - last_ms >= self._interval_ms):
+            self._earlier = self._at_rest.fork()
+
+    def _sample(self, image: Image, raw_at_ms: int, judged: Judged) -> Sample:
+        return Sample(
+            at_ms=raw_at_ms + self.settings.clock_offset_ms,
+            raw_at_ms=raw_at_ms,
+            picture=image,
+            state=judged.state,
+            foreground=judged.foreground,
+            size=(image.shape[1], image.shape[0]),
+        )
+
+    def _is_doubtful(self, judged: Judged) -> bool:
+        return judged.report.state != self.state or judged.report.repeated
+
+    # ---- its state ------------------------------------------------------------------------------------------------
+
+    def _count_towards(self, judged: Judged, at_ms: int) -> None:
         """Says a change once three pictures in a row agree; the first picture after nothing or `offline` at once."""
+        state, detail = judged.report.state, judged.report.detail
         self._recent.append(state)
         steady = len(self._recent) == STEADY_PICTURES and len(set(self._recent)) == 1
         if steady or self._state in (None, "offline"):
@@ -139,8 +253,3 @@ class Camera:
         self._changes.append(
             CameraStateChanged(camera_id=self.settings.camera_id, state=state, detail=detail, at_ms=at_ms)
         )
-
-
-def _middle(face: DetectedFace, width: int, height: int) -> tuple[float, float]:
-    left, top, right, bottom = face.box
-    return (left + right) / 2 / width, (top + bottom) / 2 / height

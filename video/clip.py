@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +11,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from video.camera import Sample
+from video.decoding import decode_all
 from video.engine import BoxXYXY, DetectedFace, Image
-from video.messages import ClipMade
+from video.messages import CameraState, ClipMade
+from video.sources.port import Packet
 from video.still import HIGHLIGHT, frame_face, pixelate
 from video.tracks import SAME_PLACE, overlap_of
 
@@ -36,14 +36,20 @@ Boxes = tuple[BoxXYXY, ...]
 
 @dataclass(frozen=True, kw_only=True)
 class ClipJob:
-    """What a clip is made of; `customer` is where the customer's face was seen, in pixels, with till times."""
+    """What a clip is made of; `customer` is where the customer's face was seen, in pixels, with till times.
+
+    The packets begin with a key picture at or before first_at_ms. `camera_state` is what the camera was.
+    """
 
     settlement_id: str
     swipe_at_ms: int
     camera_id: str
+    camera_state: CameraState
     clock_offset_ms: int
+    first_at_ms: int
+    last_at_ms: int
     step_ms: int
-    samples: tuple[Sample, ...]
+    packets: tuple[Packet, ...]
     customer: tuple[tuple[int, BoxXYXY], ...]
 
 
@@ -61,36 +67,46 @@ class Seen:
         return tuple(box for number, box in enumerate(self.boxes) if number != self.customer)
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Shot:
+    """One picture of the clip at the size of the clip; `scale` is that of the camera's picture."""
+
+    at_ms: int
+    picture: Image
+    scale: float
+
+
 def make_clip(job: ClipJob, detect: Detect, go_on: Callable[[], bool] = lambda: True) -> ClipMade | None:
     """Returns the clip of a job; None once `go_on` says no, or where there is no picture.
 
     The picture at time t of the clip is the one of till time `first_at_ms` + t. Whoever is not surely the customer is
     hidden: a face stays in sight only where it was compared, or follows from there picture by picture.
     """
-    if not job.samples:
-        return None
-    scale = min(WIDEST_PX / job.samples[0].size[0], 1.0)
-    seen = []
-    for sample in job.samples:
+    shots: list[_Shot] = []
+    seen: list[Seen] = []
+    for shot in _shots(job):
         if not go_on():
             return None
-        seen.append(Seen(at_ms=sample.at_ms, boxes=_faces_in(_picture(sample, scale), detect)))
-    known = [(at_ms, _scaled(box, scale)) for at_ms, box in job.customer]
-    webm = encode_webm(_frames(job, scale, follow_customer(seen, known), go_on), job.step_ms)
+        shots.append(shot)
+        seen.append(Seen(at_ms=shot.at_ms, boxes=_faces_in(shot.picture, detect)))
+    if not shots:
+        return None
+    known = [(at_ms, _scaled(box, shots[0].scale)) for at_ms, box in job.customer]
+    webm = encode_webm(_frames(job, shots, follow_customer(seen, known), go_on), job.step_ms)
     if webm is None or not go_on():
         return None
-    first, last = job.samples[0], job.samples[-1]
+    first, last = shots[0], shots[-1]
     return ClipMade(
         webm=webm,
         settlement_id=job.settlement_id,
         camera_id=job.camera_id,
-        camera_state=Counter(sample.state for sample in job.samples).most_common(1)[0][0],
+        camera_state=job.camera_state,
         swipe_at_ms=job.swipe_at_ms,
         first_at_ms=first.at_ms,
         last_at_ms=last.at_ms,
-        first_raw_at_ms=first.raw_at_ms,
+        first_raw_at_ms=first.at_ms - job.clock_offset_ms,
         clock_offset_ms=job.clock_offset_ms,
-        pictures=len(job.samples),
+        pictures=len(shots),
         step_ms=job.step_ms,
     )
 
@@ -127,39 +143,47 @@ def _same_place(boxes: Boxes, place: BoxXYXY) -> int | None:
     return None if best is None or overlaps[best] < SAME_PLACE else best
 
 
-def _frames(job: ClipJob, scale: float, seen: Sequence[Seen], go_on: Callable[[], bool]) -> Iterator[Image]:
-    """Yields one picture a step from the first sample to the last: the latest taken, or a blank one in a gap."""
-    number, shown = 0, _marked(job.samples[0], scale, seen, 0)
-    steps = round((job.samples[-1].at_ms - job.samples[0].at_ms) / job.step_ms)
+def _shots(job: ClipJob) -> Iterator[_Shot]:
+    """Yields the first picture of each step of the camera's time, at one size."""
+    size, last_step = None, None
+    for frame, decoder in decode_all(job.packets):
+        raw_at_ms = frame.pts or 0
+        at_ms, step = raw_at_ms + job.clock_offset_ms, raw_at_ms // job.step_ms
+        if step == last_step or not job.first_at_ms <= at_ms <= job.last_at_ms:
+            continue
+        last_step = step
+        picture = decoder.picture(frame, WIDEST_PX)
+        size = size or (picture.shape[1], picture.shape[0])
+        if (picture.shape[1], picture.shape[0]) != size:
+            picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+        yield _Shot(at_ms=at_ms, picture=picture, scale=picture.shape[1] / frame.width)
+
+
+def _frames(job: ClipJob, shots: Sequence[_Shot], seen: Sequence[Seen], go_on: Callable[[], bool]) -> Iterator[Image]:
+    """Yields one picture a step from the first shot to the last: the latest taken, or a blank one in a gap."""
+    number, shown = 0, _marked(shots[0].picture, seen, 0)
+    steps = round((shots[-1].at_ms - shots[0].at_ms) / job.step_ms)
     for step in range(steps + 1):
         if not go_on():
             return
-        due_ms = job.samples[0].at_ms + step * job.step_ms
+        due_ms = shots[0].at_ms + step * job.step_ms
         before = number
-        while number + 1 < len(job.samples) and job.samples[number + 1].at_ms <= due_ms + job.step_ms // 2:
+        while number + 1 < len(shots) and shots[number + 1].at_ms <= due_ms + job.step_ms // 2:
             number += 1
         if number != before:
-            shown = _marked(job.samples[number], scale, seen, number)
-        is_gap = due_ms - job.samples[number].at_ms > GAP_MS
+            shown = _marked(shots[number].picture, seen, number)
+        is_gap = due_ms - shots[number].at_ms > GAP_MS
         yield np.full_like(shown, BLANK_GREY) if is_gap else shown
 
 
-def _marked(sample: Sample, scale: float, seen: Sequence[Seen], index: int) -> Image:
-    picture = _picture(sample, scale)
+def _marked(picture: Image, seen: Sequence[Seen], index: int) -> Image:
+    marked = picture.copy()
     for box in hidden_in(seen, index):
-        pixelate(picture, _with_margin(box))
+        pixelate(marked, _with_margin(box))
     number = seen[index].customer
     if number is not None:
-        frame_face(picture, seen[index].boxes[number], HIGHLIGHT, 2)
-    return picture
-
-
-def _picture(sample: Sample, scale: float) -> Image:
-    image = sample.image()
-    size = tuple(max(round(side * scale) // 2 * 2, 2) for side in sample.size)  # encoders want even sides
-    if size == sample.size:
-        return image
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+        frame_face(marked, seen[index].boxes[number], HIGHLIGHT, 2)
+    return marked
 
 
 def _faces_in(picture: Image, detect: Detect) -> Boxes:

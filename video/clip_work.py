@@ -1,4 +1,4 @@
-"""Makes clips beside the looking: in a thread of its own with low priority, and never more than a few waiting."""
+"""Makes clips and originals beside the looking: in a thread of low priority, and never more than a few waiting."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ import threading
 import time
 from collections.abc import Callable
 
+import av
 import cv2
 import structlog
 
 from video.clip import ClipJob, Detect, make_clip
-from video.messages import ClipMade
+from video.messages import ClipMade, OriginalCut
+from video.original import cut_original
 
 _LOG = structlog.get_logger(__name__)
 
@@ -30,7 +32,7 @@ class ClipWork(threading.Thread):
         """Nothing runs yet. Args: open_detector is called in the thread: its detector is shared with nobody."""
         super().__init__(name="clips", daemon=True)
         self._open, self._jobs = open_detector, queue.Queue[ClipJob | None](most_waiting)
-        self._made: queue.SimpleQueue[ClipMade] = queue.SimpleQueue()
+        self._made: queue.SimpleQueue[ClipMade | OriginalCut] = queue.SimpleQueue()
         self._ends = threading.Event()
         self.failure: BaseException | None = None
         self.refused = 0
@@ -43,8 +45,8 @@ class ClipWork(threading.Thread):
             self.refused += 1
             _LOG.warning("clip.refused", refused_count=self.refused)
 
-    def take(self) -> ClipMade | None:
-        """Returns a clip that is ready, once."""
+    def take(self) -> ClipMade | OriginalCut | None:
+        """Returns a clip or an original that is ready, once; of a swipe the original comes first."""
         try:
             return self._made.get_nowait()
         except queue.Empty:
@@ -71,13 +73,20 @@ class ClipWork(threading.Thread):
         detect: Detect | None = None
         while (job := self._jobs.get()) is not None and not self._ends.is_set():
             detect = detect or self._open()
-            started_s = time.thread_time()
             try:
-                made = make_clip(job, detect, lambda: not self._ends.is_set())
-            except cv2.error as error:
-                _LOG.warning("clip.failed", camera_id=job.camera_id, reason=error.err)
-                continue
-            if made is not None:
-                self._made.put(made)
-                spent_ms = round((time.thread_time() - started_s) * 1000)
-                _LOG.info("clip.made", camera_id=job.camera_id, pictures=made.pictures, cpu_ms=spent_ms)
+                self._made.put(cut_original(job))
+            except av.error.FFmpegError as error:
+                _LOG.warning("original.failed", camera_id=job.camera_id, reason=error.strerror)
+            self._make(job, detect)
+
+    def _make(self, job: ClipJob, detect: Detect) -> None:
+        started_s = time.thread_time()
+        try:
+            made = make_clip(job, detect, lambda: not self._ends.is_set())
+        except (cv2.error, av.error.FFmpegError) as error:
+            _LOG.warning("clip.failed", camera_id=job.camera_id, reason=type(error).__name__)
+            return
+        if made is not None:
+            self._made.put(made)
+            spent_ms = round((time.thread_time() - started_s) * 1000)
+            _LOG.info("clip.made", camera_id=job.camera_id, pictures=made.pictures, cpu_ms=spent_ms)

@@ -4,27 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import msgspec
 import numpy as np
 import structlog
 
-from video.camera import Camera, Sample
+from video.camera import Camera
 from video.clip import ClipJob
 from video.engine import BoxXYXY, Embedding, FaceEngine, Thresholds, similarity, unit
-from video.messages import FromWorker, Observed, SwipeSeen
+from video.messages import CameraState, FromWorker, Observed, SwipeSeen
 from video.observation import CustomerFace, Observation, Provenance, SecondLook, observe, observe_nothing
-from video.reading import PictureReader, Reading
+from video.reading import PictureReader
+from video.sample import Sample
 from video.settings import VideoSettings
+from video.sources.port import Packet
 from video.still import marked_still
 from video.verdict import verdict_of_frame
-from video.visitors import VisitorIndex
 from video.watch import Conclusion, SwipeWatch
 
 _LOG = structlog.get_logger(__name__)
 
 GRACE_MS = 1_500
 """So long after a window's end a camera that stands still is waited for; then it is taken for away."""
+
+
+class Visitors(Protocol):
+    """Who tells one visitor from another."""
+
+    def recognise(self, frames: Sequence[Embedding], at_ms: int) -> str | None:
+        """Returns the visitor that the frames of one face agree on, None in doubt."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +51,7 @@ class _Filming:
     swipe: SwipeSeen
     camera: Camera
     is_watched: bool = True
+    state: CameraState = "ok"
     customer: tuple[tuple[int, BoxXYXY], ...] = ()
 
 
@@ -63,7 +73,7 @@ class Desk:
         settings: VideoSettings,
         cameras: Sequence[Camera],
         engine: FaceEngine,
-        visitors: VisitorIndex,
+        visitors: Visitors,
         *,
         send: Callable[[FromWorker], None],
         second: SecondOpinion | None = None,
@@ -115,8 +125,9 @@ class Desk:
         """Does the most urgent piece of work and returns whether there was any. Args: now_ms is the time of day."""
         self._send_changes()
         return (
-            self._read_next(spoken=False)
-            or self._look_for_presence()
+            self._look_at_rest(in_doubt=True)
+            or self._read_next(spoken=False)
+            or self._look_at_rest(in_doubt=False)
             or self._read_next(spoken=True)
             or self._finish_next(now_ms)
             or self._film_next(now_ms)
@@ -146,18 +157,17 @@ class Desk:
 
     def _next_sample(self, watching: _Watching) -> Sample | None:
         """Returns the next picture on the camera's grid, so that overlapping swipes look at the same pictures."""
-        step = max(self._settings.look_every_ms * self._settings.samples_per_s // 1_000, 1)
         watch = watching.watch
-        first_ms = max(watch.first_ms, watch.read_until_ms + 1)
-        samples = watching.camera.samples(first_ms, watch.last_ms)
-        return next((sample for sample in samples if sample.slot % step == 0), None)
+        after_ms = max(watch.first_ms - 1, watch.read_until_ms)
+        return watching.camera.next_sample(after_ms, watch.last_ms, self._settings.look_every_ms)
 
     def _finish_next(self, now_ms: int) -> bool:
         for watching in self._watching:
             if self._is_over(watching, now_ms):
                 self._watching.remove(watching)
                 self._finish(watching)
-                watching.film.customer, watching.film.is_watched = watching.watch.customer_sights, False
+                watching.film.is_watched = False
+                watching.film.customer, watching.film.state = watching.watch.customer_sights, watching.watch.state
                 return True
         return False
 
@@ -230,9 +240,9 @@ class Desk:
     def _still(self, watching: _Watching, conclusion: Conclusion) -> bytes | None:
         """Returns the marked picture, once for each picture that a swipe's observations rest on."""
         reading = conclusion.reading
-        if reading.sample.slot in watching.stills:
+        if reading.sample.raw_at_ms in watching.stills:
             return None
-        watching.stills.add(reading.sample.slot)
+        watching.stills.add(reading.sample.raw_at_ms)
         customer = None
         if conclusion.compared is not None:
             seen = conclusion.compared.sight.seen
@@ -244,7 +254,7 @@ class Desk:
     # ---- clips ----------------------------------------------------------------------------------------------------
 
     def _film_next(self, now_ms: int) -> bool:
-        """Hands on the pictures of one swipe whose time is over; without any picture there is no clip."""
+        """Hands on what the camera sent around one swipe whose time is over; without any picture there is no clip."""
         if self._film is None:
             self._filming.clear()
         for film in self._filming:
@@ -253,54 +263,48 @@ class Desk:
             if film.is_watched or not self._has_passed(film.camera, last_ms, now_ms):
                 continue
             self._filming.remove(film)
-            samples = film.camera.samples(first_ms, last_ms)
-            if samples and self._film is not None:
-                self._film(self._clip_job(film, samples))
+            packets = film.camera.packets(first_ms, last_ms)
+            if packets and self._film is not None:
+                self._film(self._clip_job(film, packets, first_ms, last_ms))
             return True
         return False
 
-    def _clip_job(self, film: _Filming, samples: Sequence[Sample]) -> ClipJob:
+    def _clip_job(self, film: _Filming, packets: tuple[Packet, ...], first_ms: int, last_ms: int) -> ClipJob:
         return ClipJob(
             settlement_id=film.swipe.settlement_id,
             swipe_at_ms=film.swipe.occurred_at_ms,
             camera_id=film.camera.settings.camera_id,
+            camera_state=film.state,
             clock_offset_ms=film.camera.settings.clock_offset_ms,
+            first_at_ms=first_ms,
+            last_at_ms=last_ms,
             step_ms=1_000 // self._settings.samples_per_s,
-            samples=tuple(samples),
+            packets=packets,
             customer=film.customer,
         )
 
-    # ---- presence -------------------------------------------------------------------------------------------------
+    # ---- at rest --------------------------------------------------------------------------------------------------
 
-    def _look_for_presence(self) -> bool:
+    def _look_at_rest(self, *, in_doubt: bool) -> bool:
+        """Looks at one camera that is due; what is at its counter is said once an interval of till time."""
         for camera in self._cameras:
-            reading = self._presence_due(camera)
-            if reading is not None:
-                observation = observe(camera.settings, reading, self._provenance, purpose="presence", stage="presence")
-                self._send(_observed(observation, None, None))
+            if camera.is_in_doubt != in_doubt:
+                continue
+            sample = camera.next_at_rest()
+            if sample is not None:
+                self._say_presence(camera, sample)
                 return True
         return False
 
-    def _presence_due(self, camera: Camera) -> Reading | None:
-        """Returns the first picture of each interval of till time; at the start the first that tells anything."""
-        latest_ms = camera.latest_at_ms
-        if latest_ms is None:
-            return None
-        interval, name = self._settings.presence_interval_ms, camera.settings.camera_id
-        period = latest_ms // interval
-        before = self._presence.get(name)
-        if before == period:
-            return None
-        first_ms = latest_ms if before is None else period * interval
-        sample = next(iter(camera.samples(first_ms, latest_ms)), None)
-        if sample is None:
-            return None
-        reading = self._reader.read(camera, sample)
-        learning = reading.people is None and reading.state == "ok"
-        if before is None and learning:
-            return None
+    def _say_presence(self, camera: Camera, sample: Sample) -> None:
+        """Says the first picture of each interval that tells anything."""
+        name, period = camera.settings.camera_id, sample.at_ms // self._settings.presence_interval_ms
+        if self._presence.get(name) == period or (sample.state == "ok" and sample.foreground is None):
+            return
         self._presence[name] = period
-        return None if learning else reading
+        reading = self._reader.read(camera, sample)
+        observation = observe(camera.settings, reading, self._provenance, purpose="presence", stage="presence")
+        self._send(_observed(observation, None, None))
 
 
 def _thresholds(settings: VideoSettings, engine: FaceEngine) -> Thresholds:

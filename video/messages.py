@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-CameraState = Literal["ok", "dark", "covered", "frozen", "offline"]
+CameraState = Literal["ok", "dark", "covered", "defocused", "moved", "frozen", "clock_drift", "offline"]
 
 
 class SwipeSeen(msgspec.Struct, frozen=True, kw_only=True, tag="swipe_seen"):
@@ -52,13 +52,46 @@ class ClipMade(msgspec.Struct, frozen=True, kw_only=True, tag="clip_made"):
     step_ms: int
 
 
+class OriginalCut(msgspec.Struct, frozen=True, kw_only=True, tag="original_cut"):
+    """What the camera itself sent around a swipe: its packets in a container, not encoded again.
+
+    `sha256` is that of `video`, hexadecimal. It begins at the key frame before the clip. Times are the till's,
+    `first_raw_at_ms` is the camera's.
+    """
+
+    settlement_id: str
+    camera_id: str
+    container: Literal["matroska"]
+    video: bytes
+    sha256: str
+    swipe_at_ms: int
+    first_at_ms: int
+    last_at_ms: int
+    first_raw_at_ms: int
+    clock_offset_ms: int
+
+
+class ClockOffsetEstimated(msgspec.Struct, frozen=True, kw_only=True, tag="clock_offset_estimated"):
+    """What `swipes` swipes say must be added to a camera's clock to give the till's, ± `error_ms`."""
+
+    camera_id: str
+    offset_ms: int
+    error_ms: int
+    swipes: int
+    at_ms: int
+
+
 class CameraStateChanged(msgspec.Struct, frozen=True, kw_only=True, tag="camera_state_changed"):
-    """A camera is well again (`ok`), or what is wrong with it; `detail` is a sentence for the operator."""
+    """A camera is well again (`ok`), or what is wrong with it; `detail` is a sentence for the operator.
+
+    `picture` is the JPEG that shows it, in which nobody can be recognised; None where there is none to show.
+    """
 
     camera_id: str
     state: CameraState
     detail: str
     at_ms: int
+    picture: bytes | None = None
 
 
 class WorkerFailed(msgspec.Struct, frozen=True, tag="worker_failed"):
@@ -68,10 +101,13 @@ class WorkerFailed(msgspec.Struct, frozen=True, tag="worker_failed"):
 
 
 ToWorker = SwipeSeen | Stop
-FromWorker = Observed | ClipMade | CameraStateChanged | WorkerFailed
+FromCameras = Observed | ClipMade | OriginalCut | CameraStateChanged | ClockOffsetEstimated
+"""What is said of swipes and cameras, whichever process or machine says it."""
+FromWorker = FromCameras | WorkerFailed
 
 _ENCODER = msgspec.msgpack.Encoder()
 _TO_WORKER: msgspec.msgpack.Decoder[ToWorker] = msgspec.msgpack.Decoder(ToWorker)
+_FROM_CAMERAS: msgspec.msgpack.Decoder[FromCameras] = msgspec.msgpack.Decoder(FromCameras)
 _FROM_WORKER: msgspec.msgpack.Decoder[FromWorker] = msgspec.msgpack.Decoder(FromWorker)
 
 
@@ -83,6 +119,11 @@ def encode_message(message: ToWorker | FromWorker) -> bytes:
 def decode_to_worker(message: bytes) -> ToWorker:
     """Returns what the product said. Raises: msgspec.ValidationError or DecodeError for anything else."""
     return _TO_WORKER.decode(message)
+
+
+def decode_from_cameras(message: bytes) -> FromCameras:
+    """Returns what was said of a camera. Raises: msgspec.ValidationError or DecodeError for anything else."""
+    return _FROM_CAMERAS.decode(message)
 
 
 def decode_from_worker(message: bytes) -> FromWorker:

@@ -1,14 +1,16 @@
-"""What the face engine sees in one remembered picture."""
+"""What the face engine sees in one picture."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from video.camera import Camera, Sample
+from video.camera import Camera
 from video.engine import BoxXYXY, DetectedFace, Embedding, FaceEngine
 from video.messages import CameraState
 from video.quality import FaceQuality, judge_face
+from video.sample import Sample
+from video.zone_faces import faces_by_zone
 
 MOST_EMBEDDED = 3
 """Of many faces in a picture only the largest are compared: the others are not at the counter."""
@@ -44,7 +46,7 @@ class Reading:
 
 
 class PictureReader:
-    """Reads each remembered picture once, however many swipes ask for it."""
+    """Reads each picture once, however many swipes ask for it."""
 
     def __init__(self, engine: FaceEngine, *, min_face_px: float) -> None:
         self._engine, self._min_face_px = engine, min_face_px
@@ -52,10 +54,11 @@ class PictureReader:
 
     def read(self, camera: Camera, sample: Sample) -> Reading:
         """Returns what is in the picture; of an unhealthy one nothing is concluded and nobody is looked for."""
-        key = (camera.settings.camera_id, sample.slot, sample.state)
+        key = (camera.settings.camera_id, sample.raw_at_ms, sample.state)
         reading = self._kept.get(key)
         if reading is None:
             reading = self._look(camera, sample)
+            sample.pack()
             self._kept[key] = reading
             while len(self._kept) > MOST_KEPT:
                 self._kept.popitem(last=False)
@@ -66,7 +69,7 @@ class PictureReader:
             return Reading(sample=sample, state=sample.state, people=None, faces=())
         image = sample.image()
         seen: list[SeenFace] = []
-        inside, outside = camera.faces_by_zone(image)
+        inside, outside = faces_by_zone(self._engine, image, camera.settings.zone)
         for face in inside:
             quality = judge_face(image, face, self._min_face_px)
             worth = quality.usable and sum(one.embedding is not None for one in seen) < MOST_EMBEDDED

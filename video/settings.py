@@ -19,9 +19,11 @@ class SecretBytes(bytes):
 class CameraSettings(msgspec.Struct, frozen=True, kw_only=True):
     """One camera at one till. Its clock plus `clock_offset_ms` is the till's.
 
-    `source` is a file's path. `epoch_ms` is the camera time of the file's first picture: with it, what the camera shows
-    at a moment is settled, also after a restart; without it the file starts when the worker does. `zone` is the part of
-    the picture where a customer stands, as corners (x, y) in 0..1 of width and height; None is all of it.
+    `source` is a file's path, or an address that begins with rtsp://, rtsps://, http:// or https://; it may carry a
+    password, so of an address only the host is ever said. `epoch_ms` is the camera time of a file's first picture: with
+    it, what the camera shows at a moment is settled, also after a restart; without it the file starts when the worker
+    does. `zone` is the part of the picture where a customer stands, as corners (x, y) in 0..1 of width and height; None
+    is all of it. `at_store`: it is looked through at the store, and not at the centre.
     """
 
     camera_id: str
@@ -32,6 +34,7 @@ class CameraSettings(msgspec.Struct, frozen=True, kw_only=True):
     epoch_ms: int | None = None
     zone: tuple[tuple[float, float], ...] | None = None
     clock_offset_ms: int = 0
+    at_store: bool = False
 
 
 class VideoSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,7 +49,8 @@ class VideoSettings(msgspec.Struct, frozen=True, kw_only=True):
     min_face_px: float = 40.0
     presence_interval_ms: int = 20_000
     samples_per_s: int = 5
-    ring_ms: int = 45_000
+    ring_ms: int = 180_000
+    ring_bytes: int = 64 * 1024 * 1024
     look_before_ms: int = 2_000
     look_after_ms: int = 4_000
     look_every_ms: int = 600

@@ -41,6 +41,14 @@ def marked_still(
     return _encode(picture, most_bytes)
 
 
+def unrecognisable(image: Image, boxes: Sequence[BoxXYXY], most_bytes: int = 30_000) -> bytes:
+    """Returns a JPEG of at most most_bytes with every face pixelated: what a camera shows, and nobody in it."""
+    picture = image.copy()
+    for box in boxes:
+        pixelate(picture, box)
+    return _encode(picture, most_bytes)
+
+
 def pixelate(picture: Image, box: BoxXYXY) -> None:
     """Afterwards the part of the picture in the box is seven by seven blocks, in which nobody is recognised."""
     height, width = picture.shape[:2]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from events.types import Verdict
 from video.engine import BoxXYXY, Embedding, Thresholds
-from video.messages import SwipeSeen
+from video.messages import CameraState, SwipeSeen
 from video.reading import Reading
 from video.tracks import Sight, Track, Tracks
 from video.verdict import LEAST_FRAMES_FOR_MISMATCH, Vote
@@ -82,6 +83,12 @@ class SwipeWatch:
         """Where the customer's face was seen so far, with the till time of each picture; none without a customer."""
         track = self._customer()
         return () if track is None else tuple((one.reading.at_ms, one.seen.face.box) for one in track.sights)
+
+    @property
+    def state(self) -> CameraState:
+        """What the camera was in most of the pictures that were taken; `ok` without any."""
+        counted = Counter(reading.state for reading in self._readings).most_common(1)
+        return counted[0][0] if counted else "ok"
 
     @property
     def is_settled(self) -> bool:

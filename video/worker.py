@@ -22,7 +22,9 @@ from video.messages import FromWorker, SwipeSeen, WorkerFailed, decode_to_worker
 from video.sealing import seal_with
 from video.settings import VideoSettings
 from video.sface_engine import SFaceEngine, open_sface
-from video.sources import CameraThread, FileSource, wall_clock_ms
+from video.sources.opening import open_source
+from video.sources.port import wall_clock_ms
+from video.sources.thread import CameraThread
 from video.visitors import VisitorFile, VisitorIndex
 
 _LOG = structlog.get_logger(__name__)
@@ -71,9 +73,8 @@ def _watch(connection: Connection, settings: VideoSettings) -> None:
     engine = open_engine(settings.engine, directory)
     second = _second_opinion(settings.second_engine, directory)
     visitors = _open_visitors(settings)
-    slot_ms = 1_000 // settings.samples_per_s
-    cameras = [Camera(one, engine, slot_ms=slot_ms, ring_ms=settings.ring_ms) for one in settings.cameras]
-    threads = [_thread_of(camera, slot_ms, settings.ring_ms) for camera in cameras]
+    cameras = [Camera(one, engine, settings) for one in settings.cameras]
+    threads = [_thread_of(camera, settings.ring_ms) for camera in cameras]
     send = _sender(connection)
     clips = ClipWork(lambda: _own_detector(directory), most_waiting=settings.most_clips)
     desk = Desk(settings, cameras, engine, visitors, send=send, second=second, film=clips.put)
@@ -120,6 +121,8 @@ def _serve(
         for thread in helpers:
             if thread.failure is not None:
                 raise InvariantError(f"{thread.name} ended: {type(thread.failure).__name__}") from thread.failure
+            if isinstance(thread, CameraThread):
+                thread.say_if_silent()
 
 
 def _sender(connection: Connection) -> Callable[[FromWorker], None]:
@@ -134,8 +137,8 @@ def _own_detector(directory: Path | None) -> Detect:
     return SFaceEngine(directory).detect
 
 
-def _thread_of(camera: Camera, slot_ms: int, ring_ms: int) -> CameraThread:
-    source = FileSource(camera.settings, slot_ms=slot_ms, history_ms=ring_ms)
+def _thread_of(camera: Camera, ring_ms: int) -> CameraThread:
+    source = open_source(camera.settings, history_ms=ring_ms)
     return CameraThread(
         camera.settings.camera_id, source, camera.see, lambda detail: camera.away(detail, wall_clock_ms())
     )

@@ -92,17 +92,19 @@ class Anybody:
             await check_form(request, request.cookies.get(FORM_COOKIE))
 
 
-class Sender:
-    """Whoever holds a sender's token; for which institutions is decided on the events."""
+class Program:
+    """Whoever holds a token of this kind; for which institutions is decided on what it asks or sends."""
 
-    declares: Permission = "hand_in_events"
+    def __init__(self, kind: Literal["sender", "agent"], permission: Permission) -> None:
+        self._kind: Literal["sender", "agent"] = kind
+        self.declares: Permission = permission
 
     async def __call__(self, request: Request) -> Token:
         """Raises: Refused with 401 without a token, or with one that is unknown or revoked."""
         plain = _bearer(request)
-        token = await run_in_threadpool(services_of(request).accounts.token, "sender", plain) if plain else None
+        token = await run_in_threadpool(services_of(request).accounts.token, self._kind, plain) if plain else None
         if token is None:
-            raise Refused("no_token", "a sender's token is needed: Authorization: Bearer …", 401)
+            raise Refused("no_token", f"a token of a {self._kind} is needed: Authorization: Bearer …", 401)
         return token
 
 
@@ -145,7 +147,8 @@ class Person:
 
 
 ANYBODY = Anybody()
-SENDER = Sender()
+SENDER = Program("sender", "hand_in_events")
+AGENT = Program("agent", "look_for_centre")
 TERMINAL = Terminal()
 
 
@@ -161,10 +164,10 @@ async def person_of(request: Request) -> LoggedIn | None:
 
 def declared_access(dependencies: Iterable[object]) -> list[str]:
     """Returns what the dependencies of a route declare; a route has exactly one declaration."""
-    return [call.declares for call in dependencies if isinstance(call, Anybody | Sender | Terminal | Person)]
+    return [call.declares for call in dependencies if isinstance(call, Anybody | Program | Terminal | Person)]
 
 
-async def still_has(access: Person | Terminal, request: Request) -> bool:
+async def still_has(access: Person | Program | Terminal, request: Request) -> bool:
     """Returns whether who opened a stream may still read it: a log-in ends and a token can be revoked."""
     try:
         await access(request)

@@ -19,6 +19,7 @@ from web.access import LoggedIn, Person, Refused, Services
 from web.clips import clip_of, stills_in
 from web.dashboard import AtCentre, InQueries, OnDesk
 from web.dossier import (
+    PictureGone,
     Sight,
     cause_of,
     facts_of,
@@ -30,6 +31,7 @@ from web.dossier import (
     subject_of,
     values_of,
 )
+from web.originals import shown_originals
 from web.pages import InPages
 from web.ports import LiveChange, WebServices
 from web.revisions import steps_of
@@ -90,11 +92,13 @@ def alert(
     dossier = queries.dossier(alert_id)
     if dossier is None:
         raise Refused("no_such_alert", "there is no such alert", 404)
+    dossier, gone = _with_pictures_there(dossier, services)
     shown, sight, now_ms = dossier.alert, sight_of(dossier), services.now_ms()
     entities = snoozable(dossier)
     language = language_of(request)
     revisions = queries.revisions(alert_id)
-    camera_ids, cameras = pages.cameras_at(shown.institution_id, shown.till_id), queries.camera_states()
+    camera_ids = services.cameras.ids_by_till().get((shown.institution_id, shown.till_id), ())
+    cameras = queries.camera_states()
     clip = clip_of(
         shown,
         next((line.swipe.occurred_at_ms for line in sight.swipes if line.is_anchor), shown.body.time_ms),
@@ -111,7 +115,8 @@ def alert(
         alert=shown,
         dossier=dossier,
         sight=sight,
-        picture=picture_of(shown, camera_ids, cameras),
+        picture=picture_of(shown, camera_ids, cameras, gone),
+        originals=shown_originals(services.originals.for_settlement(shown.settlement_id), sight.observations),
         clip=clip,
         stills_in=stills_in,
         time_zone=pages.time_zone_of(shown.institution_id),
@@ -248,6 +253,18 @@ def past_of(wanted: AlertFilter, but_for: str, services: WebServices, queries: Q
         days[min(HISTORY_DAYS - 1, (opened_at_ms - first_ms) // DAY_MS)] += 1
     newest = [one for one in queries.search(recent, HISTORY_ROWS + 1) if one.alert_id != but_for]
     return Past(days=tuple(days), newest=tuple(newest[:HISTORY_ROWS]), more=len(times) == MOST_COUNTED)
+
+
+def _with_pictures_there(dossier: AlertDossier, services: WebServices) -> tuple[AlertDossier, PictureGone | None]:
+    """Returns the dossier with those pictures alone whose files are there, and what became of its main one if not."""
+    there = tuple(one for one in dossier.stills if services.stills.is_there(one.still_id))
+    main_id = dossier.alert.still_id
+    gone: PictureGone | None = None
+    if main_id is None:
+        gone = None if dossier.stills_removed_at_ms is None else "removed"
+    elif main_id not in {one.still_id for one in there}:
+        gone = "missing"
+    return msgspec.structs.replace(dossier, stills=there), gone
 
 
 def _findings(dossier: AlertDossier) -> Iterable[Finding]:

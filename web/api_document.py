@@ -12,22 +12,24 @@ from starlette.responses import Response
 
 from storage.queries import Notice
 from web.access import ANYBODY
+from web.camera_agents import Taken
 from web.ingestion import EventsAnswer
-from web.openapi import API_TAG, SENDER_TAG, Problem
+from web.openapi import AGENT_TAG, API_TAG, SENDER_TAG, Problem
 from web.terminal import Answer, NoticeList
 
 router = APIRouter()
 DESCRIPTION = """Reminders for a store's till, and the way in for a sender's events.
 
 Every request carries `Authorization: Bearer TOKEN`: a device token (`swt_…`) for a till, a sender's token (`sws_…`)
-for events. All times are UTC milliseconds, all money is in fen. Whatever was refused with 429 or 503 may be sent
-again as it was: nothing counts twice.
+for events, a camera agent's (`swa_…`) for what is seen at a store. All times are UTC milliseconds,
+all money is in fen. Whatever was refused with 429 or 503 may be sent again as it was: nothing counts twice.
 """
 TAGS = [
     {"name": API_TAG, "description": "What a store's terminal shows and says."},
     {"name": SENDER_TAG, "description": "How settlements and everything else come in."},
+    {"name": AGENT_TAG, "description": "What `swipewatch video --to` at a store asks and says."},
 ]
-SHOWN = (Answer, EventsAnswer, Notice, NoticeList, Problem)
+SHOWN = (Answer, EventsAnswer, Notice, NoticeList, Problem, Taken)
 
 
 @router.get("/openapi.json", dependencies=[Depends(ANYBODY)])
@@ -49,7 +51,7 @@ def document_of(app: FastAPI) -> dict[str, Any]:
         for path, methods in whole["paths"].items()
     }
     _, schemas = msgspec.json.schema_components(SHOWN, ref_template="#/components/schemas/{name}")
-    bearer = {"type": "http", "scheme": "bearer", "description": "A device token or a sender's token."}
+    bearer = {"type": "http", "scheme": "bearer", "description": "A device's, a sender's or an agent's token."}
     return {
         **whole,
         "paths": {path: methods for path, methods in paths.items() if methods},

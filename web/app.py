@@ -11,7 +11,15 @@ from starlette.responses import RedirectResponse, Response
 from alerts.lifecycle import IllegalTransition
 from events.errors import TransientError
 from storage.centre_desk import CentreDesk
-from storage.errors import AlteredData, EvidenceMissing, UnknownAlert, WrongKey
+from storage.errors import (
+    AlteredData,
+    EvidenceMissing,
+    UnknownAlert,
+    UnknownClip,
+    UnknownOriginal,
+    UnknownStill,
+    WrongKey,
+)
 from storage.failed_logins import FailedLogins
 from storage.institution_places import InstitutionPlaces
 from storage.pairing import Pairing
@@ -21,6 +29,9 @@ from web import (
     alert_list,
     alert_page,
     api_document,
+    camera_agents,
+    camera_setup,
+    camera_trial,
     cameras,
     clips,
     dashboard,
@@ -28,6 +39,8 @@ from web import (
     health,
     ingestion,
     login,
+    originals,
+    removals,
     rules,
     sign_on,
     terminal,
@@ -56,6 +69,9 @@ EXPLAINED = (
     UnknownAlert,
     TransientError,
     EvidenceMissing,
+    UnknownStill,
+    UnknownClip,
+    UnknownOriginal,
     AlteredData,
     WrongKey,
 )
@@ -78,6 +94,8 @@ def create_app(services: WebServices) -> FastAPI:
     app.state.wall = Wall(services, app.state.queries)
     app.state.pages = Pages(services, Catalogue.load(), assets)
     app.state.body_budget = BodyBudget(services.limits.bodies_in_flight_bytes)
+    app.state.camera_message_budget = BodyBudget(services.limits.camera_messages_in_flight_bytes)
+    app.state.tried_cameras = camera_trial.Tried()
     app.state.pairing = Pairing(services.database, services.accounts)
     limits = services.limits
     app.state.failed_logins = FailedLogins(services.database, limits.failed_logins, limits.failed_logins_window_s)
@@ -85,6 +103,7 @@ def create_app(services: WebServices) -> FastAPI:
         api_document,
         health,
         ingestion,
+        camera_agents,
         login,
         terminal,
         dashboard,
@@ -93,7 +112,11 @@ def create_app(services: WebServices) -> FastAPI:
         visitor_pages,
         rules,
         cameras,
+        camera_setup,
+        camera_trial,
         clips,
+        originals,
+        removals,
         accounts,
         devices,
         sign_on,
@@ -102,7 +125,7 @@ def create_app(services: WebServices) -> FastAPI:
     app.include_router(static_router)
     for kind in EXPLAINED:
         app.add_exception_handler(kind, explain)
-    app.add_middleware(SmallBodies, except_path=ingestion.PATH)
+    app.add_middleware(SmallBodies, except_paths={ingestion.PATH, camera_agents.MESSAGES_PATH})
     app.add_middleware(SecurityHeaders)
     return app
 
@@ -154,6 +177,8 @@ def _meaning_of_failure(error: Exception) -> tuple[int, str, str]:
         return 404, "no_such_alert", "there is no such alert"
     if isinstance(error, TransientError):
         return 503, "not_available", "a part of the product does not answer now; try again"
+    if isinstance(error, UnknownStill | UnknownClip | UnknownOriginal):
+        return 410, "evidence", "it is no longer kept"
     return 410, "evidence", str(error)
 
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 from storage.alert_search import AlertFilter
+from storage.camera_registry import CameraRegistry
 from storage.centre_desk import CentreDesk
 from storage.queries import AlertSummary, Queries
 from web.dossier import main_fact, picture_of
@@ -26,8 +27,16 @@ Among = Callable[[set[str]], set[str]]
 class Cards:
     """Alerts as one person's cards in one language."""
 
-    def __init__(self, pages: Pages, queries: Queries, desk: CentreDesk, username: str, language: Language) -> None:
-        self._pages, self._queries, self._desk = pages, queries, desk
+    def __init__(
+        self,
+        pages: Pages,
+        queries: Queries,
+        desk: CentreDesk,
+        cameras: CameraRegistry,
+        username: str,
+        language: Language,
+    ) -> None:
+        self._pages, self._queries, self._desk, self._cameras = pages, queries, desk, cameras
         self._username, self._language = username, language
         self._counted_at_s = float("-inf")
         self._count = 0
@@ -56,6 +65,7 @@ class Cards:
     def shown(self, alerts: list[AlertSummary]) -> list[dict[str, object]]:
         """Returns each alert as its card's HTML, with what a script places it by."""
         cameras = self._queries.camera_states() if alerts else {}
+        camera_ids = self._cameras.ids_by_till() if alerts else {}
         reviewed = self._desk.reviewed_by(self._username, [one.alert_id for one in alerts])
         return [
             {
@@ -67,7 +77,7 @@ class Cards:
                     "_card.html",
                     alert=one,
                     main_fact=main_fact,
-                    picture=picture_of(one, self._pages.cameras_at(one.institution_id, one.till_id), cameras),
+                    picture=picture_of(one, camera_ids.get((one.institution_id, one.till_id), ()), cameras),
                 ),
             }
             for one in alerts

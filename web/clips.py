@@ -20,7 +20,9 @@ from web.observations import Observation
 
 router = APIRouter()
 SeesFaces = Annotated[LoggedIn, Depends(Person("see_faces"))]
-ClipState = Literal["kept", "coming", "late", "no_camera", "camera_unhealthy", "camera_back", "no_recording"]
+ClipState = Literal[
+    "kept", "removed", "missing", "coming", "late", "no_camera", "camera_unhealthy", "camera_back", "no_recording"
+]
 HEALTHY = ("ok", "starting", None)
 COMING_MS = 45_000
 """So long after a swipe its clip may still be on its way: its last picture, the encoding, a worker that was busy."""
@@ -35,7 +37,8 @@ class AlertClip(msgspec.Struct, frozen=True, kw_only=True):
     """What an alert's page says of the clip: the clips of its swipe, or why there is none.
 
     `camera_state` is what was wrong with the camera meanwhile, empty when nothing was. `swipe_at_ms` is till time.
-    `back_ms` is when the camera began to work, where that was after the swipe.
+    `back_ms` is when the camera began to work, where that was after the swipe; `removed_at_ms` when the last of the
+    clips was deleted, where none is left.
     """
 
     state: ClipState
@@ -43,6 +46,7 @@ class AlertClip(msgspec.Struct, frozen=True, kw_only=True):
     camera_state: str
     swipe_at_ms: int
     back_ms: int | None = None
+    removed_at_ms: int | None = None
 
 
 def clip_of(
@@ -59,15 +63,14 @@ def clip_of(
     Args:
         alert: the alert.
         swipe_at_ms: when its swipe was.
-        clips: those of its swipe.
+        clips: those of its swipe, with those that were deleted.
         camera_ids: the cameras of its till, or of its institution where it is about no one till.
         cameras: the latest state of each camera.
         observations: what cameras saw, of this swipe and of others.
         now_ms: the time of day.
     """
     if clips:
-        ill = next((one.camera_state for one in clips if one.camera_state not in HEALTHY), "")
-        return AlertClip(state="kept", clips=tuple(clips), camera_state=ill, swipe_at_ms=swipe_at_ms)
+        return _recorded(swipe_at_ms, clips)
     ill = _ill_state(alert, swipe_at_ms, camera_ids, cameras, observations)
     back_ms = _back_ms(swipe_at_ms, camera_ids, cameras)
     state: ClipState = "no_recording" if back_ms is None else "camera_back"
@@ -85,6 +88,19 @@ def clip_of(
         camera_state=ill if state == "camera_unhealthy" else "",
         swipe_at_ms=swipe_at_ms,
         back_ms=back_ms,
+    )
+
+
+def _recorded(swipe_at_ms: int, clips: Sequence[KeptClip]) -> AlertClip:
+    """Returns the clips that can be played; where none can, why."""
+    kept = tuple(one for one in clips if one.state == "kept")
+    state: ClipState = "kept" if kept else "missing" if any(one.state == "missing" for one in clips) else "removed"
+    return AlertClip(
+        state=state,
+        clips=kept,
+        camera_state=next((one.camera_state for one in kept if one.camera_state not in HEALTHY), ""),
+        swipe_at_ms=swipe_at_ms,
+        removed_at_ms=max((one.removed_at_ms for one in clips if one.removed_at_ms is not None), default=None),
     )
 
 

@@ -10,6 +10,7 @@ from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from events.metrics import FACE_VIEWS
+from storage.camera_states import STATE_PICTURE
 from storage.centre_desk import CentreDesk
 from storage.institution_places import InstitutionPlaces
 from storage.queries import Queries
@@ -19,7 +20,7 @@ from web.live import dashboard_stream
 from web.observations import observation_of
 from web.overview import Wall
 from web.pages import InPages
-from web.pictures import blurred_still
+from web.pictures import blurred_still, small_still
 from web.ports import LiveChange
 from web.sse import event_stream, resume_point
 from web.texts import language_of
@@ -61,7 +62,9 @@ def places_of(request: Request) -> InstitutionPlaces:
 def cards_of(request: Request, who: LoggedIn) -> Cards:
     """Returns the cards of the one who asks, in the language of the browser."""
     state = request.app.state
-    return Cards(state.pages, state.queries, state.desk, who.account.username, language_of(request))
+    return Cards(
+        state.pages, state.queries, state.desk, state.services.cameras, who.account.username, language_of(request)
+    )
 
 
 InQueries = Annotated[Queries, Depends(queries_of)]
@@ -169,8 +172,10 @@ def blurred(still_id: str, _who: AtCentre, services: Services, queries: InQuerie
     found = queries.still(still_id)
     if found is None:
         raise Refused("no_such_still", "there is no such picture", 404)
-    observation = observation_of(found[1].original) if found[1] else None
-    jpeg = blurred_still(services.stills.read(still_id), observation)
+    still, event = found
+    observation = observation_of(event.original) if event else None
+    kept = services.stills.read(still_id)
+    jpeg = small_still(kept) if still.observation_id.startswith(STATE_PICTURE) else blurred_still(kept, observation)
     return Response(jpeg, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=86400, immutable"})
 
 

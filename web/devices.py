@@ -1,16 +1,17 @@
-"""Devices: a store's terminals, paired by a short code and revoked here; and the tokens of senders."""
+"""Devices: a store's terminals, paired by a short code and revoked here; the tokens of senders and camera agents."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from fastapi import APIRouter, Depends, Form, Request
 from starlette.responses import RedirectResponse, Response
 
-from storage.access_changes import AccessChanges
+from storage.access_changes import AccessChange, AccessChanges
 from storage.accounts import AccountError, AccountProblem, Token
+from storage.camera_agents import AgentContacts
 from storage.pairing import CODE_LIFETIME_MS, Pairing, shown
 from web.access import LoggedIn, Person, Refused, Services
 from web.pages import InPages, Pages
@@ -23,6 +24,7 @@ NEWEST_CHANGES = 8
 PairsTerminals = Annotated[LoggedIn, Depends(Person("pair_terminals"))]
 ManagesSenders = Annotated[LoggedIn, Depends(Person("manage_senders"))]
 ShortText = Annotated[str, Form(max_length=64)]
+ProgramKind = Annotated[Literal["sender", "agent"], Form()]
 
 
 class StoreDevices(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,7 +98,7 @@ def revoke_terminal(who: PairsTerminals, services: Services, name: ShortText) ->
 
 @router.get("/senders")
 def senders_page(request: Request, who: ManagesSenders, services: Services, pages: InPages) -> Response:
-    """Every sender with the institutions it speaks for."""
+    """Every sender and every camera agent with the institutions it speaks for."""
     return _senders(request, who, services, pages)
 
 
@@ -108,21 +110,23 @@ def add_sender(
     pages: InPages,
     name: ShortText,
     institutions: Annotated[str, Form(max_length=20_000)],
+    kind: ProgramKind = "sender",
 ) -> Response:
-    """A new sender exists; its token is shown this once."""
+    """A new sender or camera agent exists; its token is shown this once."""
     fresh, problem = None, None
     try:
-        fresh = (name.strip(), _new_sender(services, name.strip(), institutions.replace(",", " ").split(), who))
+        token = _new_program(services, kind, name.strip(), institutions.replace(",", " ").split(), who)
+        fresh = (name.strip(), token)
     except AccountError as error:
         problem = error.problem
     return _senders(request, who, services, pages, problem=problem, fresh=fresh)
 
 
 @router.post("/senders/revoke")
-def revoke_sender(who: ManagesSenders, services: Services, name: ShortText) -> Response:
-    """The sender's token opens nothing any more."""
+def revoke_sender(who: ManagesSenders, services: Services, name: ShortText, kind: ProgramKind = "sender") -> Response:
+    """The sender's or camera agent's token opens nothing any more."""
     now_ms = services.now_ms()
-    if not services.accounts.acting_as(who.account.username, now_ms).revoke_token(name, now_ms, "sender"):
+    if not services.accounts.acting_as(who.account.username, now_ms).revoke_token(name, now_ms, kind):
         raise Refused("no_such_sender", "there is no such sender", 404)
     return RedirectResponse("/senders", 303)
 
@@ -142,18 +146,26 @@ def _senders(
         who=who,
         status=422 if problem else 200,
         senders=services.accounts.tokens("sender"),
+        agents=services.accounts.tokens("agent"),
+        contacts=AgentContacts(services.database).known(),
         problem=problem,
         fresh=fresh,
-        changes=AccessChanges(services.database).latest(NEWEST_CHANGES, kind="sender"),
+        changes=_newest_changes(services),
     )
 
 
-def _new_sender(services: WebServices, name: str, institution_ids: Sequence[str], who: LoggedIn) -> str:
-    if name in {token.name for token in services.accounts.tokens("sender")}:
-        raise AccountError("taken", f"there is a sender {name} already")
-    return services.accounts.put_token(
-        "sender", name, institution_ids, services.now_ms(), created_by=who.account.username
-    )
+def _newest_changes(services: WebServices) -> list[AccessChange]:
+    trail = AccessChanges(services.database)
+    changes = [*trail.latest(NEWEST_CHANGES, kind="sender"), *trail.latest(NEWEST_CHANGES, kind="agent")]
+    return sorted(changes, key=lambda change: -change.change_id)[:NEWEST_CHANGES]
+
+
+def _new_program(
+    services: WebServices, kind: Literal["sender", "agent"], name: str, institution_ids: Sequence[str], who: LoggedIn
+) -> str:
+    if name in {token.name for token in services.accounts.tokens(kind)}:
+        raise AccountError("taken", f"there is a {kind} {name} already")
+    return services.accounts.put_token(kind, name, institution_ids, services.now_ms(), created_by=who.account.username)
 
 
 def _stores(services: WebServices, wanted: str) -> list[StoreDevices]:

@@ -16,7 +16,9 @@ from web.observations import Observation, ObservedFace, observation_of
 from web.ports import Language
 from web.wording import lasting, yuan
 
-PictureState = Literal["kept", "no_camera", "camera_unhealthy", "no_picture"]
+PictureState = Literal["kept", "removed", "missing", "no_camera", "camera_unhealthy", "no_picture"]
+PictureGone = Literal["removed", "missing"]
+"""A picture that was kept and was deleted, or whose file is not where it should be."""
 HEALTHY = "ok"
 # events.identity writes it between the parts of an identity.
 IDENTITY_SEPARATOR = ":"
@@ -68,14 +70,22 @@ class Sight(msgspec.Struct, frozen=True, kw_only=True):
     observations: tuple[Observation, ...]
 
 
-def picture_of(alert: AlertSummary, camera_ids: Sequence[str], cameras: Mapping[str, CameraState]) -> AlertPicture:
+def picture_of(
+    alert: AlertSummary,
+    camera_ids: Sequence[str],
+    cameras: Mapping[str, CameraState],
+    gone: PictureGone | None = None,
+) -> AlertPicture:
     """Returns the alert's picture, or the first true reason for none: no camera, a camera that is ill, none kept.
 
     Args:
         alert: the alert.
         camera_ids: the cameras of its till, or of its institution where it is about no one till.
         cameras: the latest state of each camera.
+        gone: what became of the picture that was kept, where none can be shown.
     """
+    if gone is not None:
+        return AlertPicture(state=gone, still_id=None, camera=None)
     if alert.still_id is not None:
         return AlertPicture(state="kept", still_id=alert.still_id, camera=None)
     if not camera_ids:

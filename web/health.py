@@ -15,7 +15,7 @@ from web.access import ANYBODY, Services
 from web.measurements import CONTENT_TYPE
 from web.ports import NotReady, WebServices
 
-CAMERA_STATES = ("ok", "dark", "covered", "frozen", "offline", "unknown")
+CAMERA_STATES = ("ok", "dark", "covered", "defocused", "moved", "frozen", "clock_drift", "offline", "unknown")
 
 router = APIRouter(dependencies=[Depends(ANYBODY)])
 
@@ -45,9 +45,9 @@ def _count_cameras(services: WebServices) -> None:
     """The cameras' states are those of the database, or those of the last time it answered."""
     try:
         known = Queries(services.database).camera_states()
+        camera_ids = [camera.camera_id for camera in services.cameras.cameras()]
     except TransientError:
         return
-    camera_ids = [one for place in services.institutions for till in place.tills for one in till.camera_ids]
     counts = Counter(known[one].state if one in known else "unknown" for one in camera_ids)
     for state in CAMERA_STATES:
         services.measurements.set_level(CAMERAS, counts[state], state=state)

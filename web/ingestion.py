@@ -20,7 +20,7 @@ from storage.accounts import Token
 from web.access import SENDER, Services
 from web.bodies import foreign_institutions, split_body
 from web.openapi import SENDER_TAG, answers_with
-from web.ports import EventResult, Overloaded, WebLimits, WebServices
+from web.ports import EventResult, Overloaded, WebServices
 
 router = APIRouter()
 PATH = "/v1/events"
@@ -101,7 +101,7 @@ async def post_events(request: Request, sender: Annotated[Token, Depends(SENDER)
         return _refuse(services, 415, "encoding", "bodies are taken without Content-Encoding")
     try:
         async with budget.lease() as lease, asyncio.timeout(services.limits.body_deadline_s):
-            body = await read_body(request, services.limits, lease)
+            body = await read_body(request, services.limits.body_bytes, lease)
     except BodyTooLarge:
         limit = services.limits.body_bytes
         return _refuse(services, 413, "body_too_large", f"a body has at most {limit} bytes; send it in parts")
@@ -112,24 +112,24 @@ async def post_events(request: Request, sender: Annotated[Token, Depends(SENDER)
     return await _submit(services, sender, body, request.headers.get("content-type", ""))
 
 
-async def read_body(request: Request, limits: WebLimits, lease: BodyLease) -> bytes:
+async def read_body(request: Request, limit_bytes: int, lease: BodyLease) -> bytes:
     """Returns the whole body. Above the limit nothing is kept and what still comes is dropped unread.
 
     Raises: BodyTooLarge; Overloaded when other bodies fill the memory set aside for them.
     """
     declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > limits.body_bytes:
+    if declared.isdigit() and int(declared) > limit_bytes:
         if request.headers.get("expect", "").lower() != "100-continue":
-            await _drain(request.stream(), limits.body_bytes * DRAIN_FACTOR)
+            await _drain(request.stream(), limit_bytes * DRAIN_FACTOR)
         raise BodyTooLarge
     stream = request.stream()
     chunks: list[bytes] = []
     size_bytes = 0
     async for chunk in stream:
         size_bytes += len(chunk)
-        if size_bytes > limits.body_bytes:
+        if size_bytes > limit_bytes:
             chunks.clear()
-            await _drain(stream, limits.body_bytes * DRAIN_FACTOR)
+            await _drain(stream, limit_bytes * DRAIN_FACTOR)
             raise BodyTooLarge
         lease.take(len(chunk))
         chunks.append(chunk)

@@ -9,6 +9,7 @@ import msgspec
 
 API_TAG = "till"
 SENDER_TAG = "sender"
+AGENT_TAG = "camera agent"
 REFUSALS: Mapping[int, str] = {
     401: "No token, or one that is unknown or revoked.",
     403: "The token does not speak for one of the institutions named.",

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 import msgspec
 
 from events.findings import SEVERITIES
 from storage.accounts import EVERYWHERE
+from storage.camera_health import CameraHealthRecord, CameraOutage
 from storage.queries import CameraState, DayNumbers, Queries
+from storage.removals import Removal, Removals
 from storage.rule_halts import Halt, RuleHalts
 from storage.terminal_contacts import Outage, TerminalOutages
-from web.ports import InstitutionEntry, WebServices
+from web.ports import FreeSpace, InstitutionEntry, WebServices
 from web.visitors import FaceMark, marks
 from web.wording import day_start_ms
 
@@ -27,6 +29,7 @@ FOR_EVER_MS = 1 << 62
 TerminalState = Literal["ok", "dark", "none"]
 MAX_TILES = 240
 MAX_FACES = 6
+GB = 10**9
 
 
 class CameraMark(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,12 +56,25 @@ class Tile(msgspec.Struct, frozen=True, kw_only=True):
     cameras: tuple[CameraMark, ...]
 
 
+class DiskNotice(msgspec.Struct, frozen=True, kw_only=True):
+    """There is too little room for evidence, or was within the last day; sizes are in GB.
+
+    `file_count` and `removed_gb` are what was deleted early for that in the last day.
+    """
+
+    free_gb: float
+    least_gb: float
+    file_count: int
+    removed_gb: float
+
+
 class Overview(msgspec.Struct, frozen=True, kw_only=True):
     """The numbers and the wall at one moment; `hidden` institutions did not fit and wait for nothing worse.
 
     `week_ago` are the numbers of the same day of last week up to the same time.
-    `halted` are the rules that make no alerts until somebody resumes them, `dark` the terminals that say nothing.
-    `faces` are those that pay with many cards, of the last day.
+    `halted` are the rules that make no alerts until somebody resumes them, `dark` the terminals that say nothing,
+    `ill_cameras` those that cannot be believed for a while.
+    `faces` are those that pay with many cards, of the last day. `disk` is None while there is room enough.
     """
 
     numbers: DayNumbers
@@ -67,7 +83,9 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
     hidden: int
     halted: tuple[Halt, ...]
     dark: tuple[Outage, ...]
+    ill_cameras: tuple[CameraOutage, ...]
     faces: tuple[FaceMark, ...]
+    disk: DiskNotice | None
 
 
 class Wall:
@@ -77,6 +95,8 @@ class Wall:
         self._services, self._queries = services, queries
         self._halts = RuleHalts(services.database)
         self._outages = TerminalOutages(services.database)
+        self._camera_health = CameraHealthRecord(services.database)
+        self._removals = Removals(services.database)
         self._week_ago: tuple[int, DayNumbers] | None = None
         self._lock = threading.Lock()
         self._read_at_s = float("-inf")
@@ -101,13 +121,14 @@ class Wall:
         waiting, states = self._queries.waiting_by_institution(), self._queries.camera_states()
         dark = self._outages.standing()
         today, terminals = self._queries.opened_by_institution(since_ms), self._terminals(dark)
+        cameras = self._cameras(states)
         tiles = [
             tile_of(
                 one,
                 waiting.get(one.institution_id, {}),
                 today.get(one.institution_id, 0),
                 terminals.get(one.institution_id, terminals.get(EVERYWHERE, "none")),
-                states,
+                cameras.get(one.institution_id, ()),
             )
             for one in self._services.institutions
         ]
@@ -120,9 +141,11 @@ class Wall:
             hidden=max(0, len(tiles) - MAX_TILES),
             halted=tuple(self._halts.standing()),
             dark=tuple(dark),
+            ill_cameras=tuple(self._camera_health.outages()),
             faces=tuple(
                 one for one in marks(self._queries.visitors(MAX_FACES, now_ms - DAY_MS), self._queries) if one.severity
             ),
+            disk=disk_notice(self._services.free_space(), self._removals.since(now_ms - DAY_MS, "disk_full")),
         )
 
     def _numbers_a_week_ago(self, now_ms: int) -> DayNumbers:
@@ -132,6 +155,14 @@ class Wall:
             from_ms = day_start_ms(to_ms, self._services.time_zone)
             self._week_ago = (to_ms, self._queries.numbers(from_ms, to_ms))
         return self._week_ago[1]
+
+    def _cameras(self, states: Mapping[str, CameraState]) -> Mapping[str, Sequence[CameraMark]]:
+        """Returns the marks of each institution's cameras."""
+        marked: dict[str, list[CameraMark]] = {}
+        for camera in self._services.cameras.cameras():
+            mark = camera_mark(camera.camera_id, camera.till_id, states.get(camera.camera_id))
+            marked.setdefault(camera.institution_id, []).append(mark)
+        return marked
 
     def _terminals(self, dark: Iterable[Outage]) -> dict[str, TerminalState]:
         """Returns the state of each institution's terminal: dark if one of them is."""
@@ -148,20 +179,16 @@ def tile_of(
     waiting: Mapping[str, int],
     today: int,
     terminal: TerminalState,
-    states: Mapping[str, CameraState],
+    cameras: Sequence[CameraMark],
 ) -> Tile:
-    """Returns an institution's tile from the registry, its alerts, its terminal and the cameras' states."""
+    """Returns an institution's tile from the registry, its alerts, its terminal and its cameras."""
     return Tile(
         institution_id=entry.institution_id,
         waiting=sum(waiting.values()),
         worst=max(waiting, key=_rank, default=""),
         today=today,
         terminal=terminal,
-        cameras=tuple(
-            camera_mark(camera_id, till.till_id, states.get(camera_id))
-            for till in entry.tills
-            for camera_id in till.camera_ids
-        ),
+        cameras=tuple(cameras),
     )
 
 
@@ -173,6 +200,19 @@ def camera_mark(camera_id: str, till_id: str, known: CameraState | None) -> Came
         state=known.state if known else "unknown",
         detail=known.detail if known else "",
         since_ms=known.since_ms if known else None,
+    )
+
+
+def disk_notice(space: FreeSpace, removed: Iterable[Removal]) -> DiskNotice | None:
+    """Returns what to say of the disk, or None: there is room enough, and nothing was deleted early."""
+    gone = list(removed)
+    if not space.is_short and not gone:
+        return None
+    return DiskNotice(
+        free_gb=round(space.free_bytes / GB, 1),
+        least_gb=round(space.least_bytes / GB, 1),
+        file_count=sum(one.file_count for one in gone),
+        removed_gb=round(sum(one.size_bytes for one in gone) / GB, 1),
     )
 
 

@@ -41,7 +41,7 @@ class Pages:
         self._environment.globals["asset"] = assets.url
         times = (wording.clock, wording.clock_seconds, wording.day, wording.day_and_clock)
         self._environment.filters.update({write.__name__: self._zoned(write) for write in times})
-        texts = (wording.iso, wording.yuan, wording.sentence)
+        texts = (wording.iso, wording.yuan, wording.sentence, wording.size_text)
         self._environment.filters.update({write.__name__: write for write in texts})
 
     def page(
@@ -95,12 +95,6 @@ class Pages:
         entry = self._institutions.get(institution_id)
         tills = entry.tills if entry else ()
         return next((till for till in tills if till.till_id == till_id), None)
-
-    def cameras_at(self, institution_id: str, till_id: str) -> tuple[str, ...]:
-        """Returns the cameras of a till; without a till, those of the whole institution."""
-        entry = self._institutions.get(institution_id)
-        tills = entry.tills if entry else ()
-        return tuple(camera for till in tills if till_id in (till.till_id, "") for camera in till.camera_ids)
 
     def time_zone_of(self, institution_id: str) -> str:
         """Returns the institution's time zone, or the centre's when it is not registered."""

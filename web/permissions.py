@@ -12,6 +12,7 @@ Permission = Literal[
     "see_alerts",
     "see_persons",
     "see_faces",
+    "take_originals",
     "work_alerts",
     "snooze_rules",
     "resume_rules",
@@ -19,24 +20,31 @@ Permission = Literal[
     "work_cases",
     "see_dead_letters",
     "see_face_views",
+    "see_removals",
     "see_access_changes",
     "pair_terminals",
+    "tend_cameras",
+    "manage_cameras",
     "manage_senders",
     "manage_accounts",
     "show_reminders",
     "hand_in_events",
+    "look_for_centre",
 ]
-Who = Role | Literal["terminal", "sender"]
+Who = Role | Literal["terminal", "sender", "agent"]
 PERMISSIONS: tuple[Permission, ...] = get_args(Permission)
 
 # own_account: log out, change the own password. see_alerts: the wall and its alerts, faces blurred, person ids
-# shortened. see_persons: person ids whole. see_faces: sharp pictures and clips, each view on record. A terminal shows
-# the reminders of its own store only, a sender hands in events of its own institutions only.
+# shortened. see_persons: person ids whole. see_faces: sharp pictures and clips, each view on record. take_originals:
+# what cameras sent, nobody made unrecognisable, for a reason that is on record. see_removals: what was deleted of the
+# evidence. A terminal shows the reminders of its own store only, a sender hands in events of its own institutions only.
+# look_for_centre: a camera agent is told of cameras and swipes of its own stores only, and says what was seen there.
 MAY: Mapping[Permission, tuple[Who, ...]] = {
     "own_account": ROLES,
     "see_alerts": ROLES,
     "see_persons": ("operator", "auditor", "supervisor"),
     "see_faces": ("operator", "auditor", "supervisor"),
+    "take_originals": ("auditor", "supervisor"),
     "work_alerts": ("operator", "supervisor"),
     "snooze_rules": ("operator", "supervisor"),
     "resume_rules": ("operator", "supervisor", "rule_editor"),
@@ -44,12 +52,16 @@ MAY: Mapping[Permission, tuple[Who, ...]] = {
     "work_cases": ("auditor", "supervisor"),
     "see_dead_letters": ("operator", "auditor", "supervisor", "administrator"),
     "see_face_views": ("auditor", "supervisor", "administrator"),
+    "see_removals": ("operator", "auditor", "supervisor", "administrator"),
     "see_access_changes": ("auditor", "supervisor", "administrator"),
     "pair_terminals": ("operator", "supervisor", "administrator"),
+    "tend_cameras": ("operator", "supervisor", "administrator"),
+    "manage_cameras": ("administrator",),
     "manage_senders": ("administrator",),
     "manage_accounts": ("administrator",),
     "show_reminders": ("terminal",),
     "hand_in_events": ("sender",),
+    "look_for_centre": ("agent",),
 }
 
 

@@ -17,6 +17,17 @@ BOX_COLOURS = {"mismatch": "#f08a24", "match": "#3fb27f"}
 BOX_COLOUR = "#e8eef5"
 
 
+def small_still(jpeg: bytes) -> bytes:
+    """Returns a picture in which nobody can be recognised already, at most 480 px wide.
+
+    Raises: OSError if it is no picture.
+    """
+    with Image.open(BytesIO(jpeg)) as opened:
+        picture = opened.convert("RGB")
+    picture.thumbnail((WIDTH_PX, WIDTH_PX))
+    return _encoded(picture)
+
+
 def blurred_still(jpeg: bytes, observation: Observation | None) -> bytes:
     """Returns the picture at most 480 px wide, each face in coarse blocks; raises OSError if it is no picture.
 
@@ -31,6 +42,10 @@ def blurred_still(jpeg: bytes, observation: Observation | None) -> bytes:
     else:
         for box, colour in boxes:
             _hide(picture, box, colour)
+    return _encoded(picture)
+
+
+def _encoded(picture: Image.Image) -> bytes:
     out = BytesIO()
     picture.save(out, "JPEG", quality=QUALITY, optimize=True)
     return out.getvalue()

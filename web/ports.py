@@ -9,9 +9,12 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from storage.accounts import Accounts, Role
+from storage.accounts import Accounts, Role, Token
+from storage.camera_pictures import CameraPictures
+from storage.camera_registry import CameraRegistry
 from storage.clips import KeptClip
 from storage.database import Database
+from storage.originals import KeptOriginal
 from web.measurements import Measurements
 
 Language = Literal["zh", "en"]
@@ -153,6 +156,22 @@ class Stills(Protocol):
         """Returns the JPEG after checking its hash. Raises when it is gone or was altered."""
         ...
 
+    def is_there(self, still_id: str) -> bool:
+        """Returns whether its file lies where it should."""
+        ...
+
+
+class FreeSpace(msgspec.Struct, frozen=True, kw_only=True):
+    """The room on the disk that evidence is kept on, and the least that has to stay free."""
+
+    free_bytes: int
+    least_bytes: int
+
+    @property
+    def is_short(self) -> bool:
+        """Whether evidence has to go early."""
+        return self.free_bytes < self.least_bytes
+
 
 class Clips(Protocol):
     """The clips around swipes."""
@@ -166,6 +185,97 @@ class Clips(Protocol):
         ...
 
 
+class Originals(Protocol):
+    """What cameras sent around swipes."""
+
+    def for_settlement(self, settlement_id: str) -> Sequence[KeptOriginal]:
+        """Returns those of a swipe."""
+        ...
+
+    def read(self, original_id: str) -> bytes:
+        """Returns the bytes after checking their hash. Raises when they are gone or were altered."""
+        ...
+
+
+ProbeFailure = Literal[
+    "absent", "unknown_host", "unreachable", "closed", "refused", "not_found", "no_video", "broken", "too_slow", "busy"
+]
+
+
+class CameraPicture(msgspec.Struct, frozen=True, kw_only=True):
+    """What a camera showed when it was tried: a JPEG in which nobody is recognised, and what the camera sends."""
+
+    jpeg: bytes
+    width_px: int
+    height_px: int
+    codec: str
+    frames_per_s: float | None
+
+
+class ProbeFailed(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a camera that was tried showed nothing."""
+
+    reason: ProbeFailure
+
+
+class CameraProbe(Protocol):
+    """Tries the address of a camera."""
+
+    def look(self, source: str) -> CameraPicture | ProbeFailed:
+        """Returns a picture, or why there is none, within seconds."""
+        ...
+
+
+class AgentCameras(msgspec.Struct, frozen=True, kw_only=True):
+    """The cameras that an agent looks through, as JSON; `revision` differs whenever they do."""
+
+    revision: str
+    body: bytes
+
+
+class ToldSwipe(msgspec.Struct, frozen=True, kw_only=True):
+    """A swipe as the cameras of its till are told of it: JSON, with the holder's references. Ids grow with time."""
+
+    swipe_id: int
+    body: bytes
+
+
+class MessageRefused(Exception):
+    """A camera agent's message that will never be taken; `code` is why."""
+
+    def __init__(self, code: Literal["foreign_camera", "bad_message"], detail: str) -> None:
+        super().__init__(detail)
+        self.code, self.detail = code, detail
+
+
+class CameraAgents(Protocol):
+    """What the agents that look through cameras at their stores are told, and the way in for what they say."""
+
+    @property
+    def feed(self) -> LiveFeed:
+        """Says that an institution has a fresh swipe or other cameras; a hint, as all of it is read anew then."""
+        ...
+
+    def cameras(self, institution_ids: Sequence[str]) -> AgentCameras:
+        """Returns the cameras at these institutions. Costs next to nothing while they do not change."""
+        ...
+
+    def swipes(self, institution_ids: Sequence[str], after: int) -> Sequence[ToldSwipe]:
+        """Returns the fresh swipes there that came after one, in order."""
+        ...
+
+    def keep(self, agent: Token, message: bytes) -> None:
+        """Afterwards the message is kept, durably; the same again changes nothing.
+
+        Raises: MessageRefused; TransientError when it cannot be kept now.
+        """
+        ...
+
+    def heard(self, agent: str, report: bytes) -> None:
+        """The agent has said how it is. Raises: MessageRefused."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class NotReady:
     """Why the product cannot accept events now."""
@@ -176,12 +286,11 @@ class NotReady:
 
 @dataclass(frozen=True, kw_only=True)
 class TillEntry:
-    """A till of the registry and the cameras that look at it."""
+    """A till of the registry."""
 
     till_id: str
     name_zh: str
     name_en: str
-    camera_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,6 +313,9 @@ class WebLimits:
     request_events: int = 100_000
     bodies_in_flight_bytes: int = 64 * 1024 * 1024
     body_deadline_s: float = 60.0
+    camera_message_bytes: int = 32 * 1024 * 1024
+    camera_messages_in_flight_bytes: int = 256 * 1024 * 1024
+    camera_message_deadline_s: float = 300.0
     submit_deadline_s: float = 30.0
     heartbeat_s: float = 12.0
     failed_logins: int = 8
@@ -264,6 +376,7 @@ class WebServices:
     `rules_at` gives the rules in force at a moment. `rule_titles` are those that the rules say of themselves, by
     detector and language. `card_mark` is what stands for
     the number of somebody's identity card wherever it is kept: the same for the same number, and nothing leads back.
+    `free_space` says how much room is left for evidence.
     """
 
     database: Database
@@ -272,9 +385,14 @@ class WebServices:
     actions: AlertActions
     stills: Stills
     clips: Clips
+    originals: Originals
     contacts: Contacts
     feed: LiveFeed
     institutions: Sequence[InstitutionEntry]
+    cameras: CameraRegistry
+    camera_pictures: CameraPictures
+    camera_probe: CameraProbe
+    camera_agents: CameraAgents
     readiness: Callable[[], Sequence[NotReady]]
     now_ms: Callable[[], int]
     measurements: Measurements
@@ -284,3 +402,4 @@ class WebServices:
     rules_at: Callable[[int], RulesInForce] = lambda _now_ms: RulesInForce()
     limits: WebLimits = field(default_factory=WebLimits)
     sign_on: SignOnSettings | None = None
+    free_space: Callable[[], FreeSpace] = lambda: FreeSpace(free_bytes=0, least_bytes=0)

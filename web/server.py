@@ -21,7 +21,8 @@ SWITCH_S = 0.0005
 class WebServer(uvicorn.Server):
     """Serves the application until `should_exit` is set or the process is told to stop; then streams end at once."""
 
-    def __init__(self, app: FastAPI, feed: LiveFeed, *, host: str, port: int) -> None:
+    def __init__(self, app: FastAPI, *feeds: LiveFeed, host: str, port: int) -> None:
+        """Args: `feeds` are what the streams of the application wait for."""
         super().__init__(
             uvicorn.Config(
                 app,
@@ -35,7 +36,7 @@ class WebServer(uvicorn.Server):
                 timeout_keep_alive=30,
             )
         )
-        self._feed = feed
+        self._feeds = feeds
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -57,5 +58,6 @@ class WebServer(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """No stream and no connection is open any more; a reader that does not read is cut off after 5 s."""
-        self._feed.close()
+        for feed in self._feeds:
+            feed.close()
         await super().shutdown(sockets)

@@ -55,6 +55,14 @@ def figure_text(value: float | None, kind: str, language: Language) -> str:
     return lasting(value, language) if kind == "lasting" else f"{value:,}"
 
 
+def size_text(size_bytes: int) -> str:
+    """Returns a size as people say it: `17 kB`, `2.4 MB`, `1.9 GB`."""
+    for unit, power in (("GB", 3), ("MB", 2)):
+        if size_bytes >= 1000**power:
+            return f"{size_bytes / 1000**power:.1f} {unit}"
+    return f"{size_bytes / 1000:.0f} kB"
+
+
 def sentence(text: str) -> str:
     """Returns the text as a sentence begins: its first letter is a capital."""
     return text[:1].upper() + text[1:]

@@ -38,6 +38,11 @@ class InputFollower:
         self._ends = threading.Event()
         self._thread = threading.Thread(target=self._run, name="input-follower", daemon=True)
 
+    @property
+    def is_started(self) -> bool:
+        """Whether `start` was called."""
+        return self._thread.ident is not None
+
     def start(self) -> None:
         """The brokers are looked for; what is written once they were found is told (`is_following`)."""
         self._thread.start()

@@ -16,6 +16,7 @@ from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError
 from kafka.producer.future import FutureRecordMetadata
 
+from events.codec import decode_events
 from events.errors import TransientError
 from events.topics import INPUT, RECORD_BYTES
 from streams.cluster.producers import cut_off, reliable_producer
@@ -113,6 +114,14 @@ class InputWriter:
             raise
         self._follow(write, sent)
         return write.answer
+
+    def hand_in(self, sender: str, originals: Sequence[bytes]) -> None:
+        """Returns once every copy of the brokers has these events. Raises: TransientError; again does no harm."""
+        answer = self.write(sender, originals, decode_events(originals))
+        try:
+            answer.result(DELIVERED_WITHIN_MS / 1000)
+        except TimeoutError as error:
+            raise NotConfirmed("the brokers have not acknowledged it in time") from error
 
     # --------------------------------------------------------------------------------------------- a write
 

@@ -8,8 +8,9 @@ from collections.abc import Callable
 
 import pytest
 
-from app import cameras
-from app.cameras import CameraWork, Outbox
+from app.cameras.intake import CameraIntake
+from app.cameras.outbox import Outbox
+from app.cameras.work import CameraWork
 from storage.errors import DatabaseUnavailable
 from tests.alerts.builders import NOON_MS, STORE
 from tests.storage.events import record
@@ -52,19 +53,21 @@ class Broken:
 def work_with(broken: Broken) -> CameraWork:
     return CameraWork(
         SETTINGS,
+        intake=CameraIntake(
+            evidence=broken,  # type: ignore[arg-type]
+            clips=broken,  # type: ignore[arg-type]
+            originals=broken,  # type: ignore[arg-type]
+            states=broken,  # type: ignore[arg-type]
+            submit=lambda _sender, _originals: None,
+        ),
         references=broken,  # type: ignore[arg-type]
-        evidence=broken,  # type: ignore[arg-type]
-        clips=broken,  # type: ignore[arg-type]
-        states=broken,  # type: ignore[arg-type]
-        submit=lambda _sender, _originals: None,
         clock_ms=lambda: NOON_MS,
     )
 
 
-def test_worker_that_does_not_read_holds_nobody_up_and_ends_the_outbox_when_it_dies(monkeypatch):
-    monkeypatch.setattr(cameras, "OUTBOX_MESSAGES", 200)
+def test_worker_that_does_not_read_holds_nobody_up_and_ends_the_outbox_when_it_dies():
     ours, theirs = multiprocessing.get_context("spawn").Pipe()
-    outbox = Outbox(ours)
+    outbox = Outbox(ours, most_waiting=200)
     started = time.monotonic()
     for _ in range(2_000):
         outbox.put(SEEN)

@@ -21,6 +21,7 @@ def lines() -> list[bytes]:
     return [*encode(world(5, conflicts=True)), b'{"type":"swipe"', b'{"type":"nonsense","event_id":"1"}']
 
 
+@pytest.mark.slow
 def test_replay_prints_what_stands_and_says_what_was_set_aside(tmp_path, lines):
     events, bad = tmp_path / "events.jsonl", tmp_path / "bad.jsonl"
     events.write_bytes(b"\n".join(lines) + b"\n")
@@ -42,6 +43,7 @@ def test_replay_prints_what_stands_and_says_what_was_set_aside(tmp_path, lines):
     assert f"{len(dead)} dead letters" in done.stderr
 
 
+@pytest.mark.slow
 def test_replay_of_the_same_input_gives_the_same_bytes_packed_cut_or_shuffled(tmp_path):
     lines = encode(world(6))
     plain, packed, shuffled = tmp_path / "a.jsonl", tmp_path / "a.jsonl.gz", tmp_path / "b.jsonl"

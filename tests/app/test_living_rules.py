@@ -168,6 +168,7 @@ def test_a_version_that_comes_late_undoes_and_makes_what_was_decided_since_its_t
     assert product.found() == [("c", "live")]
 
 
+@pytest.mark.slow
 def test_what_stands_after_every_change_is_what_a_replay_with_the_kept_versions_finds(product):
     contents = iter([split(2), split(3), split(1, mode="shadow"), split(2)])
     for minute in range(20):

@@ -175,6 +175,7 @@ def test_findings_are_the_same_for_any_number_of_partitions_and_rules_that_came_
     assert sorted(map(finding_json, engine.standing())) == sorted(map(finding_json, judged(lines, rules)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS[5:7])
 def test_what_stands_after_each_batch_equals_the_brute_force_on_what_was_told(seed):
     rules, lines, step = random_rules(seed), told(seed, size=8, conflicts=True), 60

@@ -225,6 +225,7 @@ def needing(names: list[str], meaning: Callable[[Any], bool | None]) -> Meaning:
     return lambda fields: meaning(fields) if set(names) <= set(fields) else None
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(st.integers(0, 2**32), st.integers(0, 3), st.integers(0, 2))
 def test_columns_and_rows_say_what_is_meant(number, depth, seed):

@@ -1,4 +1,4 @@
-"""Clips at rest: sealed, whole, one of each camera for a swipe, and gone when their time is up."""
+"""Clips at rest: sealed, whole, one of each camera for a swipe."""
 
 from __future__ import annotations
 
@@ -6,17 +6,13 @@ import random
 from pathlib import Path
 
 import pytest
-from msgspec.structs import replace
 
-from app.clip_sweep import ClipSweep
 from storage.clips import Clip, ClipStore
 from storage.crypto import KEY_BYTES, Keyring
 from storage.errors import AlteredData, EvidenceMissing, UnknownClip, WrongKey
-from storage.projector import Projector
-from tests.alerts.builders import NOON_MS, finding, policy
+from tests.alerts.builders import NOON_MS
 
 WEBM_HEAD = b"\x1a\x45\xdf\xa3"
-DAY_MS = 86_400_000
 
 
 def clip(settlement: str = "S-1", camera: str = "cam-1", at_ms: int = NOON_MS, seed: int = 1) -> Clip:
@@ -70,6 +66,7 @@ def test_a_swipe_has_one_clip_of_each_camera_the_first(store, folder):
 def test_a_clip_whose_file_is_gone_is_kept_anew(store):
     kept = store.keep(clip())
     store.path_of(kept).unlink()
+    assert [one.state for one in store.for_settlement("S-1")] == ["missing"]
     with pytest.raises(EvidenceMissing):
         store.read(kept)
     store.keep(clip(seed=2))
@@ -110,32 +107,3 @@ def test_a_file_in_the_place_of_another_does_not_open(store):
 def test_an_unknown_clip_is_said(store):
     with pytest.raises(UnknownClip):
         store.read("0" * 32)
-
-
-def test_clips_go_when_their_time_is_up_those_with_an_alert_later(store, database, folder):
-    projector = Projector(database, policy())
-    alerted = [finding(at_ms=NOON_MS - days * DAY_MS, settlement=f"A-{days}", person=f"p-{days}") for days in (8, 200)]
-    projector.write_findings(alerted, [], {}, NOON_MS)
-    projector.project_alerts(NOON_MS)
-    for days in (6, 8, 200):
-        store.keep(clip(f"N-{days}", at_ms=NOON_MS - days * DAY_MS))
-        store.keep(clip(f"A-{days}", at_ms=NOON_MS - days * DAY_MS))
-    sweep = ClipSweep(store, clock_ms=lambda: NOON_MS, kept_ms=7 * DAY_MS, alerted_kept_ms=180 * DAY_MS)
-    assert sweep.sweep() == 3
-    left = {name for name in ("N-6", "N-8", "N-200", "A-6", "A-8", "A-200") if store.for_settlement(name)}
-    assert left == {"N-6", "A-6", "A-8"}
-    assert len(files_in(folder)) == 3
-    assert sweep.sweep() == 0
-
-
-def test_a_clip_with_an_alert_is_never_kept_for_less_than_one_without(store):
-    store.keep(clip(at_ms=NOON_MS - 3 * DAY_MS))
-    sweep = ClipSweep(store, clock_ms=lambda: NOON_MS, kept_ms=7 * DAY_MS, alerted_kept_ms=DAY_MS)
-    assert sweep.sweep() == 0
-
-
-def test_a_second_sweep_removes_the_row_that_a_crash_left(store):
-    kept = store.keep(replace(clip(), swipe_at_ms=0))
-    store.path_of(kept).unlink()
-    assert store.remove_expired(NOON_MS, NOON_MS) == 1
-    assert store.for_settlement("S-1") == []

@@ -135,7 +135,7 @@ def test_a_row_that_was_changed_is_a_clear_error(store, database):
     kept = store.keep(still())
     with database.session() as session:
         session.execute(update(StillRow).values(sha256="0" * 64))
-    with pytest.raises(AlteredData, match="not the picture that its row describes"):
+    with pytest.raises(AlteredData, match="not what its row describes"):
         store.read(kept)
 
 
@@ -175,12 +175,14 @@ from storage.crypto import Keyring
 from storage.database import Database
 from storage.evidence import EvidenceStore, Still
 
-class Killed(EvidenceStore):
-    def _write_row(self, still_id, sha256, still):
+class Killed(Database):
+    def session(self):
         os.kill(os.getpid(), signal.SIGKILL)
 
 data = Path(sys.argv[1])
-store = Killed(Database.open(sys.argv[2]), data / "stills", Keyring(b"k" * 32))
+database = Database.open(sys.argv[2])
+database.__class__ = Killed
+store = EvidenceStore(database, data / "stills", Keyring(b"k" * 32))
 store.keep(msgspec.msgpack.decode(sys.stdin.buffer.read(), type=Still))
 """
 

@@ -8,7 +8,8 @@ from storage.crypto import KEY_BYTES, Keyring
 from storage.errors import AlteredData, WrongKey
 from storage.evidence import EvidenceStore, Still
 from storage.models import ReferenceFaceRow
-from storage.references import Embedding, ReferenceFaces, has_sealed_data
+from storage.references import Embedding, ReferenceFaces
+from storage.sealed_rows import has_sealed_data
 from tests.alerts.builders import NOON_MS
 
 

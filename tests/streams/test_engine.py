@@ -260,6 +260,7 @@ def test_an_engine_that_died_goes_on_from_its_snapshot_and_the_tail(tmp_path, se
     assert standing(applied(engine, events[engine.applied.seq :], 50)) == replayed(seed)
 
 
+@pytest.mark.slow
 def test_a_damaged_file_of_a_snapshot_costs_the_whole_log_and_no_finding(tmp_path):
     events, rulebook = shuffled(1), rulebook_of_world(1)
     applied(Engine(rulebook, directory=tmp_path), events, 200).freeze()

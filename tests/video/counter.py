@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import cv2
+
 from video.camera import Camera
 from video.desk import Desk, SecondOpinion
 from video.engine import Embedding, FaceEngine, Image
 from video.messages import CameraStateChanged, FromWorker, Observed, SwipeSeen
 from video.settings import CameraSettings, VideoSettings
-from video.sources import Frame
+from video.sources.port import Packet
 from video.visitors import VisitorIndex
 
 CHECKOUT = Path(__file__).parents[2]
@@ -23,6 +25,12 @@ STEP_MS = 200
 START_MS = 1_780_000_000_000
 CAMERA = CameraSettings(camera_id="c-1", institution_id="P32990000001", till_id="1", source="-")
 SETTINGS = VideoSettings(cameras=(CAMERA,))
+
+
+def packet_of(picture: Image, raw_at_ms: int) -> Packet:
+    """Returns a picture as a camera sends it that sends one JPEG after the other."""
+    _, jpeg = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 95])
+    return Packet(raw_at_ms=raw_at_ms, data=jpeg.tobytes(), is_key=True, codec="mjpeg")
 
 
 @dataclass
@@ -38,7 +46,7 @@ class Counter:
     shown: int = 0
 
     def __post_init__(self) -> None:
-        self.camera = Camera(self.camera_settings, self.engine, slot_ms=STEP_MS, ring_ms=self.settings.ring_ms)
+        self.camera = Camera(self.camera_settings, self.engine, self.settings)
         self.desk = Desk(
             self.settings, [self.camera], self.engine, self.visitors, send=self.said.append, second=self.second
         )
@@ -50,7 +58,7 @@ class Counter:
     def show(self, pictures: Iterable[Image]) -> None:
         """Shows pictures 200 ms apart; after each the desk works until it has nothing to do."""
         for picture in pictures:
-            self.camera.see(Frame(image=picture, raw_at_ms=self.now_ms))
+            self.camera.see(packet_of(picture, self.now_ms))
             self.shown += 1
             self.work()
 

@@ -11,8 +11,11 @@ from msgspec.structs import replace
 
 from simulator.clips import Scene, compose_clip
 from tests.video.counter import CAMERA
-from video.camera import Camera
-from video.sources import CameraThread, ClipEnded, FileSource, Frame, SourceError
+from tests.video.films import encode_film
+from video.decoding import decode_key
+from video.sources.file import FileSource
+from video.sources.port import Packet, SourceEnded, SourceError
+from video.sources.thread import CameraThread
 
 EPOCH_MS = 1_780_000_000_000
 
@@ -35,56 +38,54 @@ def clip(tmp_path_factory):
     return path
 
 
-def _take(source: FileSource, count: int) -> list[Frame]:
-    stop = threading.Event()
-    frames: list[Frame] = []
-    for frame in source.frames(stop):
-        frames.append(frame)
-        if len(frames) == count:
-            return frames
-    return frames
+def _take(source: FileSource, count: int) -> list[Packet]:
+    packets: list[Packet] = []
+    for packet in source.packets(threading.Event()):
+        packets.append(packet)
+        if len(packets) == count:
+            break
+    return packets
 
 
 def _source(path: Path, clock: PassingTime, *, loop: bool = True) -> FileSource:
     settings = replace(CAMERA, source=str(path), epoch_ms=EPOCH_MS, loop=loop)
-    return FileSource(settings, slot_ms=200, history_ms=2_000, clock=clock)
+    return FileSource(settings, history_ms=2_000, clock=clock)
 
 
-def test_a_picture_comes_every_slot_and_none_before_its_time(clip):
+def test_every_picture_comes_in_its_order_and_none_before_its_time(clip):
     clock = PassingTime(EPOCH_MS)
-    stop = threading.Event()
-    late = []
-    for frame in _source(clip, clock).frames(stop):
-        late.append(clock.now_ms - frame.raw_at_ms)
+    late, times = [], []
+    for packet in _source(clip, clock).packets(threading.Event()):
+        late.append(clock.now_ms - packet.raw_at_ms)
+        times.append(packet.raw_at_ms - EPOCH_MS)
         if len(late) == 15:
             break
     assert min(late) >= 0
-    frames = _take(_source(clip, PassingTime(EPOCH_MS)), 15)
-    assert [frame.raw_at_ms - EPOCH_MS for frame in frames] == [200 * number for number in range(15)]
+    assert times == [100 * number for number in range(15)]
 
 
 def test_what_is_shown_at_a_moment_is_settled_by_the_epoch(clip):
     """A source opened later shows at each moment what one opened earlier did: also over the end of the loop."""
-    early = {frame.raw_at_ms: frame.image for frame in _take(_source(clip, PassingTime(EPOCH_MS)), 40)}
-    late = _take(_source(clip, PassingTime(EPOCH_MS + 5_000)), 12)
+    early = {packet.raw_at_ms: packet for packet in _take(_source(clip, PassingTime(EPOCH_MS)), 80)}
+    late = _take(_source(clip, PassingTime(EPOCH_MS + 5_000)), 24)
     assert late[0].raw_at_ms == pytest.approx(EPOCH_MS + 3_000, abs=200)
-    for frame in late:
-        assert np.array_equal(frame.image, early[frame.raw_at_ms])
-    assert np.array_equal(early[EPOCH_MS], early[EPOCH_MS + 4_000])
+    for packet in late:
+        assert packet == early[packet.raw_at_ms]
+    assert early[EPOCH_MS].data == early[EPOCH_MS + 4_000].data
 
 
 def test_opening_delivers_the_last_seconds_at_once(clip):
     clock = PassingTime(EPOCH_MS + 10_000)
-    frames = _take(_source(clip, clock), 8)
-    assert frames[0].raw_at_ms <= EPOCH_MS + 8_200
+    packets = _take(_source(clip, clock), 8)
+    assert packets[0].raw_at_ms <= EPOCH_MS + 8_200
     assert clock.now_ms < EPOCH_MS + 12_000
 
 
 def test_a_source_that_fell_behind_falls_back_into_step(clip):
     clock = PassingTime(EPOCH_MS)
-    stop, seen = threading.Event(), []
-    for frame in _source(clip, clock).frames(stop):
-        seen.append(frame.raw_at_ms)
+    seen = []
+    for packet in _source(clip, clock).packets(threading.Event()):
+        seen.append(packet.raw_at_ms)
         if len(seen) == 5:
             clock.now_ms += 60_000
         if len(seen) == 8:
@@ -92,8 +93,22 @@ def test_a_source_that_fell_behind_falls_back_into_step(clip):
     assert seen[5] - seen[4] > 55_000
 
 
+@pytest.mark.parametrize("codec", ["libx264", "libx265"])
+def test_each_key_picture_of_a_film_is_decoded_without_any_other(codec, tmp_path):
+    film = tmp_path / "film.mp4"
+    encode_film(film, [np.full((90, 160, 3), 40 + 5 * number, np.uint8) for number in range(40)], codec=codec, fps=10)
+    packets = _take(_source(film, PassingTime(EPOCH_MS)), 60)
+    keys = [packet for packet in packets if packet.is_key]
+    assert 4 <= len(keys) <= 8
+    assert {packet.raw_at_ms - EPOCH_MS for packet in packets} == {100 * number for number in range(60)}
+    for key in keys:
+        picture = decode_key(key)
+        assert picture is not None
+        assert picture.mean() == pytest.approx(40 + (key.raw_at_ms - EPOCH_MS) // 20 % 200, abs=5)
+
+
 def test_a_clip_that_is_not_looped_ends(clip):
-    with pytest.raises(ClipEnded, match="has ended"):
+    with pytest.raises(SourceEnded, match="has ended"):
         _take(_source(clip, PassingTime(EPOCH_MS), loop=False), 100)
 
 
@@ -115,7 +130,7 @@ def test_a_file_that_breaks_off_is_a_clear_error(clip, tmp_path):
     middle = len(whole) // 2
     broken.write_bytes(whole[:middle] + bytes(index - middle) + whole[index:])
     with pytest.raises(SourceError, match=r"breaks off|not a video"):
-        _take(_source(broken, PassingTime(EPOCH_MS)), 40)
+        _take(_source(broken, PassingTime(EPOCH_MS)), 80)
 
 
 class _Switchable:
@@ -125,7 +140,7 @@ class _Switchable:
         self.error: Exception | None = None
         self.opened = 0
 
-    def frames(self, stop: threading.Event) -> Iterator[Frame]:
+    def packets(self, stop: threading.Event) -> Iterator[Packet]:
         self.opened += 1
         if self.error is not None:
             raise self.error
@@ -134,7 +149,7 @@ class _Switchable:
             if self.error is not None:
                 raise self.error
             number += 1
-            yield Frame(image=np.zeros((4, 4, 3), np.uint8), raw_at_ms=number)
+            yield Packet(raw_at_ms=number, data=b"", is_key=True, codec="mjpeg")
 
 
 def _until(condition: Callable[[], object], seconds: float = 5.0) -> None:
@@ -147,7 +162,7 @@ def _until(condition: Callable[[], object], seconds: float = 5.0) -> None:
 @pytest.fixture
 def switchable():
     source = _Switchable()
-    seen: list[Frame] = []
+    seen: list[Packet] = []
     away: list[str] = []
     thread = CameraThread("c-1", source, seen.append, away.append)
     yield source, seen, away, thread
@@ -183,31 +198,3 @@ def test_a_fault_of_our_own_ends_the_thread_and_stands_there(switchable):
     thread.start()
     _until(lambda: thread.failure is not None)
     assert isinstance(thread.failure, ZeroDivisionError)
-
-
-def test_an_offline_camera_is_said_once_and_well_again_at_the_first_picture(sface, counter_frames):
-    camera = Camera(CAMERA, sface, slot_ms=200, ring_ms=10_000)
-    camera.away("unplugged", 1)
-    camera.away("unplugged", 2)
-    camera.see(Frame(image=counter_frames(None)[0], raw_at_ms=1_000))
-    assert [(change.state, change.at_ms) for change in camera.take_changes()] == [("offline", 1), ("ok", 1_000)]
-    assert camera.take_changes() == []
-
-
-def test_only_the_last_seconds_are_remembered(sface, counter_frames):
-    camera = Camera(CAMERA, sface, slot_ms=200, ring_ms=2_000)
-    for number, frame in enumerate(counter_frames(None)[:30]):
-        camera.see(Frame(image=frame, raw_at_ms=10_000 + 200 * number))
-    kept = camera.samples(0, 1 << 50)
-    assert (kept[0].at_ms, kept[-1].at_ms) == (13_800, 15_800)
-    assert kept[-1].image().shape == (360, 640, 3)
-
-
-def test_one_dark_picture_does_not_change_the_cameras_state(sface, counter_frames):
-    camera = Camera(CAMERA, sface, slot_ms=200, ring_ms=10_000)
-    frames = list(counter_frames(None)[:12])
-    frames[6] = (frames[6] * 0.03).astype(np.uint8)
-    for number, frame in enumerate(frames):
-        camera.see(Frame(image=frame, raw_at_ms=10_000 + 200 * number))
-    assert [change.state for change in camera.take_changes()] == ["ok"]
-    assert [sample.state for sample in camera.samples(0, 1 << 50)].count("dark") == 1

@@ -28,7 +28,7 @@ from video.messages import (
 )
 from video.settings import CameraSettings, SecretBytes, VideoSettings
 from video.sface_engine import YUNET
-from video.sources import wall_clock_ms
+from video.sources.port import wall_clock_ms
 from video.worker import open_engine, run
 
 INSTITUTION = "P32990000001"

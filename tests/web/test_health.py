@@ -5,7 +5,7 @@ import pytest
 
 from events.metrics import METRICS, NOTICES_SENT, PARTITIONS_HELD, RECORDS_BEHIND, Metric
 from storage.camera_states import CameraStates
-from tests.web.world import INSTITUTIONS, World
+from tests.web.world import CAMERAS_OF_FILE, World
 from web.measurements import Measurements
 from web.ports import NotReady
 
@@ -41,7 +41,7 @@ def test_a_metrics_name_says_its_unit(metric: Metric) -> None:
 
 
 def test_cameras_are_counted_by_the_state_that_was_last_heard_of(client: httpx.Client, world: World) -> None:
-    (one, *others) = [camera for place in INSTITUTIONS for till in place.tills for camera in till.camera_ids]
+    (one, *others) = [camera.camera_id for camera in CAMERAS_OF_FILE]
     CameraStates(world.database).put(one, "dark", "mean grey 3", since_ms=1)
     CameraStates(world.database).put("of-another-registry", "dark", "mean grey 3", since_ms=1)
     told = client.get("/metrics").text

@@ -95,6 +95,7 @@ def test_a_dossier_holds_every_event_that_was_counted(world: World) -> None:
 NOBODY = Audience(institution_ids=("P-NOWHERE",))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("near", [0, 3, 1_000])
 def test_many_terminals_asked_together_read_what_each_reads_alone(
     world: World, monkeypatch: pytest.MonkeyPatch, near: int

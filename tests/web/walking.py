@@ -13,7 +13,7 @@ from fastapi.routing import APIRoute
 from tests.web.world import World, bearer, log_in
 from web.access import declared_access
 
-DEVICES = ("terminal", "sender")
+DEVICES = ("terminal", "sender", "agent")
 
 
 def routes_of(app: FastAPI) -> list[APIRoute]:
@@ -56,7 +56,8 @@ def enter(client: httpx.Client, world: World, who: str) -> None:
     client.cookies.clear()
     client.headers.pop("Authorization", None)
     if who in DEVICES:
-        client.headers.update(bearer(world.terminal if who == "terminal" else world.sender_for_all))
+        tokens = {"terminal": world.terminal, "sender": world.sender_for_all, "agent": world.agent}
+        client.headers.update(bearer(tokens[who]))
     elif who != "nobody":
         log_in(client, who)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import itertools
 import threading
 import time
@@ -21,26 +22,47 @@ from jinja2 import BytecodeCache
 from jinja2.bccache import Bucket
 from PIL import Image, ImageDraw
 
+from app.camera_agents import CameraAgents
+from app.cameras.intake import CameraIntake
 from events.codec import decode_event
 from events.dead_letters import DeadLetter, InvalidEvent, Place
+from events.errors import TransientError
 from events.findings import Finding
 from events.identity import content_digest, identity_of
 from events.types import AnyEvent
 from storage.accounts import ROLES, Accounts
+from storage.camera_agents import AgentContacts
+from storage.camera_pictures import CameraPictures
+from storage.camera_registry import CameraRegistry, RegisteredCamera
+from storage.camera_sources import SecretText
 from storage.camera_states import CameraStates
 from storage.clips import Clip, ClipStore
 from storage.crypto import Keyring
 from storage.database import Database, default_url
 from storage.evidence import EvidenceStore, Still
 from storage.log import AcceptedLog, Record
+from storage.originals import Original, OriginalStore
 from storage.projector import Projector
+from storage.references import ReferenceFaces
 from storage.terminal_contacts import TerminalContacts
 from tests.alerts.builders import OTHER_STORE, PERSON, STORE, finding, policy
+from video.settings import CameraSettings, VideoSettings
 from web.access import csrf_of
 from web.app import create_app
 from web.feed import Broadcast
 from web.measurements import Measurements
-from web.ports import EventResult, InstitutionEntry, NotReady, Overloaded, TillEntry, WebLimits, WebServices
+from web.ports import (
+    CameraPicture,
+    EventResult,
+    InstitutionEntry,
+    NotReady,
+    Overloaded,
+    ProbeFailed,
+    ProbeFailure,
+    TillEntry,
+    WebLimits,
+    WebServices,
+)
 from web.server import WebServer
 
 T = TypeVar("T")
@@ -53,11 +75,16 @@ INSTITUTIONS = (
         name_zh="安康药店",
         name_en="Ankang Pharmacy",
         tills=(
-            TillEntry(till_id="1", name_zh="1号收银台", name_en="Till 1", camera_ids=(CAMERA,)),
+            TillEntry(till_id="1", name_zh="1号收银台", name_en="Till 1"),
             TillEntry(till_id="2", name_zh="2号收银台", name_en="Till 2"),
         ),
     ),
     InstitutionEntry(institution_id=OTHER_STORE, kind="clinic", name_zh="城西诊所", name_en="Chengxi Clinic"),
+)
+
+
+CAMERAS_OF_FILE = (
+    RegisteredCamera(camera_id=CAMERA, institution_id=STORE, till_id="1", source=SecretText("/nowhere/counter.avi")),
 )
 
 
@@ -125,6 +152,50 @@ def record_of(original: bytes, event: AnyEvent, sender: str, received_at_ms: int
     )
 
 
+class DrawnCounters:
+    """Cameras that all show a drawn counter, but for those that `fails` names, by what their addresses contain."""
+
+    def __init__(self) -> None:
+        self.fails: dict[str, ProbeFailure] = {}
+        self.tried: list[str] = []
+
+    def look(self, source: str) -> CameraPicture | ProbeFailed:
+        self.tried.append(source)
+        for part, reason in self.fails.items():
+            if part in source:
+                return ProbeFailed(reason=reason)
+        jpeg = counter_jpeg(face=False)
+        return CameraPicture(jpeg=jpeg, width_px=640, height_px=360, codec="h264", frames_per_s=15.0)
+
+
+class StoreCameras:
+    """The cameras of a registry that are looked through at their stores."""
+
+    def __init__(self, registry: CameraRegistry) -> None:
+        self._registry = registry
+
+    def revision(self) -> int:
+        return self._registry.revision()
+
+    def at_stores(self) -> list[CameraSettings]:
+        return [
+            CameraSettings(
+                camera_id=camera.camera_id,
+                institution_id=camera.institution_id,
+                till_id=camera.till_id,
+                source=camera.source or "",
+                zone=camera.zone,
+                at_store=True,
+            )
+            for camera in self._registry.cameras()
+            if camera.at_store
+        ]
+
+    def institution_of(self, camera_id: str) -> str | None:
+        listed = {camera.camera_id: camera.institution_id for camera in self._registry.listed()}
+        return listed.get(camera_id)
+
+
 class Compiled(BytecodeCache):
     """Templates that an application of this process has compiled already, for the next test's."""
 
@@ -150,6 +221,8 @@ class World:
     terminal = "swt_ankang"
     terminal_of_till_2 = "swt_ankang-2"
     terminal_elsewhere = "swt_chengxi"
+    agent = "swa_ankang"
+    agent_elsewhere = "swa_chengxi"
 
     def __init__(self, directory: Path, limits: WebLimits | None = None) -> None:
         self.clock_ms: Callable[[], int] = now_ms
@@ -159,10 +232,27 @@ class World:
         self.keyring = Keyring.open(directory / "keys" / "evidence.key", needed=False)
         self.evidence = EvidenceStore(self.database, directory / "stills", self.keyring)
         self.clips = ClipStore(self.database, directory / "clips", self.keyring)
+        self.originals = OriginalStore(self.database, directory / "originals", self.keyring)
         self.contacts = TerminalContacts(self.database)
         self.feed = Broadcast()
         self.intake = SmallStageZero(self.database, self.now_ms)
         self.not_ready: list[NotReady] = []
+        self.camera_probe = DrawnCounters()
+        self.cameras = CameraRegistry(self.database, self.keyring, CAMERAS_OF_FILE, folder=directory)
+        self.camera_agents = CameraAgents(
+            lambda cameras: VideoSettings(cameras=tuple(cameras)),
+            StoreCameras(self.cameras),
+            intake=CameraIntake(
+                evidence=self.evidence,
+                clips=self.clips,
+                originals=self.originals,
+                states=CameraStates(self.database),
+                submit=self._hand_in,
+            ),
+            references=ReferenceFaces(self.database, self.keyring),
+            contacts=AgentContacts(self.database),
+            clock_ms=self.now_ms,
+        )
         self.measurements = Measurements()
         self.services = WebServices(
             database=self.database,
@@ -171,9 +261,14 @@ class World:
             actions=self.projector,
             stills=self.evidence,
             clips=self.clips,
+            originals=self.originals,
             contacts=self.contacts,
             feed=self.feed,
             institutions=INSTITUTIONS,
+            cameras=self.cameras,
+            camera_pictures=CameraPictures(self.database, self.keyring),
+            camera_probe=self.camera_probe,
+            camera_agents=self.camera_agents,
             readiness=lambda: self.not_ready,
             now_ms=self.now_ms,
             measurements=self.measurements,
@@ -197,6 +292,8 @@ class World:
         put("terminal", "ankang", [STORE], now_ms(), token=world.terminal)
         put("terminal", "ankang-2", [STORE], now_ms(), till_id="2", token=world.terminal_of_till_2)
         put("terminal", "chengxi", [OTHER_STORE], now_ms(), token=world.terminal_elsewhere)
+        put("agent", "ankang-cameras", [STORE], now_ms(), token=world.agent)
+        put("agent", "chengxi-cameras", [OTHER_STORE], now_ms(), token=world.agent_elsewhere)
         return world
 
     def now_ms(self) -> int:
@@ -204,7 +301,14 @@ class World:
 
     def close(self) -> None:
         self.feed.close()
+        self.camera_agents.feed.close()
         self.database.close()
+
+    def _hand_in(self, sender: str, originals: Sequence[bytes]) -> None:
+        try:
+            asyncio.run(self.intake.submit(sender, originals, 30))
+        except Overloaded as error:
+            raise TransientError(error.reason) from error
 
     def settlement(self) -> str:
         return f"SETL{next(self._numbers):08d}"
@@ -262,6 +366,20 @@ class World:
             **changes,
         }
         return self.clips.keep(Clip(settlement_id=settlement, swipe_at_ms=swipe_at_ms, webm=webm, **values))
+
+    def keep_original(self, settlement: str, swipe_at_ms: int, video: bytes, **changes: Any) -> str:
+        """What a camera sent from before a clip to 10 s after the swipe."""
+        values = {
+            "camera_id": CAMERA,
+            "container": "matroska",
+            "sha256": hashlib.sha256(video).hexdigest(),
+            "first_at_ms": swipe_at_ms - 11_500,
+            "last_at_ms": swipe_at_ms + 10_000,
+            "first_raw_at_ms": swipe_at_ms - 10_300,
+            "clock_offset_ms": -1_200,
+            **changes,
+        }
+        return self.originals.keep(Original(settlement_id=settlement, swipe_at_ms=swipe_at_ms, video=video, **values))
 
     def camera(self, state: str, detail: str = "") -> None:
         CameraStates(self.database).put(CAMERA, state, detail, self.clock_ms())
@@ -364,7 +482,7 @@ class InProcess(httpx.BaseTransport):
 @contextmanager
 def serving(world: World, port: int = 0) -> Iterator[str]:
     """The application on a real server at the address given, until the end."""
-    server = WebServer(world.app, world.feed, host="127.0.0.1", port=port)
+    server = WebServer(world.app, world.feed, world.camera_agents.feed, host="127.0.0.1", port=port)
     thread = threading.Thread(target=server.run, name="web-under-test")
     thread.start()
     poll(lambda: server.started)

@@ -2,13 +2,13 @@
 
 const MOST_SHOWN = 12;
 
-function part(name, text) {
+export function part(name, text) {
   const element = document.createElement(name);
   element.textContent = text;
   return element;
 }
 
-function nameOf(one) {
+export function nameOf(one) {
   const tile = document.querySelector(`[data-institution="${CSS.escape(one.institution_id)}"] .tile-name`);
   const store = tile ? tile.textContent : one.institution_id;
   return one.till_id ? `${store} · ${one.till_id}` : store;

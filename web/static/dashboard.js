@@ -2,6 +2,8 @@
 
 import { refreshAges } from "./ages.js";
 import { showDark } from "./dark.js";
+import { showIllCameras } from "./ill_cameras.js";
+import { showDisk } from "./disk.js";
 import { showFaces } from "./faces.js";
 import { currentItem, focusItem, onReview, sendReview, step } from "./keys.js";
 import { openStream } from "./stream.js";
@@ -129,8 +131,11 @@ function showHalted(halted) {
 function showOverview(overview) {
   showHalted(overview.halted);
   showDark(overview.dark, words);
+  showIllCameras(overview.ill_cameras, words);
+  showDisk(overview.disk, words);
   showFaces(overview.faces, words);
   refreshAges(document.getElementById("dark"), words);
+  refreshAges(document.getElementById("ill-cameras"), words);
   refreshAges(document.getElementById("faces"), words);
   for (const figure of document.querySelectorAll("[data-number]")) {
     figure.textContent = figureText(overview.numbers[figure.dataset.number], figure.dataset.kind);
@@ -151,13 +156,20 @@ function showOverview(overview) {
     terminal.textContent = words[`tile_terminal.${tile.terminal}`];
     const spot = document.querySelector(`[data-spot="${CSS.escape(tile.institution_id)}"]`);
     spot?.setAttribute("class", `spot${tile.worst ? ` sev-${tile.worst}` : ""}`);
-    for (const camera of tile.cameras) {
-      const mark = item.querySelector(`[data-camera="${CSS.escape(camera.camera_id)}"]`);
-      if (!mark) continue;
-      mark.dataset.state = camera.state;
-      mark.textContent = `${words["wall.camera"]} ${words[`camera.${camera.state}`] ?? camera.state}`;
-    }
+    showCameras(item.querySelector(".cams"), tile.cameras);
   }
+}
+
+/** A store's cameras as they are now: one may have been added, or switched off. */
+function showCameras(place, cameras) {
+  const marks = (cameras.length ? cameras : [{ camera_id: "", state: "none" }]).map(({ camera_id, state }) => {
+    const mark = place.querySelector(`[data-camera="${CSS.escape(camera_id)}"]`) ?? document.createElement("span");
+    mark.className = "cam";
+    Object.assign(mark.dataset, { camera: camera_id, state });
+    mark.textContent = camera_id ? `${words["wall.camera"]} ${words[`camera.${state}`] ?? state}` : words["wall.no_camera"];
+    return mark;
+  });
+  place.replaceChildren(place.querySelector("[data-terminal]"), ...marks);
 }
 
 openStream({

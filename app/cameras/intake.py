@@ -1,0 +1,176 @@
+"""Takes what cameras say into the stores; who said it, and from which machine, makes no difference."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import msgspec
+import structlog
+
+from app.vault import Vault
+from events.codec import decode_event
+from events.dead_letters import InvalidEvent
+from events.errors import TransientError
+from storage.camera_clocks import CameraClock
+from storage.camera_states import STATE_PICTURE, BlindSwipe, CameraStates
+from storage.clips import Clip, ClipStore
+from storage.errors import AlteredData
+from storage.evidence import EvidenceStore, Still
+from storage.originals import Original, OriginalStore
+from video.messages import (
+    CameraStateChanged,
+    ClipMade,
+    ClockOffsetEstimated,
+    FromCameras,
+    Observed,
+    OriginalCut,
+)
+
+SENDER: Final = "video"
+SUBMIT_AGAIN_S: Final = 0.2
+
+_log = structlog.get_logger()
+
+
+class _Told(msgspec.Struct, frozen=True, kw_only=True):
+    """What of an observation says whether a camera saw anything of a swipe."""
+
+    stage: str
+    healthy: bool
+    camera_state: str
+    institution_id: str
+    occurred_at_ms: int
+
+
+class CameraIntake:
+    """Keeps pictures, clips, originals and states, and hands observations in. Callable from several threads at once."""
+
+    def __init__(
+        self,
+        *,
+        evidence: EvidenceStore,
+        clips: ClipStore,
+        originals: OriginalStore,
+        states: CameraStates,
+        submit: Callable[[str, Sequence[bytes]], object],
+    ) -> None:
+        """Args: submit takes the sender's name and events as JSON, and raises TransientError when it cannot now."""
+        self._evidence, self._clips, self._originals = evidence, clips, originals
+        self._states, self._submit = states, submit
+        self._ends = threading.Event()
+
+    def keep(self, message: FromCameras) -> None:
+        """Afterwards the message is kept, an observation handed in; the same again changes nothing.
+
+        Raises: TransientError: not all of it is kept, and the same again may help; AlteredData: it never will be.
+        """
+        match message:
+            case Observed():
+                self._keep_still(message)  # before the observation: an alert finds its picture there
+                self._count_blind(message)
+                self._submit(SENDER, [message.original])
+            case ClipMade():
+                self._clips.keep(Clip(**{name: getattr(message, name) for name in Clip.__struct_fields__}))
+            case OriginalCut():
+                self._originals.keep(Original(**{name: getattr(message, name) for name in Original.__struct_fields__}))
+            case CameraStateChanged():
+                _log.info("camera.state_changed", camera_id=message.camera_id, state=message.state)
+                still_id = self._keep_picture_of(message)
+                self._states.put(message.camera_id, message.state, message.detail, message.at_ms, still_id)
+            case ClockOffsetEstimated():
+                clock = CameraClock(**{name: getattr(message, name) for name in CameraClock.__struct_fields__})
+                self._states.put_clock(message.camera_id, clock)
+
+    def take(self, message: FromCameras) -> None:
+        """Afterwards the message is kept, or it was said why not; an observation is handed in, however long it takes.
+
+        Raises: whatever a store raises beyond TransientError: that is no camera's trouble.
+        """
+        if isinstance(message, Observed):
+            self._take_observation(message)
+            return
+        try:
+            self.keep(message)
+        except (TransientError, AlteredData) as error:
+            kind = type(message).__name__
+            _log.error("camera_message.not_kept", message=kind, camera_id=message.camera_id, error=str(error))
+
+    def stop(self) -> None:
+        """Observations that cannot be handed in are waited for no longer."""
+        self._ends.set()
+
+    def _take_observation(self, message: Observed) -> None:
+        """Hands the observation in even where its picture finds no room."""
+        try:
+            self._keep_still(message)
+            self._count_blind(message)
+        except TransientError as error:
+            _log.error("still.not_kept", camera_id=message.camera_id, error=str(error))
+        while not self._ends.is_set():
+            try:
+                self._submit(SENDER, [message.original])
+            except TransientError as error:
+                _log.warning("observation.waits", camera_id=message.camera_id, error=str(error))
+                self._ends.wait(SUBMIT_AGAIN_S)
+            else:
+                return
+
+    def _keep_still(self, message: Observed) -> None:
+        event = decode_event(message.original)
+        if message.still is None or isinstance(event, InvalidEvent):
+            return
+        self._evidence.keep(
+            Still(
+                observation_id=event.event_id,
+                settlement_id=message.settlement_id,
+                camera_id=message.camera_id,
+                captured_at_ms=message.captured_at_ms,
+                jpeg=message.still,
+            )
+        )
+
+    def _keep_picture_of(self, message: CameraStateChanged) -> str | None:
+        """Returns the id of the picture that shows the state, None where there is none."""
+        if message.picture is None:
+            return None
+        return self._evidence.keep(
+            Still(
+                observation_id=f"{STATE_PICTURE}{message.camera_id}-{message.at_ms}",
+                settlement_id=None,
+                camera_id=message.camera_id,
+                captured_at_ms=message.at_ms,
+                jpeg=message.picture,
+            )
+        )
+
+    def _count_blind(self, message: Observed) -> None:
+        """A swipe of which the last word is that nothing could be seen is counted for its store."""
+        if message.settlement_id is None:
+            return
+        try:
+            told = msgspec.json.decode(message.original, type=_Told)
+        except msgspec.DecodeError:
+            return  # `submit` sets it aside, and says why
+        if told.stage == "final" and not told.healthy:
+            self._states.keep_blind(
+                BlindSwipe(
+                    settlement_id=message.settlement_id,
+                    camera_id=message.camera_id,
+                    institution_id=told.institution_id,
+                    state=told.camera_state,
+                    at_ms=told.occurred_at_ms,
+                )
+            )
+
+
+def camera_intake(vault: Vault, submit: Callable[[str, Sequence[bytes]], object]) -> CameraIntake:
+    """Returns the way of what cameras say into a product's stores; `submit` is as `CameraIntake` takes it."""
+    return CameraIntake(
+        evidence=vault.evidence,
+        clips=vault.clips,
+        originals=vault.originals,
+        states=CameraStates(vault.database),
+        submit=submit,
+    )

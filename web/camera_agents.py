@@ -1,0 +1,157 @@
+"""`/v1/cameras…`: agents that look through cameras at their stores learn what to look at, and say what they saw."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Annotated
+
+import msgspec
+from fastapi import APIRouter, Depends, Header, Request
+from fastapi.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from events.metrics import CAMERA_MESSAGES, STREAMS_OPEN
+from storage.accounts import Token
+from web.access import AGENT, Refused, Services, still_has
+from web.ingestion import BodyBudget, BodyTooLarge, read_body
+from web.openapi import AGENT_TAG, answers_with
+from web.ports import MessageRefused, Overloaded, WebServices
+from web.sse import HEARTBEAT, OPENING, event_stream, message, resume_point
+
+router = APIRouter()
+MESSAGES_PATH = "/v1/cameras/messages"
+MESSAGE_TYPE = "application/msgpack"
+MESSAGE_BODY = {
+    "requestBody": {
+        "required": True,
+        "description": "One message of a camera worker, MessagePack.",
+        "content": {MESSAGE_TYPE: {}},
+    }
+}
+
+Agent = Annotated[Token, Depends(AGENT)]
+StillAllowed = Callable[[], Awaitable[bool]]
+
+
+class Taken(msgspec.Struct, frozen=True, kw_only=True):
+    """The message is kept."""
+
+    kept: bool
+
+
+@router.get(
+    "/v1/cameras",
+    tags=[AGENT_TAG],
+    summary="The cameras to look through, with their addresses and how to look",
+    responses=answers_with("application/json"),
+)
+async def cameras(agent: Agent, services: Services) -> Response:
+    """The cameras at the token's institutions; `revision` differs whenever anything of them does."""
+    told = services.camera_agents.cameras(agent.institution_ids)
+    return Response(told.body, media_type="application/json", headers={"Cache-Control": "no-store"})
+
+
+@router.get(
+    "/v1/cameras/swipes",
+    tags=[AGENT_TAG],
+    summary="What is swiped, as it happens (server-sent events)",
+    responses=answers_with("text/event-stream"),
+)
+async def swipes(
+    request: Request,
+    agent: Agent,
+    services: Services,
+    last_event_id: Annotated[str | None, Header(description="Go on after this one.")] = None,
+) -> Response:
+    """Each fresh swipe with its holder's references (`swipe`), and that the cameras are others now (`cameras`)."""
+
+    async def still_allowed() -> bool:
+        return await still_has(AGENT, request)
+
+    return event_stream(swipe_stream(services, agent, resume_point(last_event_id, None) or 0, still_allowed))
+
+
+async def swipe_stream(
+    services: WebServices, agent: Token, after: int, still_allowed: StillAllowed
+) -> AsyncIterator[bytes]:
+    """Writes the revision of the agent's cameras, now and when it changes, and each fresh swipe once and in order.
+
+    A swipe that came before `after`, by another process's count, may be written again. The stream ends with the process
+    or with the agent's right to it.
+    """
+    agents, told = services.camera_agents, ""
+    services.measurements.add_to_level(STREAMS_OPEN, 1, kind="agent")
+    try:
+        yield OPENING
+        async with agents.feed.subscribe(agent.institution_ids) as ear:
+            heard: frozenset[str] | None = frozenset()
+            while heard is not None:
+                revision = agents.cameras(agent.institution_ids).revision
+                if revision != told:
+                    yield message("cameras", {"revision": revision})
+                    told = revision
+                for swipe in await run_in_threadpool(agents.swipes, agent.institution_ids, after):
+                    yield message("swipe", msgspec.Raw(swipe.body), id_=swipe.swipe_id)
+                    after = swipe.swipe_id
+                heard = await ear.wait(services.limits.heartbeat_s)
+                if heard is not None and not heard:
+                    if not await still_allowed():
+                        return
+                    yield HEARTBEAT
+    finally:
+        services.measurements.add_to_level(STREAMS_OPEN, -1, kind="agent")
+
+
+@router.post(
+    MESSAGES_PATH,
+    tags=[AGENT_TAG],
+    summary="Hand in what a camera worker said",
+    responses=answers_with(Taken, 403, 413, 422, 429, 503),
+    openapi_extra=MESSAGE_BODY,
+)
+async def take_message(request: Request, agent: Agent, services: Services) -> Response:
+    """Answers 200 once the message is kept; the same again changes nothing."""
+    budget: BodyBudget = request.app.state.camera_message_budget
+    limits = services.limits
+    try:
+        async with budget.lease() as lease:
+            async with asyncio.timeout(limits.camera_message_deadline_s):
+                body = await read_body(request, limits.camera_message_bytes, lease)
+            await run_in_threadpool(services.camera_agents.keep, agent, body)
+    except BodyTooLarge:
+        raise Refused("body_too_large", f"a message has at most {limits.camera_message_bytes} bytes", 413) from None
+    except TimeoutError:
+        raise Refused("body_too_slow", "the message did not arrive in time", 408) from None
+    except Overloaded as overloaded:
+        answer = _json(429, {"error": {"code": "too_fast", "detail": overloaded.reason}})
+        answer.headers["Retry-After"] = str(overloaded.retry_after_s)
+        return answer
+    except MessageRefused as refused:
+        raise _refusal(refused) from refused
+    services.measurements.count(CAMERA_MESSAGES)
+    return _json(200, Taken(kept=True))
+
+
+@router.post(
+    "/v1/cameras/report",
+    tags=[AGENT_TAG],
+    summary="Say how the agent is",
+    responses=answers_with(Taken, 422),
+    openapi_extra={"requestBody": {"required": True, "content": {"application/json": {}}}},
+)
+async def report(request: Request, agent: Agent, services: Services) -> Response:
+    """The centre has heard of the agent, and knows how much it has not sent yet."""
+    try:
+        services.camera_agents.heard(agent.name, await request.body())
+    except MessageRefused as refused:
+        raise _refusal(refused) from refused
+    return _json(200, Taken(kept=True))
+
+
+def _refusal(refused: MessageRefused) -> Refused:
+    return Refused(refused.code, refused.detail, 403 if refused.code == "foreign_camera" else 422)
+
+
+def _json(status: int, body: object) -> Response:
+    return Response(msgspec.json.encode(body), status, media_type="application/json")

@@ -108,10 +108,8 @@ class CameraAgents:
             told = self._told.get(key)
         if told is None:
             video = self._orders(self.at(key))
-            revision = hashlib.sha256(msgspec.json.encode(video)).hexdigest()[:16]
-            told = AgentCameras(
-                revision=revision, body=msgspec.json.encode(AgentOrders(revision=revision, video=video))
-            )
+            revision = hashlib.sha256(_encoded(video)).hexdigest()[:16]
+            told = AgentCameras(revision=revision, body=_encoded(AgentOrders(revision=revision, video=video)))
             with self._lock:
                 self._told[key] = told
         return told
@@ -198,6 +196,11 @@ def orders_of(configuration: Configuration) -> Callable[[Sequence[CameraSettings
         return msgspec.structs.replace(ours, visitor_file=None, visitor_key=None, models_directory=None)
 
     return orders
+
+
+def _encoded(told: VideoSettings | AgentOrders) -> bytes:
+    """Returns it as JSON, with the addresses of cameras, which are texts that do not show themselves."""
+    return msgspec.json.encode(told, enc_hook=str)
 
 
 def _number(one: tuple[int, Swipe]) -> int:

@@ -11,10 +11,9 @@ from typing import Final
 import structlog
 
 from storage.camera_sources import shown_source
-from video.probe import LOOK_WITHIN_S, Looked, LookFailed, ProbeMessage, Working, decode_probe, run
+from video.probe import OWN_WORK_WITHIN_S, Looked, LookFailed, ProbeMessage, Working, decode_probe, run
 from web.ports import CameraPicture, ProbeFailed
 
-START_WITHIN_S: Final = 20.0
 AT_ONCE: Final = 2
 """Each takes a process and some of its processor; a third is told to try again."""
 
@@ -56,9 +55,9 @@ class ChildProbe:
 
 
 def _heard(connection: Connection) -> CameraPicture | ProbeFailed:
-    found = _next(connection, START_WITHIN_S)
+    found = _next(connection, OWN_WORK_WITHIN_S)
     while isinstance(found, Working):
-        found = _next(connection, LOOK_WITHIN_S)
+        found = _next(connection, found.within_s)
     match found:
         case Looked():
             return CameraPicture(

@@ -1,46 +1,30 @@
-"""The running product's eye on its cameras: one that cannot be believed for a while is an alert on the wall."""
+"""The running product's eye on its cameras: what people change of them is seen in the database within a second."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from typing import Final
 
 import structlog
 
-from alerts.unhealthy_cameras import concerns_centre
+from app.camera_list import CameraList
 from events.errors import TransientError
-from storage.camera_health import CameraHealthRecord, CameraIllness, CameraOutage
-from storage.camera_registry import RegisteredCamera
-from storage.database import Database
-from storage.opening_hours import OpeningHours
+from video.settings import CameraSettings
 
-LOOK_EVERY_S = 2.0
+LOOK_EVERY_S: Final = 1.0
 
 _log = structlog.get_logger()
 
 
 class CameraWatch:
-    """A thread that looks every two seconds; `look` is one such look.
+    """A thread that asks the database every second; `look` is one such question. `change` is told the cameras."""
 
-    What a camera is comes from its worker; a camera that is switched off or gone from the registry is no alert. Of
-    several processes the one whose duty it is (`is_mine`) looks, and puts it on record.
-    """
-
-    def __init__(
-        self,
-        database: Database,
-        cameras: Callable[[], Sequence[RegisteredCamera]],
-        *,
-        clock_ms: Callable[[], int],
-        unhealthy_after_ms: int,
-        is_mine: Callable[[], bool] = lambda: True,
-    ) -> None:
-        self._record, self._hours = CameraHealthRecord(database), OpeningHours(database)
-        self._cameras, self._clock_ms = cameras, clock_ms
-        self._unhealthy_after_ms, self._is_mine = unhealthy_after_ms, is_mine
-        self._alerted: frozenset[str] = frozenset()
+    def __init__(self, cameras: CameraList, change: Callable[[Sequence[CameraSettings]], None]) -> None:
+        self._cameras, self._change = cameras, change
+        self._known_revision: int | None = None
         self._ends = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="camera-watch", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="cameras", daemon=True)
 
     def start(self) -> None:
         """The thread looks from now on."""
@@ -53,47 +37,15 @@ class CameraWatch:
             self._thread.join()
 
     def look(self) -> None:
-        """Afterwards the outages on record are those of this moment; what does not answer is asked again next time."""
-        if not self._is_mine():
-            self._alerted = frozenset()
-            return
+        """Afterwards these cameras are looked through and no others; what does not answer is asked again next time."""
         try:
-            self._hours.read_on()
-            now_ms = self._clock_ms()
-            standing = self._standing(now_ms)
-            self._record.put_outages(standing, now_ms)
+            revision = self._cameras.revision()
+            if revision != self._known_revision:
+                self._change(self._cameras.settings())
+                self._known_revision = revision
         except TransientError as error:
             _log.warning("cameras.not_seen", error=str(error))
-            return
-        self._tell({outage.illness.camera_id: outage for outage in standing})
 
     def _run(self) -> None:
         while not self._ends.wait(LOOK_EVERY_S):
             self.look()
-
-    def _standing(self, now_ms: int) -> list[CameraOutage]:
-        ill = self._record.ill()
-        if not ill:
-            return []
-        return [
-            CameraOutage(institution_id=camera.institution_id, till_id=camera.till_id, illness=ill[camera.camera_id])
-            for camera in self._cameras()
-            if camera.camera_id in ill and self._concerns_centre(camera, ill[camera.camera_id], now_ms)
-        ]
-
-    def _concerns_centre(self, camera: RegisteredCamera, illness: CameraIllness, now_ms: int) -> bool:
-        return concerns_centre(
-            state=illness.state,
-            ill_since_ms=illness.since_ms,
-            now_ms=now_ms,
-            after_ms=self._unhealthy_after_ms,
-            hours=self._hours.of(camera.institution_id, now_ms),
-        )
-
-    def _tell(self, standing: dict[str, CameraOutage]) -> None:
-        for camera_id in sorted(standing.keys() - self._alerted):
-            illness = standing[camera_id].illness
-            _log.warning("camera.unhealthy", camera_id=camera_id, state=illness.state, since_ms=illness.since_ms)
-        for camera_id in sorted(self._alerted - standing.keys()):
-            _log.info("camera.well_again", camera_id=camera_id)
-        self._alerted = frozenset(standing)

@@ -15,6 +15,7 @@ import msgspec
 import structlog
 
 from app.camera_list import CameraList
+from app.camera_watch import CameraWatch
 from app.cameras.intake import camera_intake
 from app.cameras.work import CameraWork
 from app.clock import now_ms
@@ -26,7 +27,7 @@ from events.metrics import CAMERAS_HELD, OBSERVATIONS_WRITTEN
 from storage.duties import Duties
 from streams.cluster.input_follower import InputFollower
 from streams.cluster.input_writer import InputWriter
-from video.settings import VideoSettings
+from video.settings import CameraSettings, VideoSettings
 from web.measurements import Measurements
 from web.ports import NotReady
 
@@ -58,6 +59,7 @@ class ClusterVideo:
         )
         self.vault = vault
         self.camera_ids = [camera.camera_id for camera in settings.cameras]
+        self._chosen = None if camera_ids is None else frozenset(camera_ids)
         self._duties = Duties(vault.database, [_duty_of(one) for one in self.camera_ids])
         self._writer = InputWriter(brokers)
         self.cameras = CameraWork(
@@ -66,6 +68,7 @@ class ClusterVideo:
             references=vault.references,
             clock_ms=clock_ms,
         )
+        self._watch = CameraWatch(camera_list, self._change_cameras)
         self._follower = InputFollower(brokers, self.cameras.swipes_accepted)
         self._ends = threading.Event()
         self.measurements = Measurements()
@@ -78,6 +81,7 @@ class ClusterVideo:
         self._wait_for_cameras()
         self._writer.start()
         self.cameras.start()
+        self._watch.start()
         self._follower.start()
 
     def run(self) -> None:
@@ -99,6 +103,7 @@ class ClusterVideo:
             parts.callback(self._duties.stop)
             parts.callback(self._writer.stop)
             parts.callback(self.cameras.stop)
+            parts.callback(self._watch.stop)
             parts.callback(self._follower.stop)
 
     def _submit(self, sender: str, originals: Sequence[bytes]) -> None:
@@ -110,13 +115,32 @@ class ClusterVideo:
         problem = self._writer.problem()
         return [] if problem is None else [NotReady(part="kafka", reason=problem)]
 
+    def _change_cameras(self, cameras: Sequence[CameraSettings]) -> None:
+        """Looks through these, but for those that were not chosen here and those that another process holds."""
+        wanted = [camera for camera in cameras if self._chosen is None or camera.camera_id in self._chosen]
+        self._duties.take_on([_duty_of(camera.camera_id) for camera in wanted])
+        taken = self._held_elsewhere([camera.camera_id for camera in wanted])
+        if taken:
+            _log.error("cameras.held_elsewhere", cameras=taken)
+        mine = [camera for camera in wanted if camera.camera_id not in taken]
+        self.cameras.change(mine)
+        self.camera_ids = [camera.camera_id for camera in mine]
+        self.measurements.set_level(CAMERAS_HELD, len(mine))
+
     def _wait_for_cameras(self) -> None:
+        taken = self._held_elsewhere(self.camera_ids)
+        if taken:
+            named = ", ".join(taken[:5])
+            raise ConfigError("command line", "--cameras", named, "cameras that no other `video` looks at")
+
+    def _held_elsewhere(self, camera_ids: Sequence[str]) -> list[str]:
+        """Returns those that another process looks at, once one that is gone would have lost them."""
         ends = time.monotonic() + HELD_WITHIN_S
-        while taken := [one for one in self.camera_ids if not self._duties.is_mine(_duty_of(one))]:
-            if time.monotonic() > ends:
-                named = ", ".join(taken[:5])
-                raise ConfigError("command line", "--cameras", named, "cameras that no other `video` looks at")
+        while taken := [one for one in camera_ids if not self._duties.is_mine(_duty_of(one))]:
+            if time.monotonic() > ends or self._ends.is_set():
+                return taken
             time.sleep(LOOK_EVERY_S)
+        return []
 
 
 def cameras_of(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Literal
@@ -14,9 +14,11 @@ import typer
 
 from app.account_commands import accounts as account_commands
 from app.account_commands import tokens as token_commands
+from app.at_store.token import token_source
 from app.clock import now_ms
 from app.configuration import Configuration, read_configuration, sign_on
 from app.enrolment import enrol_photograph
+from app.face_commands import faces as face_commands
 from app.first_start import first_start
 from app.importing import Imported, import_history
 from app.kept_rules import KeptRules
@@ -43,7 +45,7 @@ from app.standing import wait_until_decided
 from app.topic_commands import topics as topic_commands
 from app.vault import DirectoryLock, Vault
 from app.webhook import WEBHOOK_KEY, secret_text
-from config.settings import CameraWorkSettings, WebSettings, WorkerSettings, packaged
+from config.settings import AgentSettings, CameraWorkSettings, WebSettings, WorkerSettings, packaged
 from events.dead_letters import DeadLetter, Place, dead_letter_json
 from events.durations import duration_ms
 from events.errors import ConfigError
@@ -83,6 +85,7 @@ OutFile = Annotated[Path | None, typer.Option("--out", help="Write there instead
 commands.add_typer(rule_commands, name="rules")
 commands.add_typer(account_commands, name="accounts")
 commands.add_typer(token_commands, name="tokens")
+commands.add_typer(face_commands, name="faces")
 commands.add_typer(key_commands, name="keys")
 commands.add_typer(topic_commands, name="topics")
 commands.add_typer(letter_commands, name="dead-letters")
@@ -199,8 +202,22 @@ def video(  # noqa: PLR0913, PLR0917 - an option each; typer passes them by name
     host: Annotated[str | None, typer.Option(help="Address of /healthz, /readyz and /metrics.")] = None,
     port: Annotated[int | None, typer.Option(help="Port of these, instead of the configured one.")] = None,
     database: DatabaseAddress = None,
+    to: Annotated[
+        str | None, typer.Option(help="At a store: the centre's address, https://HOST. Its cameras are looked through.")
+    ] = None,
+    token_file: Annotated[
+        Path | None, typer.Option(help="With --to: the file with the agent's token; else SWIPEWATCH_TOKEN.")
+    ] = None,
 ) -> None:
-    """On a cluster: looks through cameras at what is swiped; several share the cameras out by --cameras."""
+    """Looks through cameras at what is swiped: on a cluster, or with --to at a store for its centre."""
+    wanted = None if cameras is None else [one.strip() for one in cameras.split(",") if one.strip()]
+    if to is not None:
+        for option, given in (("--brokers", brokers), ("--database", database), ("--registry", registry)):
+            if given is not None:
+                shown = shown_url(str(given)) if option == "--database" else str(given)
+                raise ConfigError("command line", option, shown, "not with --to: the centre has these")
+        _look_at_store(to, token_file, data, _listening(read_configuration(config), "agent", host, port), wanted)
+        return
     from app.cluster_video import ClusterVideo  # Kafka's client is loaded by those who need it
 
     configure_logs()
@@ -210,10 +227,21 @@ def video(  # noqa: PLR0913, PLR0917 - an option each; typer passes them by name
     settings = configuration.effective.settings
     kafka = given_brokers(brokers, settings.cluster.brokers)
     vault = Vault(data, database=shared_database(database, settings.database_url), held="beside")
-    wanted = None if cameras is None else [one.strip() for one in cameras.split(",") if one.strip()]
     looking = ClusterVideo(configuration, vault, kafka, wanted)
     looking.start()
     typer.echo(f"swipewatch video looks through {len(looking.camera_ids)} cameras, events from and to {kafka}")
+    looking.run()
+
+
+def _look_at_store(
+    to: str, token_file: Path | None, data: Path, configuration: Configuration, wanted: Sequence[str] | None
+) -> None:
+    from app.at_store.agent import StoreAgent  # whatever a store needs is loaded there
+
+    configure_logs()
+    looking = StoreAgent(configuration.effective.settings.agent, data, to, token_source(token_file), wanted)
+    looking.start()
+    typer.echo(f"swipewatch video looks through {len(looking.camera_ids)} cameras for {to}")
     looking.run()
 
 
@@ -415,11 +443,11 @@ def _database(configuration: Configuration, given: str | None) -> str | None:
 
 
 def _listening(
-    configuration: Configuration, part: Literal["web", "worker", "video"], host: str | None, port: int | None
+    configuration: Configuration, part: Literal["web", "worker", "video", "agent"], host: str | None, port: int | None
 ) -> Configuration:
     """Returns the configuration with the address of the command line, where that part listens or says how it is."""
     effective = configuration.effective
-    there: WebSettings | WorkerSettings | CameraWorkSettings = getattr(effective.settings, part)
+    there: WebSettings | WorkerSettings | CameraWorkSettings | AgentSettings = getattr(effective.settings, part)
     listen_on = host or there.host
     chosen = msgspec.structs.replace(
         there, host=listen_on, port=free_port(listen_on, there.port if port is None else port)

@@ -172,6 +172,8 @@ def camera_work(
     video = configuration.effective.settings.video
     return VideoSettings(
         cameras=tuple(cameras),
+        processes=video.processes,
+        ring_bytes=video.memory_bytes,
         engine=video.engine,
         second_engine=video.second_engine,
         min_face_px=video.min_face_px,

@@ -12,9 +12,9 @@ import msgspec
 
 from app.agent_watch import AgentWatch
 from app.camera_agents import CameraAgents, orders_of
+from app.camera_health_watch import CameraHealthWatch
 from app.camera_list import CameraList, camera_registry
 from app.camera_probe import ChildProbe
-from app.camera_watch import CameraWatch
 from app.cameras.intake import camera_intake
 from app.configuration import Configuration, institution_entries, sign_on, web_limits
 from app.expiry import Expiry, free_space, keeping_times
@@ -105,7 +105,7 @@ class Front:
             is_mine=partial(self.duties.is_mine, AGENTS),
         )
         cameras = camera_registry(configuration, vault)
-        self._camera_watch = CameraWatch(
+        self._camera_health = CameraHealthWatch(
             database,
             cameras.cameras,
             clock_ms=clock_ms,
@@ -165,7 +165,7 @@ class Front:
         self.duties.start()
         self._rules.start()
         self._terminals.start()
-        self._camera_watch.start()
+        self._camera_health.start()
         self._agent_watch.start()
         self._expiry.start()
         if self._webhook is not None:
@@ -177,7 +177,7 @@ class Front:
             parts.callback(self.duties.stop)
             parts.callback(self._rules.stop)
             parts.callback(self._terminals.stop)
-            parts.callback(self._camera_watch.stop)
+            parts.callback(self._camera_health.stop)
             parts.callback(self._agent_watch.stop)
             parts.callback(self._expiry.stop)
             if self._webhook is not None:

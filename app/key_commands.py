@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import math
 import time
 from typing import Annotated
 
@@ -51,7 +51,7 @@ def rotate(
         resealed = _reseal(rotation)
         wait_s = rotation.seconds_until_quiet(quiet)
         if wait_s:
-            sys.stderr.write(f"waiting {wait_s:.0f} s for whoever is writing\n")
+            typer.echo(f"waiting {math.ceil(wait_s)} s for whoever is writing", err=True)
             time.sleep(wait_s)
         while (last := _reseal(rotation)).done:
             resealed = _sum(resealed, last)

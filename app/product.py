@@ -11,6 +11,7 @@ from contextlib import ExitStack
 import structlog
 
 from app.camera_list import CameraList
+from app.camera_watch import CameraWatch
 from app.cameras.intake import camera_intake
 from app.cameras.work import CameraWork
 from app.clock import now_ms
@@ -101,6 +102,7 @@ class Product:
             references=vault.references,
             clock_ms=clock_ms,
         )
+        self._camera_watch = CameraWatch(camera_list, self.cameras.change)
         behind = Behind(
             intake=PipelineIntake(self.pipeline),
             projector=projector,
@@ -115,6 +117,7 @@ class Product:
         """The pipeline recovers from its log, cameras, rules and terminals are looked at; `run` serves meanwhile."""
         self.pipeline.start()
         self.cameras.start()
+        self._camera_watch.start()
         self.front.start()
 
     def run(self) -> None:
@@ -139,6 +142,7 @@ class Product:
             parts.callback(self.vault.close)
             parts.callback(self.pipeline.stop)
             parts.callback(self.cameras.stop)
+            parts.callback(self._camera_watch.stop)
             parts.callback(self.front.stop)
 
     def accepted(self, events: Sequence[AnyEvent]) -> None:

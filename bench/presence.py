@@ -1,6 +1,6 @@
 """What is said of counters and of cameras against what is true: `python -m bench.presence` prints a table, then JSON.
 
-Composed scenes (simulator/counter_scenes.py) with their truth, each of three people where there is somebody, seen five
+Composed scenes (simulator/counter_scenes.py) with their truth, each of three people where there is somebody, seen three
 times a second and, as at rest, once in twenty seconds; recordings of real people from `--recordings`, where they are,
 with the times in which somebody is in the picture noted by eye. "Nobody" is said as in the product: no face, and no
 foreground in the zone. A camera's faults are done to composed and recorded pictures (simulator/camera_faults.py) after
@@ -32,7 +32,7 @@ from video.sface_engine import open_sface
 CHECKOUT = Path(__file__).parents[1]
 PEOPLE = ("biden.jpg", "astronaut.png", "obama.jpg")
 LEARN_S, WATCHED_S = 5.0, 9.0
-OFTEN_S, AT_REST_S = 0.2, 19.3
+OFTEN_S, AT_REST_S = 0.3, 19.3
 CORRIDOR, CROWD = "corridor-one-by-one.mp4", "several-faces-1080p.mp4"
 CORRIDOR_OCCUPIED_S = ((6.0, 19.9), (22.7, 44.8), (50.3, 70.0), (74.3, 87.0), (92.2, 120.1), (123.3, 136.2))
 EDGE_S = 0.6

@@ -101,6 +101,8 @@ class CameraWorkSettings(Section, frozen=True, kw_only=True):
     port: Port
     engine: Literal["sface", "dlib"]
     second_engine: Literal["sface", "dlib"] | None
+    processes: AtLeastOne | None
+    memory_bytes: AtLeastOne
     presence_interval: DurationMs
     min_face_px: Annotated[float, Meta(ge=16, le=1000)]
     visitor_similarity: Share

@@ -37,8 +37,8 @@ WITHOUT_ANYBODY: frozenset[SceneKind] = frozenset(
 ZONE = ((0.22, 0.0), (0.85, 0.0), (0.85, 0.85), (0.22, 0.85))
 """The counter zone of these rooms, corners in 0..1; the door's leaf ends a little inside it."""
 SWITCH_S = 4.0
-LAMPS = ((0.55, 0.52, 0.48), (1.0, 1.0, 1.0), (1.25, 1.28, 1.35))
-"""Blue, green and red of the light, in turn: some lamps off (the rest is cooler), all, all and some warm ones."""
+LAMPS = ((0.65, 0.5, 0.42), (1.0, 1.0, 1.0), (1.05, 1.25, 1.5))
+"""Blue, green and red of the light, in turn: only daylight from outside, the usual lamps, and warm ones besides."""
 DOOR_PERIOD_S, DOOR_WIDTH_RATIO = 5.0, 0.27
 SHADOW_PERIOD_S, SHADOW_LIGHT = 7.0, 0.55
 STILL_SWAY_PX = 1.5

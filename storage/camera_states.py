@@ -42,9 +42,11 @@ class CameraStates:
             told = session.get(CameraSpanRow, (camera_id, since_ms))
             if told is not None and told.state == state:
                 return
-            upsert(session, CameraStateRow, [row], "camera_id")
             if session.scalar(select(CameraSpanRow.state).where(*standing)) == state:
+                is_camera = CameraStateRow.camera_id == camera_id
+                session.execute(update(CameraStateRow).where(is_camera).values(detail=detail))
                 return
+            upsert(session, CameraStateRow, [row], "camera_id")
             session.execute(update(CameraSpanRow).where(*standing).values(ended_at_ms=since_ms))
             session.merge(CameraSpanRow(**row, ended_at_ms=None, still_id=still_id))
 

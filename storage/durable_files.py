@@ -10,7 +10,7 @@ from pathlib import Path
 def write_new_file(path: Path, content: bytes) -> None:
     """Afterwards the file is on the disk, its owner's alone; one that was there before is left as it was."""
     beside = path.with_name(f"{path.name}.{secrets.token_hex(8)}.tmp")
-    _write_synced(beside, content)
+    _write(beside, content, synced=True)
     try:
         os.link(beside, path)
     except FileExistsError:
@@ -20,12 +20,16 @@ def write_new_file(path: Path, content: bytes) -> None:
     sync_folder(path.parent)
 
 
-def replace_file(path: Path, content: bytes) -> None:
-    """Afterwards the file is on the disk with this content; until then it is absent or as it was before."""
+def replace_file(path: Path, content: bytes, *, synced: bool = True) -> None:
+    """Afterwards the file is on the disk with this content; until then it is absent or as it was before.
+
+    One that is not `synced` outlives the process, but not always a power cut: it may be gone or cut short then.
+    """
     beside = path.with_name(f"{path.name}.tmp")
-    _write_synced(beside, content)
+    _write(beside, content, synced=synced)
     beside.replace(path)
-    sync_folder(path.parent)
+    if synced:
+        sync_folder(path.parent)
 
 
 def sync_folder(folder: Path) -> None:
@@ -37,9 +41,10 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _write_synced(path: Path, content: bytes) -> None:
+def _write(path: Path, content: bytes, *, synced: bool) -> None:
     descriptor = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
         file.flush()
-        os.fsync(file.fileno())
+        if synced:
+            os.fsync(file.fileno())

@@ -40,6 +40,10 @@ class Duties:
             self._renew()
             self._thread.start()
 
+    def take_on(self, names: Collection[str]) -> None:
+        """This work is asked for too, and held from about a second later on unless another process holds it."""
+        self._names |= frozenset(names)
+
     def stop(self) -> None:
         """Others may take over."""
         self._ends.set()

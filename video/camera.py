@@ -6,15 +6,22 @@ import threading
 from collections import OrderedDict, deque
 from typing import Final
 
+import msgspec
+
+from video.clock_offset import ClockOffset, ClockOffsetEstimate
 from video.decoding import SpanDecoder, decode_key
 from video.engine import FaceEngine, Image
 from video.judgement import Judged, Judgement
-from video.messages import CameraState, CameraStateChanged
+from video.messages import CameraState, CameraStateChanged, ClockOffsetEstimated
 from video.packet_ring import PacketRing
 from video.sample import Sample
 from video.settings import CameraSettings, VideoSettings
 from video.sources.port import Packet
+from video.still import marked_still, with_margin
+from video.zone_faces import faces_by_zone
 
+WITHOUT_PICTURE: Final = frozenset({"ok", "clock_drift"})
+"""States that no picture shows."""
 STEADY_PICTURES: Final = 3
 """So many pictures in a row must agree before a camera's state is said to have changed."""
 BROKEN_PICTURES: Final = 3
@@ -38,8 +45,11 @@ class Camera:
 
     def __init__(self, settings: CameraSettings, engine: FaceEngine, video: VideoSettings) -> None:
         """Nothing has been seen; the camera is neither well nor away until a picture or a failure comes."""
-        self.settings = settings
+        self.settings, self._configured = settings, settings
         self._engine, self._interval_ms = engine, video.presence_interval_ms
+        self._still_bytes = video.still_bytes
+        self._clock, self._clock_limit_ms = ClockOffsetEstimate(), video.clock_drift_limit_ms
+        self._offset: ClockOffset | None = None
         self._slot_ms, self._last_slot = 1_000 // video.samples_per_s, -1
         self._ring = PacketRing(keep_ms=video.ring_ms, most_bytes=video.ring_bytes)
         self._decoder = SpanDecoder(self._ring)
@@ -53,7 +63,7 @@ class Camera:
         self._lock = threading.Lock()
         self._recent: deque[CameraState] = deque(maxlen=STEADY_PICTURES)
         self._state: CameraState | None = None
-        self._changes: list[CameraStateChanged] = []
+        self._changes: list[CameraStateChanged | ClockOffsetEstimated] = []
 
     # ---- what any thread may call ---------------------------------------------------------------------------------
 
@@ -85,8 +95,8 @@ class Camera:
         with self._lock:
             return self._state
 
-    def take_changes(self) -> list[CameraStateChanged]:
-        """Returns each change of state once."""
+    def take_changes(self) -> list[CameraStateChanged | ClockOffsetEstimated]:
+        """Returns each change of its state and of its clock once."""
         with self._lock:
             changes, self._changes = self._changes, []
             return changes
@@ -169,7 +179,7 @@ class Camera:
         self._keep_earlier(packet.raw_at_ms)
         judged = self._at_rest.judge(image, packet.raw_at_ms)
         with self._lock:
-            self._count_towards(judged, packet.raw_at_ms + self.settings.clock_offset_ms)
+            self._count_towards(judged, image, packet.raw_at_ms + self.settings.clock_offset_ms)
         self._in_doubt = self._is_doubtful(judged) or (judged.state == "ok" and judged.foreground is None)
         return self._sample(image, packet.raw_at_ms, judged)
 
@@ -234,22 +244,66 @@ class Camera:
         )
 
     def _is_doubtful(self, judged: Judged) -> bool:
-        return judged.report.state != self.state or judged.report.repeated
+        known = "ok" if self.state == "clock_drift" else self.state
+        return judged.report.state != known or judged.report.repeated
+
+    # ---- its clock: the worker's thread alone ---------------------------------------------------------------------
+
+    def swiped(self, at_ms: int) -> None:
+        """Afterwards a swipe at its till, by the till's clock, tells of its own clock."""
+        self._clock.swiped(at_ms)
+
+    def saw_people(self, sample: Sample, people: int | None) -> None:
+        """Afterwards what a picture shows tells of its clock, and a correction that follows from it is in force."""
+        if people is None:
+            return
+        at_ms = sample.raw_at_ms + self._configured.clock_offset_ms
+        self._clock.saw(at_ms, bool(people))
+        found = self._clock.reckoned()
+        if found is None or found == self._offset:
+            return
+        self._offset = found
+        offset_ms = self._configured.clock_offset_ms + found.correction_ms
+        self.settings = msgspec.structs.replace(self._configured, clock_offset_ms=offset_ms)
+        estimate = ClockOffsetEstimated(
+            camera_id=self.settings.camera_id,
+            offset_ms=self._configured.clock_offset_ms + found.offset_ms,
+            error_ms=found.error_ms,
+            swipes=found.swipes,
+            at_ms=at_ms,
+        )
+        with self._lock:
+            self._changes.append(estimate)
+
+    def _or_clock_drift(self, state: CameraState, detail: str) -> tuple[CameraState, str]:
+        offset = self._offset
+        if state != "ok" or offset is None or not offset.is_beyond(self._clock_limit_ms):
+            return state, detail
+        seconds = f"{abs(offset.offset_ms) / 1000:.0f} s {'slow' if offset.offset_ms > 0 else 'fast'}"
+        return "clock_drift", f"its clock is {seconds}, ± {offset.error_ms / 1000:.0f} s, by {offset.swipes} swipes"
 
     # ---- its state ------------------------------------------------------------------------------------------------
 
-    def _count_towards(self, judged: Judged, at_ms: int) -> None:
+    def _count_towards(self, judged: Judged, image: Image, at_ms: int) -> None:
         """Says a change once three pictures in a row agree; the first picture after nothing or `offline` at once."""
-        state, detail = judged.report.state, judged.report.detail
+        state, detail = self._or_clock_drift(judged.report.state, judged.report.detail)
         self._recent.append(state)
         steady = len(self._recent) == STEADY_PICTURES and len(set(self._recent)) == 1
         if steady or self._state in (None, "offline"):
-            self._change(state, detail, at_ms)
+            self._change(state, detail, at_ms, image)
 
-    def _change(self, state: CameraState, detail: str, at_ms: int) -> None:
+    def _change(self, state: CameraState, detail: str, at_ms: int, image: Image | None = None) -> None:
         if self._state == state:
             return
         self._state = state
+        picture = self._without_faces(image) if image is not None and state not in WITHOUT_PICTURE else None
         self._changes.append(
-            CameraStateChanged(camera_id=self.settings.camera_id, state=state, detail=detail, at_ms=at_ms)
+            CameraStateChanged(
+                camera_id=self.settings.camera_id, state=state, detail=detail, at_ms=at_ms, picture=picture
+            )
         )
+
+    def _without_faces(self, image: Image) -> bytes:
+        inside, outside = faces_by_zone(self._engine, image, None)
+        boxes = [with_margin(face.box) for face in (*inside, *outside)]
+        return marked_still(image, [], None, self._still_bytes, outside=boxes)

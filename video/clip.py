@@ -15,7 +15,7 @@ from video.decoding import decode_all
 from video.engine import BoxXYXY, DetectedFace, Image
 from video.messages import CameraState, ClipMade
 from video.sources.port import Packet
-from video.still import HIGHLIGHT, frame_face, pixelate
+from video.still import HIGHLIGHT, frame_face, pixelate, with_margin
 from video.tracks import SAME_PLACE, overlap_of
 
 WIDEST_PX = 640
@@ -26,8 +26,6 @@ FOLLOWED_MS = 600
 GAP_MS = 1_500
 """After so long without a picture the clip is blank: no old picture stands for what the camera did not give."""
 SAME_FACE = 0.1
-MARGIN_RATIO = 0.2
-"""How far beyond its box a face is hidden, of its width and height."""
 BLANK_GREY = 38
 
 Detect = Callable[[Image], Sequence[DetectedFace]]
@@ -179,7 +177,7 @@ def _frames(job: ClipJob, shots: Sequence[_Shot], seen: Sequence[Seen], go_on: C
 def _marked(picture: Image, seen: Sequence[Seen], index: int) -> Image:
     marked = picture.copy()
     for box in hidden_in(seen, index):
-        pixelate(marked, _with_margin(box))
+        pixelate(marked, with_margin(box))
     number = seen[index].customer
     if number is not None:
         frame_face(marked, seen[index].boxes[number], HIGHLIGHT, 2)
@@ -194,11 +192,6 @@ def _faces_in(picture: Image, detect: Detect) -> Boxes:
 
 def _scaled(box: BoxXYXY, scale: float) -> BoxXYXY:
     return (box[0] * scale, box[1] * scale, box[2] * scale, box[3] * scale)
-
-
-def _with_margin(box: BoxXYXY) -> BoxXYXY:
-    aside, above = (box[2] - box[0]) * MARGIN_RATIO, (box[3] - box[1]) * MARGIN_RATIO
-    return (box[0] - aside, box[1] - above, box[2] + aside, box[3] + above)
 
 
 def encode_webm(frames: Iterator[Image], step_ms: int) -> bytes | None:

@@ -100,6 +100,7 @@ class Desk:
         for camera in self._cameras:
             if (camera.settings.institution_id, camera.settings.till_id) != (swipe.institution_id, swipe.till_id):
                 continue
+            camera.swiped(swipe.occurred_at_ms)
             watch = SwipeWatch(
                 swipe,
                 references,
@@ -149,7 +150,9 @@ class Desk:
             sample = self._next_sample(watching)
             if sample is None:
                 continue
-            conclusion = watch.take(self._reader.read(watching.camera, sample))
+            reading = self._reader.read(watching.camera, sample)
+            watching.camera.saw_people(sample, reading.people)
+            conclusion = watch.take(reading)
             if conclusion is not None:
                 self._say(watching, conclusion)
             return True
@@ -303,6 +306,7 @@ class Desk:
             return
         self._presence[name] = period
         reading = self._reader.read(camera, sample)
+        camera.saw_people(sample, reading.people)
         observation = observe(camera.settings, reading, self._provenance, purpose="presence", stage="presence")
         self._send(_observed(observation, None, None))
 

@@ -39,7 +39,6 @@ class Judgement:
         self._last_at_ms = 0
         self.last_raw_ms: int | None = None
         self.size: tuple[int, int] | None = None
-        self.knows_counter = False
 
     def judge(self, image: Image, raw_at_ms: int) -> Judged:
         """Returns what a picture shows, and remembers it; one from before the last is taken for one of its time."""
@@ -51,9 +50,13 @@ class Judgement:
         foreground = None
         if state == "ok":
             seen = self._background.see(small, at_ms, lambda: self._shows_face(image))
-            self.knows_counter = seen.known
             foreground = seen.present if seen.known else None
         return Judged(state=state, foreground=foreground, report=report)
+
+    @property
+    def knows_counter(self) -> bool:
+        """Whether the empty counter is known; until then more pictures than at rest are wanted."""
+        return not self._background.wants_pictures
 
     def fork(self) -> Judgement:
         """Returns one of its own that goes on from here."""

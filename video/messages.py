@@ -19,6 +19,13 @@ class SwipeSeen(msgspec.Struct, frozen=True, kw_only=True, tag="swipe_seen"):
     references: dict[str, list[list[float]]]
 
 
+class VisitorNamed(msgspec.Struct, frozen=True, kw_only=True, tag="visitor_named"):
+    """The answer to the question of this number; None where it is in doubt who it is."""
+
+    number: int
+    visitor_id: str | None
+
+
 class Stop(msgspec.Struct, frozen=True, tag="stop"):
     """The worker shall finish what it is writing and end."""
 
@@ -94,16 +101,24 @@ class CameraStateChanged(msgspec.Struct, frozen=True, kw_only=True, tag="camera_
     picture: bytes | None = None
 
 
+class VisitorAsked(msgspec.Struct, frozen=True, kw_only=True, tag="visitor_asked"):
+    """Which visitor is this? Embeddings of one face; they go no further than to the process that started this one."""
+
+    number: int
+    embeddings: list[list[float]]
+    at_ms: int
+
+
 class WorkerFailed(msgspec.Struct, frozen=True, tag="worker_failed"):
     """The worker cannot work and ends; starting it again helps only once the reason is gone."""
 
     reason: str
 
 
-ToWorker = SwipeSeen | Stop
+ToWorker = SwipeSeen | VisitorNamed | Stop
 FromCameras = Observed | ClipMade | OriginalCut | CameraStateChanged | ClockOffsetEstimated
 """What is said of swipes and cameras, whichever process or machine says it."""
-FromWorker = FromCameras | WorkerFailed
+FromWorker = FromCameras | VisitorAsked | WorkerFailed
 
 _ENCODER = msgspec.msgpack.Encoder()
 _TO_WORKER: msgspec.msgpack.Decoder[ToWorker] = msgspec.msgpack.Decoder(ToWorker)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -28,16 +29,20 @@ from video.sources.port import Packet, SourceError, wall_clock_ms
 from video.still import marked_still
 
 LOOK_WITHIN_S: Final = 5.0
+OWN_WORK_WITHIN_S: Final = 30.0
 CONNECT_WITHIN_S: Final = 2.0
 RATE_OVER_S: Final = 1.0
 """So long packets are counted to tell how many come in a second."""
 FILM_MS: Final = 2_000
 PORTS: Final = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
 FACE_MARGIN_RATIO: Final = 0.25
+_ANSWERED: Final = re.compile(r": answers (\d{3})")
 
 LookFailure = Literal[
     "absent", "unknown_host", "unreachable", "closed", "refused", "not_found", "no_video", "broken", "too_slow"
 ]
+
+_ANSWERS: Final[Mapping[str, LookFailure]] = {"401": "refused", "403": "refused", "404": "not_found"}
 
 
 class Looked(msgspec.Struct, frozen=True, kw_only=True, tag="looked"):
@@ -66,7 +71,9 @@ class LookFailed(msgspec.Struct, frozen=True, tag="look_failed"):
 
 
 class Working(msgspec.Struct, frozen=True, tag="working"):
-    """The process has got one step on: it has started, or something has come. Its time begins to run anew."""
+    """The process has got one step on: it has started, or something has come. The next takes `within_s` at most."""
+
+    within_s: float
 
 
 ProbeMessage = Looked | LookFailed | Working
@@ -74,15 +81,19 @@ _DECODER: msgspec.msgpack.Decoder[ProbeMessage] = msgspec.msgpack.Decoder(ProbeM
 
 
 def run(connection: Connection, source: str) -> None:
-    """Says Working at each step, then what was found; the target of a spawned process."""
+    """Says Working at each step, then what was found; the target of a spawned process.
+
+    The camera's steps are short; what this machine takes to look for faces is not the camera's fault.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     av.logging.set_level(None)  # FFmpeg's own words would hold the address with its password
 
     def say(message: ProbeMessage) -> None:
         connection.send_bytes(msgspec.msgpack.encode(message))
 
-    say(Working())
-    taken = take(source, lambda: say(Working()))
+    say(Working(LOOK_WITHIN_S))
+    taken = take(source, lambda: say(Working(LOOK_WITHIN_S)))
+    say(Working(OWN_WORK_WITHIN_S))
     say(taken if isinstance(taken, LookFailed) else shown(taken, open_sface()))
 
 
@@ -172,11 +183,10 @@ def _faces(image: Image, engine: FaceEngine) -> list[BoxXYXY]:
 
 
 def _meaning(error: SourceError) -> LookFailure:
+    answered = _ANSWERED.search(str(error))
     match error.__cause__:
-        case httpx.HTTPStatusError(response=httpx.Response(status_code=401 | 403)):
-            return "refused"
-        case httpx.HTTPStatusError(response=httpx.Response(status_code=404)):
-            return "not_found"
+        case _ if answered is not None:
+            return _ANSWERS.get(answered[1], "no_video")
         case av.error.HTTPUnauthorizedError() | av.error.HTTPForbiddenError():
             return "refused"
         case av.error.HTTPNotFoundError():

@@ -38,9 +38,13 @@ class CameraSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VideoSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything the worker needs to know; thresholds that are None are the engine's own."""
+    """Everything the workers need to know; thresholds that are None are the engine's own.
+
+    `processes` is how many share the cameras at most, None one a core. `ring_bytes` bounds the memory of each camera.
+    """
 
     cameras: tuple[CameraSettings, ...]
+    processes: int | None = None
     engine: str = "sface"
     second_engine: str | None = "dlib"
     models_directory: str | None = None
@@ -48,6 +52,7 @@ class VideoSettings(msgspec.Struct, frozen=True, kw_only=True):
     mismatch_similarity: float | None = None
     min_face_px: float = 40.0
     presence_interval_ms: int = 20_000
+    clock_drift_limit_ms: int = 20_000
     samples_per_s: int = 5
     ring_ms: int = 180_000
     ring_bytes: int = 64 * 1024 * 1024

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -18,14 +18,13 @@ from video.clip_work import ClipWork
 from video.desk import Desk, SecondOpinion
 from video.dlib_engine import RESNET, open_dlib
 from video.engine import FaceEngine
-from video.messages import FromWorker, SwipeSeen, WorkerFailed, decode_to_worker, encode_message
-from video.sealing import seal_with
+from video.messages import Stop, SwipeSeen, WorkerFailed
+from video.product_line import ProductLine
 from video.settings import VideoSettings
 from video.sface_engine import SFaceEngine, open_sface
 from video.sources.opening import open_source
 from video.sources.port import wall_clock_ms
 from video.sources.thread import CameraThread
-from video.visitors import VisitorFile, VisitorIndex
 
 _LOG = structlog.get_logger(__name__)
 
@@ -37,21 +36,22 @@ CONFIG_EXIT = 2
 def run(connection: Connection, settings: VideoSettings) -> None:
     """Watches the cameras until Stop comes or the product hangs up; the target of a spawned process.
 
-    A missing or altered model, or a visitor file that its key does not open, is said as WorkerFailed and ends the
-    process with exit code 2. A fault of our own is said too, and ends it with a traceback.
+    A missing or altered model is said as WorkerFailed and ends the process with exit code 2. A fault of our own is said
+    too, and ends it with a traceback.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the product says Stop
     _log_to_stderr()
+    line = ProductLine(connection)
     try:
-        _watch(connection, settings)
+        _watch(line, settings)
     except ConfigError as error:
         _LOG.error("worker.failed", reason=str(error))
-        _say_failure(connection, str(error))
+        _say_failure(line, str(error))
         raise SystemExit(CONFIG_EXIT) from error
     except InvariantError as error:
-        _say_failure(connection, str(error))
+        _say_failure(line, str(error))
         raise
-    except (BrokenPipeError, ConnectionResetError):
+    except (EOFError, BrokenPipeError, ConnectionResetError):
         _LOG.warning("worker.product_gone")
 
 
@@ -67,34 +67,31 @@ def open_engine(name: str, directory: Path | None = None) -> FaceEngine:
     raise ConfigError("video", "engine", name, "sface or dlib")
 
 
-def _watch(connection: Connection, settings: VideoSettings) -> None:
+def _watch(line: ProductLine, settings: VideoSettings) -> None:
     cv2.setNumThreads(1)
     directory = Path(settings.models_directory) if settings.models_directory else None
     engine = open_engine(settings.engine, directory)
     second = _second_opinion(settings.second_engine, directory)
-    visitors = _open_visitors(settings)
     cameras = [Camera(one, engine, settings) for one in settings.cameras]
     threads = [_thread_of(camera, settings.ring_ms) for camera in cameras]
-    send = _sender(connection)
     clips = ClipWork(lambda: _own_detector(directory), most_waiting=settings.most_clips)
-    desk = Desk(settings, cameras, engine, visitors, send=send, second=second, film=clips.put)
+    desk = Desk(settings, cameras, engine, line, send=line.send, second=second, film=clips.put)
     helpers: list[CameraThread | ClipWork] = [*threads, clips]
     for thread in helpers:
         thread.start()
     _LOG.info("worker.started", cameras=len(cameras), engine=engine.name)
     try:
-        _serve(connection, desk, helpers, clips, second)
+        _serve(line, desk, helpers, clips, second)
     finally:
         for thread in helpers:
             thread.stop()
         for thread in helpers:
             thread.join(JOIN_S)
-        visitors.save()
     _LOG.info("worker.stopped", dropped_count=desk.dropped)
 
 
 def _serve(
-    connection: Connection,
+    line: ProductLine,
     desk: Desk,
     helpers: Sequence[CameraThread | ClipWork],
     clips: ClipWork,
@@ -107,29 +104,19 @@ def _serve(
         idle_rounds = 0 if busy else idle_rounds + 1
         made = None if busy else clips.take()
         if made is not None:
-            connection.send_bytes(encode_message(made))
+            line.send(made)
         if idle_rounds == 1 and second is not None:
             second.open()
-        if connection.poll(0 if busy else IDLE_S):
-            try:
-                message = decode_to_worker(connection.recv_bytes())
-            except EOFError:
-                return
-            if not isinstance(message, SwipeSeen):
-                return
+        message = line.take(0 if busy else IDLE_S)
+        if isinstance(message, Stop):
+            return
+        if isinstance(message, SwipeSeen):
             desk.swipe_seen(message)
         for thread in helpers:
             if thread.failure is not None:
                 raise InvariantError(f"{thread.name} ended: {type(thread.failure).__name__}") from thread.failure
             if isinstance(thread, CameraThread):
                 thread.say_if_silent()
-
-
-def _sender(connection: Connection) -> Callable[[FromWorker], None]:
-    def send(message: FromWorker) -> None:
-        connection.send_bytes(encode_message(message))
-
-    return send
 
 
 def _own_detector(directory: Path | None) -> Detect:
@@ -153,24 +140,9 @@ def _second_opinion(name: str | None, directory: Path | None) -> SecondOpinion |
     return SecondOpinion(name=name, open=lambda: open_engine(name, directory))
 
 
-def _open_visitors(settings: VideoSettings) -> VisitorIndex:
-    file = None
-    if settings.visitor_file is not None:
-        if settings.visitor_key is None:
-            raise ConfigError("video", "visitor_key", None, "a key: visitors are only kept sealed")
-        seal = seal_with(settings.visitor_key, "visitors")
-        file = VisitorFile(path=Path(settings.visitor_file), seal=seal)
-    return VisitorIndex(
-        similarity=settings.visitor_similarity,
-        ttl_ms=settings.visitor_ttl_ms,
-        capacity=settings.visitor_capacity,
-        file=file,
-    )
-
-
-def _say_failure(connection: Connection, reason: str) -> None:
+def _say_failure(line: ProductLine, reason: str) -> None:
     try:
-        connection.send_bytes(encode_message(WorkerFailed(reason)))
+        line.send(WorkerFailed(reason))
     except (BrokenPipeError, ConnectionResetError):
         _LOG.warning("worker.product_gone")
 

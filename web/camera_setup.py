@@ -219,7 +219,6 @@ def _new_camera(
         left=len(found) - TILLS_AT_ONCE,
         is_long=len(places) > TILLS_AT_ONCE,
         has_tills=bool(places),
-        has_folder=services.cameras.folder is not None,
     )
 
 

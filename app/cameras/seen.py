@@ -19,7 +19,7 @@ _log = structlog.get_logger()
 class References(Protocol):
     """The faces of card holders; `storage.references.ReferenceFaces`."""
 
-    def of(self, person_id: str) -> Mapping[str, Sequence[Embedding]]:
+    def of(self, person_id: str, /) -> Mapping[str, Sequence[Embedding]]:
         """Returns a person's references by engine."""
         ...
 

@@ -1,55 +1,32 @@
-"""The camera worker as a child process: started, told of swipes, listened to, and started again when it dies."""
+"""All cameras of this machine: spread over worker processes, told of swipes, and changed while they run."""
 
 from __future__ import annotations
 
-import multiprocessing
-import random
+import os
+import queue
 import threading
-import time
-from collections import deque
 from collections.abc import Callable, Sequence
-from multiprocessing.connection import Connection
-from typing import Final, Protocol
+from typing import Final
 
+import msgspec
 import structlog
 
-from app.cameras.outbox import Outbox
+from app.cameras.process import Intake, WorkerProcess
 from app.cameras.seen import References, swipe_seen
+from app.cameras.spreading import Share, spread
+from app.cameras.visitors import SharedVisitors
 from events.types import AnyEvent, Swipe
-from video.messages import (
-    CameraStateChanged,
-    FromCameras,
-    Observed,
-    Stop,
-    SwipeSeen,
-    ToWorker,
-    WorkerFailed,
-    decode_from_worker,
-)
-from video.settings import VideoSettings
-from video.worker import run
+from video.messages import SwipeSeen
+from video.settings import CameraSettings, VideoSettings
 
-STOP_PATIENCE_S: Final = 5.0
-LONGEST_PAUSE_S: Final = 2.0
-FRESH_SWIPE_MS: Final = 30_000
-"""An older swipe is not sent to the cameras: their pictures of it are gone."""
-RECENT_SWIPES: Final = 64
+FRESH_SWIPE_MS: Final = 120_000
+"""An older swipe is not sent to the cameras: what they remember of it may be gone."""
 
 _log = structlog.get_logger()
 
 
-class Intake(Protocol):
-    """Where what the cameras say goes: into the stores of this machine, or towards the centre."""
-
-    def take(self, message: FromCameras) -> None:
-        """Afterwards the message is safe, or it was said why not."""
-
-    def stop(self) -> None:
-        """Nothing is waited for any longer."""
-
-
 class CameraWork:
-    """Keeps one camera worker running. `swipes_accepted` and `look` may be called from any thread and never wait."""
+    """Keeps the camera workers running. All but `start` and `stop` may be called from any thread and never waits."""
 
     def __init__(
         self,
@@ -59,27 +36,38 @@ class CameraWork:
         references: References,
         clock_ms: Callable[[], int],
     ) -> None:
+        """Nothing runs yet."""
         self._settings, self._intake, self._references, self._clock_ms = settings, intake, references, clock_ms
-        self._tills = {(camera.institution_id, camera.till_id) for camera in settings.cameras}
-        self._context = multiprocessing.get_context("spawn")
-        self._outbox: Outbox | None = None
-        self._recent: deque[SwipeSeen] = deque(maxlen=RECENT_SWIPES)
-        self._ends = threading.Event()
-        self._thread = threading.Thread(target=self._supervise, name="camera-work", daemon=True)
-        self.failure: str | None = None
+        self._visitors = SharedVisitors(settings)
+        self._most = settings.processes or len(os.sched_getaffinity(0))
+        self._tills = _tills_of(settings.cameras)
+        self._shares: list[Share] = []
+        self._processes: dict[int, WorkerProcess] = {}
+        self._wanted: queue.SimpleQueue[tuple[CameraSettings, ...] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._keep, name="camera-work", daemon=True)
+
+    @property
+    def failure(self) -> str | None:
+        """Why a worker cannot work, None while all do."""
+        return next((one.failure for one in self._running() if one.failure is not None), None)
 
     def start(self) -> None:
-        """The worker is started soon, unless there is no camera."""
-        if self._settings.cameras:
-            self._thread.start()
+        """The workers are started soon, one for each share of the cameras."""
+        self._thread.start()
+        self.change(self._settings.cameras)
 
     def stop(self) -> None:
-        """The worker has ended."""
-        self._ends.set()
+        """Every worker has ended, and visitors are kept."""
         self._intake.stop()
-        self._send(Stop())
+        self._wanted.put(None)
         if self._thread.is_alive():
-            self._thread.join(2 * STOP_PATIENCE_S)
+            self._thread.join()
+        self._visitors.save()
+
+    def change(self, cameras: Sequence[CameraSettings]) -> None:
+        """These cameras are looked through soon; only workers whose cameras are others now are started anew."""
+        self._tills = _tills_of(cameras)
+        self._wanted.put(tuple(cameras))
 
     def swipes_accepted(self, events: Sequence[AnyEvent]) -> None:
         """The cameras look at the tills of these swipes, if they are fresh."""
@@ -91,76 +79,50 @@ class CameraWork:
 
     def look(self, seen: SwipeSeen) -> None:
         """The cameras of the swipe's till look at it."""
-        self._recent.append(seen)
-        self._send(seen)
+        for process in self._running():
+            if process.has_till(seen.institution_id, seen.till_id):
+                process.look(seen)
+
+    def _running(self) -> list[WorkerProcess]:
+        return list(self._processes.values())
 
     def _is_fresh(self, occurred_at_ms: int) -> bool:
         return occurred_at_ms >= self._clock_ms() - FRESH_SWIPE_MS
 
-    def _send(self, message: ToWorker) -> None:
-        outbox = self._outbox
-        if outbox is not None:
-            outbox.put(message)
+    def _keep(self) -> None:
+        """Changes the workers as is wanted, until the end."""
+        while (cameras := self._wanted.get()) is not None:
+            self._change_to(cameras)
+        self._end(list(self._processes))
 
-    def _supervise(self) -> None:
-        """Runs worker after worker until the end; one that failed for good is said in `failure`."""
-        pause_s = 0.1
-        while not self._ends.is_set():
-            started = time.monotonic()
-            try:
-                self._run_worker()
-            except Exception as error:  # noqa: BLE001 - the thread's boundary: without it all cameras were silently gone
-                _log.exception("camera_work.failed")
-                self.failure = f"{type(error).__name__}: {error}"
-            if time.monotonic() - started > 10 * LONGEST_PAUSE_S:
-                pause_s = 0.1
-            if not self._ends.wait(pause_s * random.uniform(0.5, 1.0)):  # noqa: S311 - jitter
-                _log.warning("camera_worker.restarted", reason=self.failure)
-                pause_s = min(LONGEST_PAUSE_S, 2 * pause_s)
+    def _change_to(self, cameras: Sequence[CameraSettings]) -> None:
+        before, self._shares = self._shares, spread(cameras, self._most, self._shares)
+        were = [*before, *[()] * len(self._shares)]
+        changed = [number for number, share in enumerate(self._shares) if share != were[number]]
+        self._end([number for number in changed if number in self._processes])
+        for number in changed:
+            if self._shares[number]:
+                process = self._processes[number] = self._process_for(self._shares[number])
+                process.start()
+        if changed and before:
+            _log.info("cameras.changed", cameras=len(cameras), restarted=len(changed))
 
-    def _run_worker(self) -> None:
-        ours, theirs = self._context.Pipe()
-        worker = self._context.Process(target=run, args=(theirs, self._settings), name="camera-worker", daemon=True)
-        worker.start()
-        theirs.close()
-        outbox = self._outbox = Outbox(ours)
-        try:
-            for seen in tuple(self._recent):  # a worker that died may have left them undecided; repeats count once
-                if self._is_fresh(seen.occurred_at_ms):
-                    outbox.put(seen)
-            if self._ends.is_set():  # `stop` may have come before there was an outbox
-                outbox.put(Stop())
-            self._listen(ours)
-            worker.join(STOP_PATIENCE_S)
-        finally:
-            self._outbox = None
-            if worker.is_alive():
-                worker.kill()
-                worker.join()
-            outbox.close()
-            ours.close()
+    def _end(self, numbers: Sequence[int]) -> None:
+        ending = [self._processes.pop(number) for number in numbers]
+        for process in ending:
+            process.end()
+        for process in ending:
+            process.join()
 
-    def _listen(self, connection: Connection) -> None:
-        """Hands on the worker's messages until its end of the connection is closed."""
-        while True:
-            try:
-                message = decode_from_worker(connection.recv_bytes())
-            except (EOFError, OSError):
-                return
-            if isinstance(message, WorkerFailed):
-                self._take_failure(message)
-                continue
-            if isinstance(message, Observed):
-                self.failure = None
-            self._intake.take(message)
+    def _process_for(self, share: Share) -> WorkerProcess:
+        return WorkerProcess(
+            msgspec.structs.replace(self._settings, cameras=share),
+            intake=self._intake,
+            visitors=self._visitors,
+            is_fresh=self._is_fresh,
+            clock_ms=self._clock_ms,
+        )
 
-    def _take_failure(self, message: WorkerFailed) -> None:
-        """Says on every camera's card why there are no pictures; swipes are taken all the same."""
-        if self.failure != message.reason:
-            _log.error("camera_worker.failed", reason=message.reason)
-        self.failure = message.reason
-        at_ms = self._clock_ms()
-        for camera in self._settings.cameras:
-            self._intake.take(
-                CameraStateChanged(camera_id=camera.camera_id, state="offline", detail=message.reason, at_ms=at_ms)
-            )
+
+def _tills_of(cameras: Sequence[CameraSettings]) -> set[tuple[str, str]]:
+    return {(camera.institution_id, camera.till_id) for camera in cameras}

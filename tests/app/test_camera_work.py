@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import signal
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 
+import numpy as np
 import pytest
 
 from app.cameras.intake import CameraIntake
 from app.cameras.outbox import Outbox
+from app.cameras.visitors import SharedVisitors
 from app.cameras.work import CameraWork
 from storage.errors import DatabaseUnavailable
 from tests.alerts.builders import NOON_MS, STORE
 from tests.storage.events import record
-from video.messages import SwipeSeen
-from video.settings import CameraSettings, VideoSettings
+from video.engine import Embedding, unit
+from video.messages import CameraStateChanged, FromCameras, SwipeSeen, VisitorAsked, VisitorNamed
+from video.settings import CameraSettings, SecretBytes, VideoSettings
 
 DEADLINE_S = 60.0
 SETTINGS = VideoSettings(
@@ -75,6 +82,102 @@ def test_worker_that_does_not_read_holds_nobody_up_and_ends_the_outbox_when_it_d
     theirs.close()
     outbox.close()
     ours.close()
+
+
+@dataclass
+class Heard:
+    """An intake that remembers which cameras were said to be away, in order."""
+
+    away: list[str] = field(default_factory=list)
+
+    def take(self, message: FromCameras) -> None:
+        if isinstance(message, CameraStateChanged) and message.state == "offline":
+            self.away.append(message.camera_id)
+
+    def stop(self) -> None:
+        pass
+
+    def of(self, _person_id: str, /) -> dict[str, list[Embedding]]:
+        return {}
+
+
+def camera(camera_id: str, institution_id: str) -> CameraSettings:
+    return CameraSettings(camera_id=camera_id, institution_id=institution_id, till_id="1", source="/nowhere/at-all.avi")
+
+
+def workers() -> set[int]:
+    return {child.pid or 0 for child in multiprocessing.active_children() if child.name == "camera-worker"}
+
+
+@pytest.mark.slow
+@pytest.mark.video
+def test_a_killed_worker_and_a_changed_camera_disturb_no_other_process():
+    heard, cameras = Heard(), (camera("a", "P1"), camera("b", "P2"))
+    settings = VideoSettings(cameras=cameras, processes=2, second_engine=None)
+    work = CameraWork(settings, intake=heard, references=heard, clock_ms=lambda: NOON_MS)
+    work.start()
+    try:
+        wait(lambda: sorted(heard.away) == ["a", "b"])
+        first = workers()
+        assert len(first) == 2
+
+        os.kill(min(first), signal.SIGKILL)
+        wait(lambda: len(heard.away) == 3)
+        assert len(workers() & first) == 1
+
+        second = workers()
+        work.change((*cameras, camera("c", "P2")))
+        wait(lambda: len(heard.away) == 5)
+        assert sorted(heard.away[3:]) == ["b", "c"]
+        assert len(workers() & second) == 1
+
+        work.change(cameras[:1])
+        wait(lambda: len(workers()) == 1)
+        assert workers() < second | workers()
+    finally:
+        work.stop()
+    assert workers() == set()
+
+
+@pytest.mark.video
+def test_visitors_under_another_key_are_said_of_every_camera(tmp_path):
+    (tmp_path / "visitors.enc").write_bytes(b"sealed under a key that is gone" * 4)
+    heard = Heard()
+    settings = VideoSettings(
+        cameras=(camera("a", "P1"),),
+        visitor_file=str(tmp_path / "visitors.enc"),
+        visitor_key=SecretBytes(b"k" * 32),
+    )
+    work = CameraWork(settings, intake=heard, references=heard, clock_ms=lambda: NOON_MS)
+    work.start()
+    try:
+        wait(lambda: bool(heard.away))
+        assert "visitors.enc" in (work.failure or "")
+        assert workers() == set()
+    finally:
+        work.stop()
+
+
+def test_all_workers_share_one_memory_of_visitors(tmp_path):
+    settings = VideoSettings(
+        cameras=(), visitor_file=str(tmp_path / "visitors.enc"), visitor_key=SecretBytes(b"k" * 32)
+    )
+    random = np.random.default_rng(1)
+    faces = [unit(random.normal(size=128)) for _ in range(2)]
+    visitors = SharedVisitors(settings)
+
+    def ask(face: Embedding) -> str | None:
+        frames = [unit(face + random.normal(0, 0.02, 128)).tolist() for _ in range(3)]
+        return visitors.answer(VisitorAsked(number=1, embeddings=frames, at_ms=NOON_MS)).visitor_id
+
+    with ThreadPoolExecutor(4) as processes:
+        named = list(processes.map(ask, [faces[0]] * 8 + [faces[1]] * 8))
+    assert len(set(named[:8])) == len(set(named[8:])) == 1
+    assert named[0] != named[8]
+    visitors.save()
+    assert SharedVisitors(settings).answer(
+        VisitorAsked(number=2, embeddings=[faces[0].tolist()] * 2, at_ms=NOON_MS)
+    ) == VisitorNamed(number=2, visitor_id=named[0])
 
 
 @pytest.mark.slow

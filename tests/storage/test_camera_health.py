@@ -58,6 +58,13 @@ def test_the_same_report_again_changes_nothing(states, record, database):
     assert Queries(database).camera_states()["c-1"].state == "ok"
 
 
+def test_a_state_that_is_said_anew_goes_on_since_it_began(states, record, database):
+    states.put("c-1", "offline", "no answer", T0)
+    states.put("c-1", "offline", "refused", T0 + 60_000)
+    known = Queries(database).camera_states()["c-1"]
+    assert (known.detail, known.since_ms, record.ill()["c-1"].since_ms) == ("refused", T0, T0)
+
+
 def test_an_outage_goes_on_while_its_camera_is_among_those_given_and_ends_after(states, record):
     states.put("c-1", "covered", "a hand", T0)
     record.put_outages([outage(record, "c-1")], T0 + 120_000)

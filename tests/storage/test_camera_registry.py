@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
 import pytest
 from sqlalchemy import select
 
 from storage.access_changes import AccessChanges, By
+from storage.camera_clocks import CameraClock, CameraClocks
 from storage.camera_pictures import CameraFacts, CameraPictures
 from storage.camera_registry import CameraChange, CameraError, CameraRegistry, RegisteredCamera
 from storage.camera_sources import SecretText
+from storage.camera_states import CameraStates
 from storage.crypto import Keyring
 from storage.database import Database
 from storage.errors import UnknownStill
@@ -93,13 +96,9 @@ def test_what_is_not_different_is_not_written(registry):
 def test_a_change_of_one_thing_leaves_the_others_to_the_file(database, registry):
     registry.change(BY, "of-file", CameraChange(is_enabled=False))
     registry.change(BY, "of-file", CameraChange(is_enabled=True))
-    moved = CameraRegistry(database, KEYRING, [RegisteredCamera(**{**as_dict(OF_FILE), "clock_offset_ms": 77})])
+    moved = CameraRegistry(database, KEYRING, [msgspec.structs.replace(OF_FILE, clock_offset_ms=77)])
     assert moved.camera("of-file").clock_offset_ms == 77
     assert moved.camera("of-file").zone == LEFT_HALF
-
-
-def as_dict(camera: RegisteredCamera) -> dict[str, object]:
-    return {name: getattr(camera, name) for name in camera.__struct_fields__}
 
 
 def test_a_camera_that_is_switched_off_is_listed_and_not_looked_through(registry):
@@ -165,6 +164,14 @@ def test_a_camera_nobody_knows_and_an_offset_of_days_are_refused(registry):
     days = CameraChange(clock_offset_ms=3 * 86_400_000)
     assert problem(lambda: registry.change(BY, "of-file", days)) == "clock_offset"
     assert problem(lambda: added(registry, camera_id="../x")) == "name"
+
+
+def test_the_newest_estimate_of_a_clock_stands_in_whatever_order_they_come(database):
+    states, newest = CameraStates(database), CameraClock(offset_ms=-2_400, error_ms=1_300, swipes=9, at_ms=2_000)
+    states.put_clock("of-file", CameraClock(offset_ms=800, error_ms=5_000, swipes=5, at_ms=1_000))
+    states.put_clock("of-file", newest)
+    states.put_clock("of-file", CameraClock(offset_ms=800, error_ms=5_000, swipes=5, at_ms=1_500))
+    assert CameraClocks(database).of(["of-file", "another"]) == {"of-file": newest}
 
 
 def test_the_last_picture_of_a_camera_is_kept_sealed_until_the_camera_is_removed(database, registry):

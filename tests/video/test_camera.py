@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 from msgspec.structs import replace
@@ -16,7 +17,9 @@ from video import decoding
 from video.camera import Camera
 from video.decoding import Decoder
 from video.engine import Image
+from video.messages import CameraStateChanged, ClockOffsetEstimated
 from video.packet_ring import PacketRing
+from video.sample import Sample
 from video.sources.demuxing import Demuxed
 from video.sources.port import Packet
 
@@ -69,6 +72,11 @@ def shown(camera: Camera, pictures: Sequence[Image], first_ms: int = 10_000) -> 
         rest(camera)
 
 
+def said_of(camera: Camera) -> list[CameraStateChanged]:
+    """Returns what was said of the camera's state since it was asked last."""
+    return [one for one in camera.take_changes() if isinstance(one, CameraStateChanged)]
+
+
 def rest(camera: Camera) -> int:
     """Looks at everything that is due at rest; returns how many pictures that were."""
     count = 0
@@ -82,8 +90,8 @@ def test_an_offline_camera_is_said_once_and_well_again_at_the_first_picture(sfac
     camera.away("unplugged", 1)
     camera.away("unplugged", 2)
     shown(camera, counter_frames(None)[:1], first_ms=1_000)
-    assert [(change.state, change.at_ms) for change in camera.take_changes()] == [("offline", 1), ("ok", 1_000)]
-    assert camera.take_changes() == []
+    assert [(change.state, change.at_ms) for change in said_of(camera)] == [("offline", 1), ("ok", 1_000)]
+    assert said_of(camera) == []
 
 
 def test_what_a_camera_sent_before_it_went_away_does_not_make_it_well(sface, counter_frames):
@@ -192,14 +200,14 @@ def test_one_dark_picture_does_not_change_the_cameras_state(sface, counter_frame
     frames = list(counter_frames(None)[:12])
     frames[6] = (frames[6] * 0.03).astype(np.uint8)
     shown(camera, frames)
-    assert [change.state for change in camera.take_changes()] == ["ok"]
+    assert [change.state for change in said_of(camera)] == ["ok"]
 
 
 def test_pictures_of_another_size_are_said_and_looked_at_anew(sface, counter_frames):
     camera = Camera(CAMERA, sface, SETTINGS)
     shown(camera, counter_frames(None)[:20])
     shown(camera, [frame[::2, ::2] for frame in counter_frames(None)[:20]], first_ms=40_000)
-    changes = camera.take_changes()
+    changes = said_of(camera)
     assert [change.state for change in changes] == ["ok", "offline", "ok"]
     assert changes[1].detail == "the picture changed from 640×360 to 320×180"
 
@@ -212,6 +220,47 @@ def test_pictures_that_cannot_be_decoded_are_said(sface, counter_frames):
         camera.see(Packet(raw_at_ms=broken.raw_at_ms, data=b"\xff\xd8\xff no picture", is_key=True, codec="mjpeg"))
         rest(camera)
     shown(camera, counter_frames(None)[3:4], first_ms=30_000)
-    changes = camera.take_changes()
+    changes = said_of(camera)
     assert [change.state for change in changes] == ["ok", "offline", "ok"]
     assert "cannot be decoded" in changes[1].detail
+
+
+def test_a_camera_that_stands_still_is_shown_and_nobody_in_its_picture(sface, counter_frames, reference_of):
+    camera, person = Camera(CAMERA, sface, SETTINGS), counter_frames("obama.jpg")[40]
+    shown(camera, [*counter_frames(None)[:5], *[person] * 30])
+    changes = {change.state: change for change in said_of(camera)}
+    assert set(changes) == {"ok", "frozen"}
+    assert changes["ok"].picture is None
+    picture = np.asarray(
+        cv2.imdecode(np.frombuffer(changes["frozen"].picture or b"", np.uint8), cv2.IMREAD_COLOR), np.uint8
+    )
+    assert max(sface.embed(person, face) @ reference_of(sface, "obama.jpg")[0] for face in sface.detect(person)) > 0.6
+    looks = [sface.embed(picture, face) @ reference_of(sface, "obama.jpg")[0] for face in sface.detect(picture)]
+    assert max(looks, default=0) < 0.3
+
+
+def test_a_clock_that_swipes_prove_wrong_is_corrected_said_and_in_the_end_drift(sface, counter_frames):
+    """Short visits, each with a swipe in its middle; the camera's clock is 45 s fast."""
+    camera = Camera(replace(CAMERA, clock_offset_ms=5_000), sface, SETTINGS)
+    shown(camera, counter_frames(None)[:20], first_ms=START_MS - 60_000)
+    random, at_ms = np.random.default_rng(2), START_MS
+    for _ in range(15):
+        empty_ms, visit_ms = (int(part) for part in random.integers((30_000, 8_000), (150_000, 24_000)))
+        for seen_at_ms in range(at_ms, at_ms + empty_ms + visit_ms, 2_000):
+            camera.saw_people(sample_at(seen_at_ms + 45_000 - 5_000), int(seen_at_ms >= at_ms + empty_ms))
+        camera.swiped(at_ms + empty_ms + visit_ms // 2)
+        at_ms += empty_ms + visit_ms
+    estimates = [one for one in camera.take_changes() if isinstance(one, ClockOffsetEstimated)]
+    assert abs(estimates[-1].offset_ms - (5_000 - 45_000)) <= estimates[-1].error_ms <= 12_000
+    assert camera.settings.clock_offset_ms == estimates[-1].offset_ms
+    shown(camera, counter_frames(None)[:1], first_ms=at_ms + 60_000)
+    for number, picture in enumerate(counter_frames(None)[1:5]):
+        shown(camera, [picture], first_ms=at_ms + 60_000 + 20_000 * (number + 1))
+    states = said_of(camera)
+    assert states[-1].state == "clock_drift"
+    assert " s fast, ± " in states[-1].detail
+
+
+def sample_at(raw_at_ms: int) -> Sample:
+    picture = np.zeros((2, 2, 3), np.uint8)
+    return Sample(at_ms=raw_at_ms, raw_at_ms=raw_at_ms, picture=picture, state="ok", foreground=False, size=(2, 2))

@@ -49,7 +49,7 @@ class Watched:
         while self.camera.next_at_rest() is not None:
             pass
         self.thread.say_if_silent()
-        self.said += self.camera.take_changes()
+        self.said += [one for one in self.camera.take_changes() if isinstance(one, CameraStateChanged)]
         return self.camera.state
 
     def until(self, state: str, seconds: float) -> float:

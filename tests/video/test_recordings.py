@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -11,10 +11,11 @@ import pytest
 
 from tests.video.counter import SHARED_DATA, Counter
 from video.engine import Embedding, FaceEngine, Image
+from video.presence import CounterBackground
 from video.verdict import verdict_of_frame
 
 
-def _pictures(name: str, numbers: range) -> Iterator[Image]:
+def _pictures(name: str, numbers: Sequence[int]) -> Iterator[Image]:
     path = SHARED_DATA / "video" / name
     if not path.is_file():
         pytest.skip(f"no recording at {path}")
@@ -47,6 +48,19 @@ def test_a_real_corridor_is_a_healthy_camera(sface):
     counter = Counter(sface)
     counter.show(_pictures("corridor-one-by-one.mp4", range(0, 240, 6)))
     assert counter.states == ["ok"]
+
+
+def test_real_people_who_show_only_their_backs_are_somebody_and_an_empty_corridor_is_nobody():
+    learn, empty, occupied = range(0, 40, 2), (470, 485, 730, 905, 1220), (120, 300, 600, 800, 1000, 1300)
+    numbers = sorted({*learn, *empty, *occupied})
+    background = CounterBackground()
+    said = {
+        number: background.see(picture, 100 * number, lambda: False)
+        for number, picture in zip(numbers, _pictures("corridor-one-by-one.mp4", numbers), strict=True)
+    }
+    assert [said[number].present for number in empty] == [False] * 5
+    assert [said[number].present for number in occupied] == [True] * 6
+    assert all(said[number].known for number in (*empty, *occupied))
 
 
 def test_on_a_sample_of_faces_in_the_wild_the_verdicts_hold(sface):

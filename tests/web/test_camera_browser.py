@@ -29,9 +29,9 @@ def film(data: Path) -> Path:
     return data / "counter.avi"
 
 
-def zone_on(page: Page) -> list[list[float]]:
+def zone_on(page: Page) -> Zone:
     written = page.locator("input[name=zone]").input_value()
-    return json.loads(written) if written else []
+    return tuple((x, y) for x, y in json.loads(written or "[]"))
 
 
 def drag(page: Page, name: str, across: float, down: float) -> None:
@@ -46,7 +46,7 @@ def drag(page: Page, name: str, across: float, down: float) -> None:
     page.mouse.up()
 
 
-def near(zone: list[list[float]] | Zone, wanted: list[list[float]]) -> bool:
+def near(zone: Zone, wanted: Zone) -> bool:
     return len(zone) == len(wanted) and all(
         abs(value - other) < 0.006
         for corner, corner_wanted in zip(zone, wanted, strict=True)
@@ -74,14 +74,14 @@ def test_a_newcomer_adds_tests_and_zones_a_camera_with_the_browser_alone(
 
         drag(page, ".zone-corner >> nth=0", 0.2, 0.1)
         drag(page, ".zone-middle >> nth=0", 0.6, 0.3)
-        assert near(zone_on(page), [[0.2, 0.1], [0.6, 0.3], [1, 0], [1, 1], [0, 1]])
+        assert near(zone_on(page), ((0.2, 0.1), (0.6, 0.3), (1, 0), (1, 1), (0, 1)))
         page.get_by_role("button", name="Corner 3 of 5: 100 % across, 0 % down").focus()
         for key in ("ArrowLeft", "ArrowLeft", "ArrowDown", "Shift+ArrowDown"):
             page.keyboard.press(key)
         expect(page.locator("[data-zone-said]")).to_have_text("Corner 3 of 5: 98 % across, 6 % down")
         page.keyboard.press("Tab")
         page.keyboard.press("Delete")
-        wanted = [[0.2, 0.1], [0.6, 0.3], [0.98, 0.06], [0, 1]]
+        wanted = ((0.2, 0.1), (0.6, 0.3), (0.98, 0.06), (0.0, 1.0))
         assert near(zone_on(page), wanted)
         assert barriers(page) == []
         page.get_by_role("button", name="Save and look through it").click()

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import base64
-import dataclasses
 import hashlib
+from pathlib import Path
 
 import httpx
 import pytest
+from playwright.sync_api import Browser, expect
 
 from storage.face_views import FaceView, FaceViews
 from storage.queries import Queries
 from storage.retention import EvidenceRetention, KeepingTimes
+from tests.web.browsing import Complaints, window
+from tests.web.browsing import log_in as log_in_there
 from tests.web.test_clips import alerted, newest, page_of, swiped_at, with_clip
-from tests.web.world import InProcess, World, form_token, log_in
-from web.app import create_app
+from tests.web.world import World, form_token, log_in
 from web.ports import FreeSpace
 
 ENGLISH = {"Accept-Language": "en"}
+GB = 10**9
 VIDEO = b"\x1a\x45\xdf\xa3 packets of a camera"
 NOTHING = KeepingTimes(still_ms=0, film_ms=0, alerted_ms=dict.fromkeys(("low", "medium", "high", "critical"), 0))
 
@@ -134,25 +137,44 @@ def test_what_was_deleted_in_time_is_said_to_be_and_not_that_nothing_was_recorde
         assert kind in removals
 
 
-def test_a_disk_nearly_full_is_said_on_the_wall_with_what_was_deleted_for_it(world: World) -> None:
-    gb = 10**9
-    services = dataclasses.replace(world.services, free_space=lambda: FreeSpace(free_bytes=gb, least_bytes=2 * gb))
-    with httpx.Client(transport=InProcess(create_app(services)), base_url="http://127.0.0.1") as client:
-        log_in(client)
-        settlement = alerted(world)
-        world.keep_clip(settlement, swiped_at(world, settlement), VIDEO)
-        retention_of(world).make_room(lambda: False, world.now_ms())
-        page = client.get("/", headers=ENGLISH).text
-        notice = page[page.index('id="disk"') :].partition("</section>")[0]
-        assert "1.0 GB are left, the limit is 2.0 GB. Within 24 hours 1 files of evidence" in notice
-        assert "hidden" not in notice.partition(">")[0]
-        assert "Disk nearly full" in client.get("/removals", headers=ENGLISH).text
+def test_a_disk_nearly_full_is_said_on_the_wall_with_what_was_deleted_for_it(
+    client: httpx.Client, world: World
+) -> None:
+    world.space = FreeSpace(free_bytes=GB, least_bytes=2 * GB)
+    settlement = alerted(world)
+    world.keep_clip(settlement, swiped_at(world, settlement), VIDEO)
+    retention_of(world).make_room(lambda: False, world.now_ms())
+    page = log_in(client).get("/", headers=ENGLISH).text
+    notice = page[page.index('id="disk"') :].partition("</section>")[0]
+    assert "1.0 GB are left, the limit is 2.0 GB. Within 24 hours 1 files of evidence" in notice
+    assert "hidden" not in notice.partition(">")[0]
+    assert "Disk nearly full" in client.get("/removals", headers=ENGLISH).text
 
 
 def test_while_there_is_room_enough_the_wall_says_nothing_of_it(client: httpx.Client) -> None:
     page = log_in(client).get("/", headers=ENGLISH).text
     assert "hidden" in page[page.index('id="disk"') :].partition(">")[0]
     assert "No evidence has been deleted yet" in client.get("/removals", headers=ENGLISH).text
+
+
+@pytest.mark.browser
+def test_an_open_wall_hears_of_the_disk_and_an_auditor_downloads_an_original_by_its_form(
+    browser: Browser, complaints: Complaints, world: World, address: str
+) -> None:
+    alert_id, _ = with_original(world)
+    with window(browser, complaints) as (_, page):
+        log_in_there(page, address, "auditor")
+        expect(page.locator("#disk")).to_be_hidden()
+        world.space = FreeSpace(free_bytes=GB, least_bytes=2 * GB)
+        expect(page.locator("#disk")).to_contain_text("1.0 GB are left, the limit is 2.0 GB", timeout=10_000)
+        world.space = FreeSpace(free_bytes=3 * GB, least_bytes=2 * GB)
+        expect(page.locator("#disk")).to_be_hidden(timeout=10_000)
+        page.goto(f"{address}/alerts/{alert_id}")
+        page.get_by_label("Why you need it").fill("case 17")
+        with page.expect_download() as download:
+            page.get_by_role("button", name="Download the original").click()
+        assert Path(download.value.path()).read_bytes() == VIDEO
+    assert [view.note for view in views(world) if view.note] == ["case 17"]
 
 
 def alert_settlement(world: World) -> str:

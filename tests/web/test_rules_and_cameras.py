@@ -12,13 +12,15 @@ from app.kept_rules import KeptRules
 from app.rule_files import parse_rules, read_rule_file
 from app.rule_pages import RulePages
 from config.settings import packaged
+from storage.camera_registry import CameraRegistry, RegisteredCamera
+from storage.camera_sources import SecretText
 from storage.camera_states import CameraStates
 from storage.centre_desk import CentreDesk, StandingSnooze
 from storage.database import Database, default_url
 from tests.storage.test_rule_halts import LIMIT, breaking
 from tests.web.world import CAMERA, InProcess, World, form_token, log_in, observation_bytes
 from web.app import create_app
-from web.ports import InstitutionEntry, RuleEntry, RulesInForce, RuleVersionEntry, TillEntry
+from web.ports import RuleEntry, RulesInForce, RuleVersionEntry
 
 ENGLISH = {"Accept-Language": "en"}
 HOUR_MS = 3_600_000
@@ -122,15 +124,15 @@ def test_a_camera_never_heard_of_is_not_called_well(client: httpx.Client) -> Non
 
 
 def test_ill_cameras_stand_in_front_and_many_come_in_pages(world: World) -> None:
-    tills = tuple(
-        TillEntry(till_id=str(n), name_zh="台", name_en=f"Till {n}", camera_ids=(f"cam-{n:03d}",)) for n in range(70)
-    )
-    store = InstitutionEntry(institution_id="P1", kind="pharmacy", name_zh="店", name_en="Shop", tills=tills)
+    many = [
+        RegisteredCamera(camera_id=f"cam-{n:03d}", institution_id="P1", till_id="1", source=SecretText("x.avi"))
+        for n in range(70)
+    ]
     CameraStates(world.database).put("cam-069", "frozen", "", world.now_ms())
-    services = dataclasses.replace(world.services, institutions=(store,))
+    services = dataclasses.replace(world.services, cameras=CameraRegistry(world.database, world.keyring, many))
     with httpx.Client(transport=InProcess(create_app(services)), base_url="http://127.0.0.1") as client:
-        first = re.findall(r"cam-\d+", log_in(client).get("/cameras").text)
-        second = re.findall(r"cam-\d+", client.get("/cameras?page=2").text)
+        first = re.findall(r'mono">(cam-\d+)', log_in(client).get("/cameras").text)
+        second = re.findall(r'mono">(cam-\d+)', client.get("/cameras?page=2").text)
     assert first[0] == "cam-069"
     assert len(first) == 60
     assert sorted(first + second) == [f"cam-{n:03d}" for n in range(70)]

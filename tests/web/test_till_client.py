@@ -89,6 +89,10 @@ def test_the_document_describes_the_api_and_no_page(client: httpx.Client) -> Non
     document = client.get("/openapi.json").json()
     assert document["openapi"].startswith("3.1")
     assert set(document["paths"]) == {
+        "/v1/cameras",
+        "/v1/cameras/messages",
+        "/v1/cameras/report",
+        "/v1/cameras/swipes",
         "/v1/events",
         "/v1/terminal/notices",
         "/v1/terminal/stream",

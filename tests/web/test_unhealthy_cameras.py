@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, expect
 
-from app.camera_watch import CameraWatch
+from app.camera_health_watch import CameraHealthWatch
 from app.cameras.intake import CameraIntake
 from storage.camera_health import CameraHealthRecord
 from storage.camera_states import CameraStates
@@ -45,9 +45,9 @@ def intake(world: World) -> CameraIntake:
 
 
 @pytest.fixture
-def watch(world: World) -> Iterator[CameraWatch]:
+def watch(world: World) -> Iterator[CameraHealthWatch]:
     world.clock_ms = lambda: NOON_MS
-    made = CameraWatch(world.database, world.cameras.cameras, clock_ms=world.now_ms, unhealthy_after_ms=AFTER_MS)
+    made = CameraHealthWatch(world.database, world.cameras.cameras, clock_ms=world.now_ms, unhealthy_after_ms=AFTER_MS)
     yield made
     made.stop()
 
@@ -62,7 +62,7 @@ def alerts(world: World) -> list[str]:
 
 
 def test_a_camera_is_an_alert_once_it_was_unwell_for_long_and_until_it_is_well(
-    world: World, intake: CameraIntake, watch: CameraWatch
+    world: World, intake: CameraIntake, watch: CameraHealthWatch
 ) -> None:
     say(intake, "covered", NOON_MS)
     world.clock_ms = lambda: NOON_MS + AFTER_MS - 1
@@ -79,7 +79,7 @@ def test_a_camera_is_an_alert_once_it_was_unwell_for_long_and_until_it_is_well(
 
 def test_a_process_without_the_duty_leaves_the_record_alone(world: World, intake: CameraIntake) -> None:
     say(intake, "covered", NOON_MS)
-    idle = CameraWatch(
+    idle = CameraHealthWatch(
         world.database,
         world.cameras.cameras,
         clock_ms=lambda: NOON_MS + AFTER_MS,
@@ -91,7 +91,7 @@ def test_a_process_without_the_duty_leaves_the_record_alone(world: World, intake
 
 
 def test_the_wall_and_the_cameras_page_show_what_is_wrong_with_its_picture(
-    client: httpx.Client, world: World, intake: CameraIntake, watch: CameraWatch
+    client: httpx.Client, world: World, intake: CameraIntake, watch: CameraHealthWatch
 ) -> None:
     log_in(client, "viewer")
     assert HIDDEN in client.get("/").text
@@ -138,7 +138,7 @@ def test_swipes_that_a_camera_could_not_see_stand_on_the_cameras_page(
 def test_an_open_wall_shows_an_ill_camera_and_takes_it_off_again(
     browser: Browser, complaints: Complaints, world: World, address: str, intake: CameraIntake
 ) -> None:
-    watch = CameraWatch(world.database, world.cameras.cameras, clock_ms=world.now_ms, unhealthy_after_ms=AFTER_MS)
+    watch = CameraHealthWatch(world.database, world.cameras.cameras, clock_ms=world.now_ms, unhealthy_after_ms=AFTER_MS)
     with window(browser, complaints) as (_, wall):
         log_in_browser(wall, address)
         expect(wall.locator("#ill-cameras")).to_be_hidden()

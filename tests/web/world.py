@@ -54,6 +54,7 @@ from web.measurements import Measurements
 from web.ports import (
     CameraPicture,
     EventResult,
+    FreeSpace,
     InstitutionEntry,
     NotReady,
     Overloaded,
@@ -185,6 +186,7 @@ class StoreCameras:
                 till_id=camera.till_id,
                 source=camera.source or "",
                 zone=camera.zone,
+                clock_offset_ms=camera.clock_offset_ms,
                 at_store=True,
             )
             for camera in self._registry.cameras()
@@ -254,6 +256,7 @@ class World:
             clock_ms=self.now_ms,
         )
         self.measurements = Measurements()
+        self.space = FreeSpace(free_bytes=10**12, least_bytes=0)
         self.services = WebServices(
             database=self.database,
             accounts=self.accounts,
@@ -275,6 +278,7 @@ class World:
             card_mark=lambda number: f"mark-of-{number[-4:]}",
             rule_titles=self.projector.rule_titles,
             limits=limits or WebLimits(heartbeat_s=0.3),
+            free_space=lambda: self.space,
         )
         self.app: FastAPI = create_app(self.services)
         self.app.state.pages._environment.bytecode_cache = COMPILED

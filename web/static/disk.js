@@ -4,6 +4,7 @@ export function showDisk(disk, words) {
   const section = document.getElementById("disk");
   section.hidden = disk === null;
   if (disk === null) return;
-  const values = { free: disk.free_gb, least: disk.least_gb, count: disk.file_count, gone: disk.removed_gb };
+  const gb = (value) => value.toFixed(1);
+  const values = { free: gb(disk.free_gb), least: gb(disk.least_gb), count: disk.file_count, gone: gb(disk.removed_gb) };
   section.querySelector("[data-disk]").textContent = words["disk.text"].replace(/\{(\w+)\}/g, (_, name) => values[name]);
 }

@@ -1,0 +1,171 @@
+"""One camera worker as a child process: started, told of swipes, listened to, and started again when it dies."""
+
+from __future__ import annotations
+
+import multiprocessing
+import random
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import Final, Protocol
+
+import msgspec
+import structlog
+
+from app.cameras.outbox import Outbox
+from app.cameras.visitors import SharedVisitors
+from events.errors import ConfigError
+from video.messages import (
+    CameraStateChanged,
+    FromCameras,
+    Observed,
+    Stop,
+    SwipeSeen,
+    ToWorker,
+    VisitorAsked,
+    WorkerFailed,
+    decode_from_worker,
+)
+from video.settings import VideoSettings
+from video.worker import run
+
+STOP_PATIENCE_S: Final = 5.0
+LONGEST_PAUSE_S: Final = 2.0
+RECENT_SWIPES: Final = 64
+
+_log = structlog.get_logger()
+
+
+class Intake(Protocol):
+    """Where what the cameras say goes: into the stores of this machine, or towards the centre."""
+
+    def take(self, message: FromCameras) -> None:
+        """Afterwards the message is safe, or it was said why not."""
+
+    def stop(self) -> None:
+        """Nothing is waited for any longer."""
+
+
+class WorkerProcess:
+    """Keeps one worker running for its cameras. `look` may be called from any thread and never waits."""
+
+    def __init__(
+        self,
+        settings: VideoSettings,
+        *,
+        intake: Intake,
+        visitors: SharedVisitors,
+        is_fresh: Callable[[int], bool],
+        clock_ms: Callable[[], int],
+    ) -> None:
+        """Nothing runs yet. Args: is_fresh says whether a swipe of a time is still worth looking at."""
+        self._settings, self._intake, self._visitors = settings, intake, visitors
+        self._is_fresh, self._clock_ms = is_fresh, clock_ms
+        self._tills = {(camera.institution_id, camera.till_id) for camera in settings.cameras}
+        self._context = multiprocessing.get_context("spawn")
+        self._outbox: Outbox | None = None
+        self._recent: deque[SwipeSeen] = deque(maxlen=RECENT_SWIPES)
+        self._ends = threading.Event()
+        self._thread = threading.Thread(target=self._supervise, name="camera-worker", daemon=True)
+        self.failure: str | None = None
+
+    def start(self) -> None:
+        """The worker is started soon."""
+        self._thread.start()
+
+    def end(self) -> None:
+        """The worker ends soon."""
+        self._ends.set()
+        self._send(Stop())
+
+    def join(self) -> None:
+        """The worker has ended; call `end` before."""
+        self._thread.join(2 * STOP_PATIENCE_S)
+
+    def has_till(self, institution_id: str, till_id: str) -> bool:
+        """Returns whether one of its cameras looks at the till."""
+        return (institution_id, till_id) in self._tills
+
+    def look(self, seen: SwipeSeen) -> None:
+        """The cameras of the swipe's till look at it, also when the worker dies meanwhile."""
+        self._recent.append(seen)
+        self._send(seen)
+
+    def _send(self, message: ToWorker) -> None:
+        outbox = self._outbox
+        if outbox is not None:
+            outbox.put(message)
+
+    def _supervise(self) -> None:
+        """Runs worker after worker until the end; one that failed for good is said in `failure`."""
+        pause_s = 0.1
+        while not self._ends.is_set():
+            started = time.monotonic()
+            try:
+                self._run_worker()
+            except Exception as error:  # noqa: BLE001 - the thread's boundary: without it all cameras were silently gone
+                _log.exception("camera_work.failed")
+                self.failure = f"{type(error).__name__}: {error}"
+            if time.monotonic() - started > 10 * LONGEST_PAUSE_S:
+                pause_s = 0.1
+            if not self._ends.wait(pause_s * random.uniform(0.5, 1.0)):  # noqa: S311 - jitter
+                _log.warning("camera_worker.restarted", reason=self.failure)
+                pause_s = min(LONGEST_PAUSE_S, 2 * pause_s)
+
+    def _run_worker(self) -> None:
+        try:
+            self._visitors.open()
+        except ConfigError as error:
+            self._take_failure(str(error))
+            return
+        ours, theirs = self._context.Pipe()
+        told = msgspec.structs.replace(self._settings, visitor_file=None, visitor_key=None)
+        worker = self._context.Process(target=run, args=(theirs, told), name="camera-worker", daemon=True)
+        worker.start()
+        theirs.close()
+        outbox = self._outbox = Outbox(ours)
+        try:
+            for seen in tuple(self._recent):  # a worker that died may have left them undecided; repeats count once
+                if self._is_fresh(seen.occurred_at_ms):
+                    outbox.put(seen)
+            if self._ends.is_set():  # `end` may have come before there was an outbox
+                outbox.put(Stop())
+            self._listen(ours, outbox)
+            worker.join(STOP_PATIENCE_S)
+        finally:
+            self._outbox = None
+            if worker.is_alive():
+                worker.kill()
+                worker.join()
+            outbox.close()
+            ours.close()
+
+    def _listen(self, connection: Connection, outbox: Outbox) -> None:
+        """Hands on the worker's messages until its end of the connection is closed."""
+        while True:
+            try:
+                message = decode_from_worker(connection.recv_bytes())
+            except (EOFError, OSError):
+                return
+            match message:
+                case VisitorAsked():
+                    outbox.put(self._visitors.answer(message))
+                case WorkerFailed():
+                    self._take_failure(message.reason)
+                case _:
+                    if isinstance(message, Observed):
+                        self.failure = None
+                    self._intake.take(message)
+
+    def _take_failure(self, reason: str) -> None:
+        """Says on every camera's card why there are no pictures; swipes are taken all the same."""
+        if self.failure != reason:
+            _log.error("camera_worker.failed", reason=reason)
+        self.failure = reason
+        at_ms = self._clock_ms()
+        for camera in self._settings.cameras:
+            self._intake.take(
+                CameraStateChanged(camera_id=camera.camera_id, state="offline", detail=reason, at_ms=at_ms)
+            )

@@ -1,0 +1,48 @@
+"""The worker's end of its connection to the product; used by one thread."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from multiprocessing.connection import Connection
+
+from video.engine import Embedding
+from video.messages import FromWorker, ToWorker, VisitorAsked, VisitorNamed, decode_to_worker, encode_message
+from video.visitors import LEAST_FRAMES
+
+
+class ProductLine:
+    """Sends what was seen, takes what is to be looked at, and asks who a visitor is.
+
+    Everything raises EOFError or OSError once the product has gone.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._waiting: deque[ToWorker] = deque()
+        self._asked = 0
+
+    def send(self, message: FromWorker) -> None:
+        """The message is on its way."""
+        self._connection.send_bytes(encode_message(message))
+
+    def take(self, wait_s: float) -> ToWorker | None:
+        """Returns the next message, None when none comes in time."""
+        if self._waiting:
+            return self._waiting.popleft()
+        return self._receive() if self._connection.poll(wait_s) else None
+
+    def recognise(self, frames: Sequence[Embedding], at_ms: int) -> str | None:
+        """Returns what the product's one memory of visitors says; what else comes meanwhile is taken later."""
+        if len(frames) < LEAST_FRAMES:
+            return None
+        self._asked += 1
+        self.send(VisitorAsked(number=self._asked, embeddings=[frame.tolist() for frame in frames], at_ms=at_ms))
+        while True:
+            message = self._receive()
+            if isinstance(message, VisitorNamed) and message.number == self._asked:
+                return message.visitor_id
+            self._waiting.append(message)
+
+    def _receive(self) -> ToWorker:
+        return decode_to_worker(self._connection.recv_bytes())

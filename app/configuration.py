@@ -178,6 +178,7 @@ def camera_work(
         second_engine=video.second_engine,
         min_face_px=video.min_face_px,
         presence_interval_ms=int(video.presence_interval),
+        clock_drift_limit_ms=int(video.clock_drift_limit),
         visitor_similarity=video.visitor_similarity,
         visitor_ttl_ms=int(video.visitor_ttl),
         visitor_file=str(visitor_file),

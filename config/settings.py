@@ -104,6 +104,7 @@ class CameraWorkSettings(Section, frozen=True, kw_only=True):
     processes: AtLeastOne | None
     memory_bytes: AtLeastOne
     presence_interval: DurationMs
+    clock_drift_limit: DurationMs
     min_face_px: Annotated[float, Meta(ge=16, le=1000)]
     visitor_similarity: Share
     visitor_ttl: DurationMs

@@ -145,6 +145,12 @@ CAMERA_MESSAGES = Metric(
     unit="messages",
     meaning="What stores' camera agents handed in and the centre has kept.",
 )
+CAMERAS_AT_STORES = Metric(
+    name="swipewatch_cameras_at_stores",
+    kind="gauge",
+    unit="cameras",
+    meaning="Cameras of the registry that their stores' own agents look through, and no process of the centre.",
+)
 AGENTS_SILENT = Metric(
     name="swipewatch_camera_agents_silent",
     kind="gauge",
@@ -265,6 +271,7 @@ METRICS: tuple[Metric, ...] = (
     WEBHOOK_WAITING,
     CAMERAS,
     CAMERA_MESSAGES,
+    CAMERAS_AT_STORES,
     AGENTS_SILENT,
     AGENT_WAITING,
     AGENT_WAITING_BYTES,

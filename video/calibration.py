@@ -62,7 +62,7 @@ class Calibration:
         return _tail_probability(self.strangers, similarity, self.spread)
 
     def false_non_match(self, similarity: float) -> float | None:
-        """Returns the probability that a holder is at most that much like the own reference; None if none were counted."""
+        """Returns the probability that a holder is at most that like the own reference; None if none were counted."""
         if not sum(self.own):
             return None
         return _tail_probability(self.own[::-1], -similarity, 1.0)
@@ -91,7 +91,7 @@ def add_counts(many: Iterable[Counts]) -> Counts:
 def spread_of(exceeding: npt.NDArray[np.int_], partners: int) -> float:
     """Returns how many times the share of rare pairs varies more than that of independent pairs, at least 1.
 
-    Args: exceeding has one value a person: how many of the person's pairs are rare; partners is how many pairs each is in.
+    Args: exceeding has one value a person: how many of the person's pairs are rare; each is in `partners` pairs.
     """
     people = len(exceeding)
     share = float(exceeding.sum()) / max(people * partners, 1)
@@ -130,8 +130,8 @@ def false_match(similarity: float, general: Calibration, own: Calibration | None
 def one_in(probability: float) -> int:
     """Returns N of "one in N", rounded down to two digits, so that no more is promised than is known."""
     exact = 1 / probability
-    digits = max(len(str(int(exact))) - 2, 0)
-    return max(int(exact) // 10**digits * 10**digits, 1)
+    step = int("1".ljust(len(str(int(exact))) - 1, "0"))
+    return max(int(exact) // step * step, 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,7 +159,9 @@ class CalibrationHistory:
     def rebuilt(self, batches: Mapping[str, Calibration], made_at_ms: int) -> CalibrationHistory:
         """Returns the history with a new version in force, made of these batches alone.
 
-        A batch that went wrong is left out by not giving it. Raises: ValueError for no batch, or several engine versions.
+        A batch that went wrong is left out by not giving it.
+
+        Raises: ValueError for no batch, or several engine versions.
         """
         made = CalibrationVersion(
             number=max((one.number for one in self.versions), default=0) + 1,

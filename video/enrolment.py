@@ -29,6 +29,7 @@ ADVICE: Mapping[Refusal, str] = {
     "blurred": "the face is blurred: hold the camera still and focus on the eyes",
     "turned_away": "the face is turned away: look straight at the camera",
     "cut_off": "the face is cut off: leave room around the head",
+    "covered": "mouth or eyes are covered: take off mask and dark glasses, and light the face evenly",
 }
 
 

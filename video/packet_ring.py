@@ -6,7 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, takewhile
 
 from video.sources.port import Packet
 
@@ -79,7 +79,8 @@ class PacketRing:
     def keys(self, after: int) -> list[tuple[int, Packet]]:
         """Returns the key pictures whose number is at least this, each with its number, oldest first."""
         with self._lock:
-            return [(group.first, group.packets[0]) for group in self._groups if group.first >= after]
+            late = takewhile(lambda group: group.first >= after, reversed(self._groups))
+            return [(group.first, group.packets[0]) for group in late][::-1]
 
     def first_between(self, first_ms: int, end_ms: int) -> int | None:
         """Returns when the first kept picture of a span was taken; its end is outside. None where there is none."""

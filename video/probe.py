@@ -30,6 +30,8 @@ from video.still import marked_still
 
 LOOK_WITHIN_S: Final = 5.0
 OWN_WORK_WITHIN_S: Final = 30.0
+SILENT_AFTER_S: Final = 1.4
+"""What fails later has waited for an answer; FFmpeg calls that invalid data."""
 CONNECT_WITHIN_S: Final = 2.0
 RATE_OVER_S: Final = 1.0
 """So long packets are counted to tell how many come in a second."""
@@ -110,10 +112,12 @@ def take(source: str, step: Callable[[], None] = lambda: None) -> Taken | LookFa
     away = _why_away(source)
     if away is not None:
         return LookFailed(away)
+    began = time.monotonic()
     try:
         packets = _packets(source, step)
     except SourceError as error:
-        return LookFailed(_meaning(error))
+        reason, waited_s = _meaning(error), time.monotonic() - began
+        return LookFailed("too_slow" if reason == "no_video" and waited_s > SILENT_AFTER_S else reason)
     image = decode_key(packets[0]) if packets else None
     if image is None:
         return LookFailed("broken")

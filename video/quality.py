@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from video.engine import DetectedFace, Image
+from video.occlusion import is_covered
 
-Problem = Literal["too_small", "too_dark", "too_bright", "blurred", "turned_away", "cut_off"]
+Problem = Literal["too_small", "too_dark", "too_bright", "blurred", "turned_away", "cut_off", "covered"]
 
 DARKEST, DIM, BRIGHT, BRIGHTEST = 35.0, 70.0, 205.0, 240.0
 """Mean grey of a face: unusable below the first and above the last, at its best between the middle two."""
@@ -62,6 +63,8 @@ def judge_face(frame: Image, face: DetectedFace, min_face_px: float = 40.0) -> F
         ("blurred", sharpness < BLURRED),
         ("turned_away", turn > TURNED),
     ]
+    if not any(holds for _, holds in checks):  # what hides a face is told on a picture that shows one
+        checks.append(("covered", is_covered(frame, face)))
     problems = tuple(name for name, holds in checks if holds)
     parts = [
         _part(face.width_px, min_face_px, FULL_SIZE_PX),

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
 from events.errors import TransientError
-from events.metrics import CAMERAS
+from events.metrics import CAMERAS, CAMERAS_AT_STORES
 from storage.queries import Queries
 from web.access import ANYBODY, Services
 from web.measurements import CONTENT_TYPE
@@ -45,10 +45,12 @@ def _count_cameras(services: WebServices) -> None:
     """The cameras' states are those of the database, or those of the last time it answered."""
     try:
         known = Queries(services.database).camera_states()
-        camera_ids = [camera.camera_id for camera in services.cameras.cameras()]
+        cameras = services.cameras.cameras()
     except TransientError:
         return
+    camera_ids = [camera.camera_id for camera in cameras]
     counts = Counter(known[one].state if one in known else "unknown" for one in camera_ids)
+    services.measurements.set_level(CAMERAS_AT_STORES, sum(camera.at_store for camera in cameras))
     for state in CAMERA_STATES:
         services.measurements.set_level(CAMERAS, counts[state], state=state)
 

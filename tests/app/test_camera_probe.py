@@ -17,6 +17,8 @@ import pytest
 from app.camera_probe import ChildProbe
 from simulator.clips import Scene, compose_clip
 from tests.app.test_cameras import PHOTOGRAPHS
+from tests.video.films import encode_film
+from tests.video.rtsp_server import MISSING, RtspServer, missing_rtsp_server
 from video.engine import Image
 from video.probe import LookFailed, Taken, shown, take
 from video.sface_engine import open_sface
@@ -37,6 +39,8 @@ class Camera(BaseHTTPRequestHandler):
             self.say(200 if self.headers.get("Authorization") == right else 401, "image/jpeg", GREY)
         elif self.path == "/stream":
             self.stream()
+        elif self.path == "/drops":
+            self.drip()
         elif self.path == "/page":
             self.say(200, "text/html", b"<p>a router's page")
         elif self.path == "/elsewhere":
@@ -61,6 +65,17 @@ class Camera(BaseHTTPRequestHandler):
             for _ in range(40):
                 self.wfile.write(b"--next\r\nContent-Length: %d\r\n\r\n%s\r\n" % (len(GREY), GREY))
                 time.sleep(0.05)  # it is a camera of twenty pictures a second
+        except OSError:
+            self.close_connection = True
+
+    def drip(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=next")
+        self.end_headers()
+        try:
+            for _ in range(100):
+                self.wfile.write(b"-")
+                time.sleep(0.5)  # never so slow that reading times out, never a picture
         except OSError:
             self.close_connection = True
 
@@ -117,10 +132,33 @@ def test_a_snapshot_and_a_stream_give_a_picture_and_how_many_come(camera: str) -
         assert least <= taken.frames_per_s <= most
 
 
-def test_a_camera_that_never_answers_is_given_up_and_its_process_ended(silent: str) -> None:
+def test_an_rtsp_camera_gives_a_picture_and_refuses_a_path_that_it_does_not_have(tmp_path: Path) -> None:
+    if missing_rtsp_server():
+        pytest.skip(MISSING)
+    random = np.random.default_rng(1)
+    noise = (random.integers(0, 255, (120, 160, 3), dtype=np.uint8) for _ in range(150))
+    encode_film(tmp_path / "film.mkv", noise, fps=15, key_every=15)
+    server = RtspServer(tmp_path / "film.mkv")
+    try:
+        taken = take(server.address)
+        assert isinstance(taken, Taken), taken
+        assert (taken.image.shape, taken.codec) == ((120, 160, 3), "h264")
+        assert taken.frames_per_s is not None
+        assert 13 <= taken.frames_per_s <= 17
+        assert take(f"rtsp://127.0.0.1:{server.port}/another") == LookFailed("not_found")
+    finally:
+        server.kill()
+
+
+def test_a_camera_that_never_answers_is_told_from_one_that_sends_no_video(silent: str) -> None:
+    assert take(f"rtsp://{silent}/x") == LookFailed("too_slow")
+
+
+@pytest.mark.slow
+def test_a_camera_that_never_comes_to_a_picture_is_given_up_and_its_process_ended(camera: str) -> None:
     probe = ChildProbe()
     began = time.monotonic()
-    assert probe.look(f"rtsp://{silent}/x") == ProbeFailed(reason="too_slow")
+    assert probe.look(f"http://{camera}/drops") == ProbeFailed(reason="too_slow")
     assert time.monotonic() - began < 20
     assert probe._context.active_children() == []
 

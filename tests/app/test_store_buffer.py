@@ -91,7 +91,11 @@ def counts(buffer: StoreBuffer) -> dict[Kind, int]:
 
 
 def test_what_was_put_comes_out_whole_and_in_order_also_for_a_later_process(tmp_path: Path) -> None:
-    put = [observed(1), CameraStateChanged(camera_id="camera-1", state="dark", detail="", at_ms=5), observed(2, None)]
+    put: list[FromCameras] = [
+        observed(1),
+        CameraStateChanged(camera_id="camera-1", state="dark", detail="", at_ms=5),
+        observed(2, None),
+    ]
     first = opened(tmp_path)
     for message in (*put, original(3), clip(4)):
         first.put(message)

@@ -1,4 +1,4 @@
-"""`swipewatch faces …`: how well the face engines do on labelled pictures."""
+"""`swipewatch faces …`: how well the face engines do on labelled pictures, and what a similarity is worth."""
 
 from __future__ import annotations
 
@@ -32,11 +32,6 @@ faces = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-
-@faces.callback()
-def _faces() -> None:
-    """So that `evaluate` is named although it is the only one."""
 
 
 @faces.command()
@@ -99,6 +94,30 @@ def _print_json(folder: Path, engines: Mapping[str, object]) -> None:
 
     told = msgspec.json.encode(plain({"folder": str(folder), "engines": engines}))
     typer.echo(msgspec.json.format(told).decode())
+
+
+@faces.command()
+def calibrate(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder a person, with that person's pictures.")],
+    made_from: Annotated[
+        str, typer.Option("--made-from", help="Whose pictures these are, for those who read the file.")
+    ],
+    out: Annotated[Path, typer.Option(help="The file to write.")],
+    engine: Annotated[str, typer.Option(help="sface or dlib.")] = ENGINES[0],
+    people: Annotated[int | None, typer.Option(min=100, help="Only so many people.")] = None,
+) -> None:
+    """Writes how alike strangers are, and holders with themselves: numbers alone, no picture and no embedding."""
+    from video.calibration_file import write_calibration
+    from video.evaluation.calibrating import calibrate as count_alike
+    from video.evaluation.calibrating import choose_people
+    from video.evaluation.folder import people_of
+
+    (opened,) = _open_engines([engine])
+    chosen = choose_people(people_of(folder), people)
+    with count_progress(engine, len(chosen)) as progress:
+        made = count_alike(opened, chosen, progress)
+    out.write_text(write_calibration(made, made_from), encoding="utf-8")
+    typer.echo(f"{made.pairs:,} pairs of {made.people} people, {sum(made.own)} of one person; {out}")
 
 
 def _open_engines(names: Sequence[str] | None) -> list[FaceEngine]:

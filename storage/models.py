@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, LargeBinary, MetaData, false, text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    UniqueConstraint,
+    false,
+    text,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeEngine
 
@@ -541,7 +552,10 @@ class CameraAgentRow(Table):
 
 
 class ReferenceFaceRow(Table):
-    """An enrolled reference of one person for one engine; the embedding is encrypted, the photograph not kept."""
+    """An enrolled reference of one person for one engine; the embedding is encrypted, the photograph not kept.
+
+    `basis` is why the face may be kept, from `basis_day` on (ISO date), `consent_basis` what proves it, in words.
+    """
 
     __tablename__ = "reference_face"
     reference_id: Mapped[str] = mapped_column(primary_key=True)
@@ -550,8 +564,39 @@ class ReferenceFaceRow(Table):
     engine_version: Mapped[str]
     embedding: Mapped[bytes] = mapped_column(LargeBinary)
     quality: Mapped[float]
+    basis: Mapped[str]
+    basis_day: Mapped[str]
     consent_basis: Mapped[str]
     enrolled_at_ms: Mapped[int]
+    enrolled_by: Mapped[str]
+
+
+class FaceOptOutRow(Table):
+    """A person who wants no comparison of faces, since when (ISO date) and on what basis, in words."""
+
+    __tablename__ = "face_opt_out"
+    person_id: Mapped[str] = mapped_column(primary_key=True)
+    basis: Mapped[str]
+    since_day: Mapped[str]
+    noted_at_ms: Mapped[int]
+    noted_by: Mapped[str]
+
+
+class FaceDuplicateRow(Table):
+    """Two persons whose enrolled faces look like one; `person_id` sorts first. `outcome` is null until it is settled."""
+
+    __tablename__ = "face_duplicate"
+    __table_args__ = (UniqueConstraint("person_id", "other_person_id"),)
+    duplicate_id: Mapped[int] = mapped_column(primary_key=True)
+    person_id: Mapped[str]
+    other_person_id: Mapped[str] = mapped_column(index=True)
+    engine: Mapped[str]
+    similarity: Mapped[float]
+    found_at_ms: Mapped[int]
+    found_by: Mapped[str]
+    outcome: Mapped[str | None]
+    settled_at_ms: Mapped[int | None]
+    settled_by: Mapped[str | None]
 
 
 class AccountRow(Table):

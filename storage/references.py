@@ -3,19 +3,61 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, Literal
 
 import msgspec
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 from sqlalchemy import CursorResult, delete, func, select
 
 from storage.crypto import Keyring
 from storage.database import Database
-from storage.errors import AlteredData
-from storage.models import ReferenceFaceRow
+from storage.errors import AlteredData, WrongKey
+from storage.models import FaceOptOutRow, ReferenceFaceRow
 from storage.upsert import upsert
 
 Embedding = NDArray[np.float32]
+Basis = Literal["consent", "statutory_duty", "other"]
+"""Why a face may be kept: the person agreed, separately; a duty that a law names; another ground of the law."""
+READ_AT_ONCE: Final = 1_000
+
+_log = structlog.get_logger()
+
+
+class OptedOut(ValueError):
+    """The person wants no comparison of faces: nothing of the face may be kept."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Face:
+    """What a photograph gives of a person: an embedding (float32[n], finite) by one engine, and its quality 0..1."""
+
+    engine: str
+    engine_version: str
+    embedding: Embedding
+    quality: float
+
+
+class Grounds(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a face may be kept, since which day (ISO date), what proves it in words, and who enrolled it."""
+
+    basis: Basis
+    day: str
+    proof: str
+    by: str
+
+
+class KeptReference(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a reference, without what the face looks like."""
+
+    engine: str
+    engine_version: str
+    quality: float
+    grounds: Grounds
+    enrolled_at_ms: int
 
 
 class ReferenceFaces:
@@ -25,53 +67,49 @@ class ReferenceFaces:
         self._database = database
         self._keyring = keyring
 
-    def enrol(  # noqa: PLR0917 - a reference has as many sides as the table has columns
-        self,
-        person_id: str,
-        engine: str,
-        engine_version: str,
-        embedding: Embedding,
-        quality: float,
-        consent_basis: str,
-        now_ms: int,
-    ) -> str:
+    def enrol(self, person_id: str, face: Face, grounds: Grounds, now_ms: int) -> str:
         """Returns the reference's id; several photographs of a person stand side by side, the same one counts once.
 
-        Args:
-            person_id: the card holder.
-            engine: name of the engine that made the embedding.
-            engine_version: its version; other versions' embeddings cannot be compared.
-            embedding: float32[n], finite.
-            quality: 0..1, the engine's word on the photograph.
-            consent_basis: why the face may be kept.
-            now_ms: UTC milliseconds.
-
-        Raises: ValueError if the embedding is not a row of finite numbers.
+        Raises: ValueError if the embedding is not a row of finite numbers; OptedOut, and nothing is kept.
         """
-        plain = _bytes_of(embedding)
-        reference_id = hashlib.sha256(msgspec.msgpack.encode((person_id, engine, plain))).hexdigest()[:32]
+        plain = _bytes_of(face.embedding)
+        reference_id = hashlib.sha256(msgspec.msgpack.encode((person_id, face.engine, plain))).hexdigest()[:32]
+        context = reference_context(reference_id, person_id, face.engine, face.engine_version)
         row: dict[str, object] = {
             "reference_id": reference_id,
             "person_id": person_id,
-            "engine": engine,
-            "engine_version": engine_version,
-            "embedding": self._keyring.seal(plain, reference_context(reference_id, person_id, engine, engine_version)),
-            "quality": quality,
-            "consent_basis": consent_basis,
+            "engine": face.engine,
+            "engine_version": face.engine_version,
+            "embedding": self._keyring.seal(plain, context),
+            "quality": face.quality,
+            "basis": grounds.basis,
+            "basis_day": grounds.day,
+            "consent_basis": grounds.proof,
             "enrolled_at_ms": now_ms,
+            "enrolled_by": grounds.by,
         }
+        if self._is_opted_out(person_id):
+            raise OptedOut(person_id)
         with self._database.session() as session:
             upsert(session, ReferenceFaceRow, [row], "reference_id")
+        if self._is_opted_out(person_id):  # meanwhile: whoever noted it may have looked before this row stood
+            self.remove(person_id)
+            raise OptedOut(person_id)
         return reference_id
 
     def of(self, person_id: str) -> dict[str, list[Embedding]]:
-        """Returns the person's embeddings by engine, the earliest enrolled first; empty for who is not enrolled.
+        """Returns the person's embeddings by engine, the earliest enrolled first.
+
+        Empty for who is not enrolled, or has opted out.
 
         Raises: AlteredData if a row was changed or moved to another person or engine; WrongKey.
         """
         query = (
             select(ReferenceFaceRow)
-            .where(ReferenceFaceRow.person_id == person_id)
+            .where(
+                ReferenceFaceRow.person_id == person_id,
+                ~select(FaceOptOutRow.person_id).where(FaceOptOutRow.person_id == person_id).exists(),
+            )
             .order_by(ReferenceFaceRow.enrolled_at_ms, ReferenceFaceRow.reference_id)
         )
         found: dict[str, list[Embedding]] = {}
@@ -80,17 +118,58 @@ class ReferenceFaces:
                 found.setdefault(row.engine, []).append(self._embedding_of(row))
         return found
 
+    def of_others(self, person_id: str, engine: str, engine_version: str) -> Iterator[tuple[str, Embedding]]:
+        """Yields the person and the embedding of every other person's reference that can be compared with one engine's.
+
+        One that does not open is said and left out.
+        """
+        after = ""
+        while True:
+            query = select(ReferenceFaceRow).where(
+                ReferenceFaceRow.reference_id > after,
+                ReferenceFaceRow.person_id != person_id,
+                ReferenceFaceRow.engine == engine,
+                ReferenceFaceRow.engine_version == engine_version,
+            )
+            with self._database.read() as session:
+                rows = list(session.scalars(query.order_by(ReferenceFaceRow.reference_id).limit(READ_AT_ONCE)))
+            for row in rows:
+                try:
+                    yield row.person_id, self._embedding_of(row)
+                except (AlteredData, WrongKey) as error:
+                    _log.error("reference.unusable", error=str(error))
+            if len(rows) < READ_AT_ONCE:
+                return
+            after = rows[-1].reference_id
+
+    def kept(self, person_id: str) -> list[KeptReference]:
+        """Returns what is known of the person's references, the earliest enrolled first."""
+        query = select(ReferenceFaceRow).where(ReferenceFaceRow.person_id == person_id)
+        in_order = query.order_by(ReferenceFaceRow.enrolled_at_ms, ReferenceFaceRow.reference_id)
+        with self._database.read() as session:
+            return [_kept(row) for row in session.scalars(in_order)]
+
     def remove(self, person_id: str) -> int:
         """Returns how many references of the person were there; none is left."""
         with self._database.session() as session:
             result = session.execute(delete(ReferenceFaceRow).where(ReferenceFaceRow.person_id == person_id))
             return result.rowcount if isinstance(result, CursorResult) else 0
 
-    def enrolled(self) -> dict[str, int]:
-        """Returns how many references each enrolled person has, by person id."""
+    def enrolled(self, after: str = "", limit: int | None = None) -> dict[str, int]:
+        """Returns how many references each enrolled person has, by person id; those behind one where it is given."""
         query = select(ReferenceFaceRow.person_id, func.count()).group_by(ReferenceFaceRow.person_id)
+        behind = query.where(ReferenceFaceRow.person_id > after).order_by(ReferenceFaceRow.person_id).limit(limit)
         with self._database.read() as session:
-            return dict(session.execute(query.order_by(ReferenceFaceRow.person_id)).all())
+            return dict(session.execute(behind).all())
+
+    def people_count(self) -> int:
+        """Returns how many people are enrolled."""
+        with self._database.read() as session:
+            return session.scalar(select(func.count(func.distinct(ReferenceFaceRow.person_id)))) or 0
+
+    def _is_opted_out(self, person_id: str) -> bool:
+        with self._database.read() as session:
+            return session.get(FaceOptOutRow, person_id) is not None
 
     def _embedding_of(self, row: ReferenceFaceRow) -> Embedding:
         context = reference_context(row.reference_id, row.person_id, row.engine, row.engine_version)
@@ -104,6 +183,18 @@ class ReferenceFaces:
 def reference_context(reference_id: str, person_id: str, engine: str, engine_version: str) -> str:
     """Returns what a reference's sealed embedding is bound to."""
     return msgspec.json.encode(["reference", reference_id, person_id, engine, engine_version]).decode()
+
+
+def _kept(row: ReferenceFaceRow) -> KeptReference:
+    return KeptReference(
+        engine=row.engine,
+        engine_version=row.engine_version,
+        quality=row.quality,
+        grounds=Grounds(
+            basis=msgspec.convert(row.basis, Basis), day=row.basis_day, proof=row.consent_basis, by=row.enrolled_by
+        ),
+        enrolled_at_ms=row.enrolled_at_ms,
+    )
 
 
 def _bytes_of(embedding: Embedding) -> bytes:

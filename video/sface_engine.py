@@ -23,7 +23,7 @@ SFACE = ModelFile(
     name="models/face_recognition_sface_2021dec_int8bq.onnx",
     sha256="fb143eea07838aa532d1c95df5f69899974ea0140e1fba05e94204be13ed74ee",
 )
-THRESHOLDS = Thresholds(match=0.40, mismatch=0.30)
+THRESHOLDS = Thresholds(match=0.40, mismatch=0.25)
 DETECTION_SCORE = 0.7
 OVERLAP = 0.3
 MOST_FACES = 50

@@ -19,7 +19,7 @@ from events.types import AnyEvent, FaceObserved, Swipe
 from storage.accounts import Token
 from storage.camera_agents import AgentContacts, AgentReport
 from storage.errors import AlteredData
-from video.messages import FromCameras, Observed, decode_from_cameras
+from video.messages import FromCameras, Observed, decode_some_from_cameras
 from video.settings import CameraSettings, VideoSettings
 from web.feed import Broadcast
 from web.ports import AgentCameras, LiveChange, MessageRefused, ToldSwipe
@@ -147,21 +147,23 @@ class CameraAgents:
             for number, swipe in wanted
         ]
 
-    def keep(self, agent: Token, message: bytes) -> None:
-        """Afterwards the message is kept, durably; the same again changes nothing.
+    def keep(self, agent: Token, messages: bytes) -> int:
+        """Returns how many messages were given; afterwards they are kept, durably. The same again changes nothing.
 
-        Raises: MessageRefused for what is no message, or one of a camera that the agent does not speak for;
-            TransientError when it cannot be kept now.
+        Raises: MessageRefused where one is no message, or of a camera that the agent does not speak for;
+            TransientError when they cannot be kept now.
         """
         try:
-            told = decode_from_cameras(message)
+            told = decode_some_from_cameras(messages)
         except msgspec.MsgspecError as error:
             raise MessageRefused("bad_message", str(error)) from error
-        self._check(agent, told)
+        for message in told:
+            self._check(agent, message)
         try:
-            self._intake.keep(told)
+            self._intake.keep_all(told)
         except AlteredData as error:
             raise MessageRefused("bad_message", str(error)) from error
+        return len(told)
 
     def heard(self, agent: str, report: bytes) -> None:
         """The agent has said how it is. Raises: MessageRefused."""

@@ -17,7 +17,9 @@ from app.account_commands import tokens as token_commands
 from app.at_store.token import token_source
 from app.clock import now_ms
 from app.configuration import Configuration, read_configuration, sign_on
-from app.enrolment import enrol_photograph
+from app.enrolment import enrol_photographs
+from app.enrolment_commands import checked_day
+from app.enrolment_commands import enrolment as enrolment_commands
 from app.face_commands import faces as face_commands
 from app.first_start import first_start
 from app.importing import Imported, import_history
@@ -35,6 +37,7 @@ from app.options import (
     given_brokers,
     shared_database,
 )
+from app.photo_reading import engines_of
 from app.product import Product, free_port
 from app.progress import byte_progress
 from app.publishing import Published, publish_files
@@ -50,10 +53,12 @@ from events.dead_letters import DeadLetter, Place, dead_letter_json
 from events.durations import duration_ms
 from events.errors import ConfigError
 from events.findings import finding_json, replay_order
+from storage.access_changes import MACHINE
 from storage.crypto import open_key
 from storage.database import Database, shown_url
 from storage.findings import standing_json
 from storage.log import AcceptedLog
+from storage.references import Basis, Grounds
 from streams.changes import Changes
 from streams.logged_engine import LoggedEngine
 from streams.parts import parts_for
@@ -85,6 +90,7 @@ OutFile = Annotated[Path | None, typer.Option("--out", help="Write there instead
 commands.add_typer(rule_commands, name="rules")
 commands.add_typer(account_commands, name="accounts")
 commands.add_typer(token_commands, name="tokens")
+commands.add_typer(enrolment_commands, name="enrolment")
 commands.add_typer(face_commands, name="faces")
 commands.add_typer(key_commands, name="keys")
 commands.add_typer(topic_commands, name="topics")
@@ -402,22 +408,30 @@ def import_command(
 
 
 @commands.command()
-def enrol(
+def enrol(  # noqa: PLR0913, PLR0917 - an option each; typer passes them by name
     person_id: Annotated[str, typer.Argument(help="The insured person.")],
     photographs: Annotated[list[Path], typer.Argument(help="One or several photographs of that person alone.")],
-    consent: Annotated[str, typer.Option(help="Why the face may be kept, such as 'written consent 2026-03-01'.")],
+    consent: Annotated[str, typer.Option(help="What proves it, such as 'written consent, file 17'.")],
+    basis: Annotated[Basis, typer.Option(help="Why the face may be kept.")] = "consent",
+    since: Annotated[
+        str | None, typer.Option(help="The day since which it may be kept, YYYY-MM-DD; else today.")
+    ] = None,
     data: DataDirectory = DEFAULT_DATA,
     config: SettingsFile = None,
     database: DatabaseAddress = None,
 ) -> None:
-    """Keeps reference faces of a person, encrypted; the photographs themselves are not kept."""
+    """Keeps reference faces of a person, encrypted; the photographs themselves are not kept.
+
+    All photographs are kept or none: of each that is not good it says what to change.
+    """
     configure_logs()
     configuration = read_configuration(config)
+    grounds = Grounds(basis=basis, day=checked_day(since), proof=consent, by=MACHINE)
     vault = Vault(data, database=_database(configuration, database))
     try:
-        for photograph in photographs:
-            for line in enrol_photograph(vault.references, configuration, person_id, photograph, consent, now_ms()):
-                typer.echo(line)
+        engines = engines_of(configuration)
+        for line in enrol_photographs(vault.enrolment, engines, person_id, photographs, grounds, now_ms()):
+            typer.echo(line)
     finally:
         vault.close()
 

@@ -25,17 +25,21 @@ from rich.progress import track
 
 from app.clock import now_ms
 from app.configuration import Configuration, read_configuration
-from app.enrolment import enrol_photograph
+from app.enrolment import enrol_photographs
+from app.enrolment_commands import checked_day
+from app.photo_reading import engines_of
 from app.product import Product, free_port, wait_until_ready
 from app.vault import Vault
 from config.settings import Registry, packaged
 from events.errors import ConfigError
 from simulator.city import ENROLLED, POSITIONS, City, Place, counter_scenes
 from simulator.clips import Scene, compose_clip
+from storage.access_changes import MACHINE
 from storage.accounts import Accounts
+from storage.enrolment import Enrolment
 from storage.log import AcceptedLog
 from storage.queries import Queries
-from storage.references import ReferenceFaces
+from storage.references import Grounds
 
 READY_WITHIN_S = 60.0
 SEND_TIMEOUT_S = 30.0
@@ -70,7 +74,7 @@ def run_demo(*, directory: Path, photographs: Path, port: int, seconds: float | 
     clips = _composed(scenes, photographs / "clips")
     port = free_port("127.0.0.1", port)
     vault = Vault(directory, held="alone")
-    _enrol(vault.references, photographs)
+    _enrol(vault.enrolment, photographs)
     start_ms = (
         now_ms()
     )  # enrolling takes seconds: the cameras begin after it, or the cases would come too late for them
@@ -166,13 +170,16 @@ def _places(registry: Registry) -> list[Place]:
     ]
 
 
-def _enrol(references: ReferenceFaces, photographs: Path) -> None:
+def _enrol(enrolment: Enrolment, photographs: Path) -> None:
     """Enrols the city's two card holders whose photographs there are, once, as `swipewatch enrol` does."""
     configuration = read_configuration(registry_file=packaged("demo.yaml"))
-    enrolled = references.enrolled()
+    enrolled = enrolment.people()
+    at_ms = now_ms()
+    grounds = Grounds(basis="consent", day=checked_day(None), proof=CONSENT, by=MACHINE)
     for person_id, name in ENROLLED.items():
         if person_id not in enrolled:
-            for line in enrol_photograph(references, configuration, person_id, photographs / name, CONSENT, now_ms()):
+            given = [photographs / name]
+            for line in enrol_photographs(enrolment, engines_of(configuration), person_id, given, grounds, at_ms):
                 typer.echo(line, err=True)
 
 

@@ -2,39 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
-from app.configuration import Configuration
+from app.photo_reading import ANOTHER_PERSON, read_photos
 from events.errors import ConfigError
-from storage.references import ReferenceFaces
-from video.enrolment import PhotoRefused, embed_photo
-from video.worker import open_engine
+from storage.enrolment import MUST_BE_FILED_FROM, Enrolment
+from storage.references import Grounds, OptedOut
+from video.enrolment import ADVICE
+from web.ports import ReadPhoto
+
+ADVICE_FOR: Final[Mapping[str, str]] = {str(problem): advice for problem, advice in ADVICE.items()} | {
+    ANOTHER_PERSON: "another face than on the first photograph: use pictures of one person",
+}
 
 
-def enrol_photograph(
-    references: ReferenceFaces,
-    configuration: Configuration,
+def enrol_photographs(
+    enrolment: Enrolment,
+    engines: Sequence[str],
     person_id: str,
-    photograph: Path,
-    consent: str,
+    photographs: Sequence[Path],
+    grounds: Grounds,
     at_ms: int,
 ) -> Iterator[str]:
-    """Yields a line per engine, after the reference has been kept.
+    """Yields what was enrolled, after it has been kept: all photographs or none.
 
-    Raises: ConfigError when the photograph cannot be read or does not show one good face; it says what to change.
+    Raises: ConfigError when a photograph cannot be read or is not good, and says of each what to change; or when the
+    person has opted out.
     """
+    if enrolment.is_opted_out(person_id):
+        raise _opted_out(person_id)
+    read = read_photos(engines, [_bytes_of(photograph) for photograph in photographs])
+    refused = [(name, one) for name, one in zip(photographs, read, strict=True) if one.problems]
+    if refused:
+        names = ", ".join(str(name) for name, _ in refused)
+        told = " / ".join(f"{name.name}: {_advice(one)}" for name, one in refused)
+        raise ConfigError("command line", "PHOTOGRAPHS", names, f"good photographs, or nothing is kept: {told}")
     try:
-        picture = photograph.read_bytes()
+        enrolled = enrolment.enrol(person_id, [face for one in read for face in one.faces], grounds, at_ms)
+    except OptedOut as error:
+        raise _opted_out(person_id) from error
+    for name, one in zip(photographs, read, strict=True):
+        for face in one.faces:
+            yield f"enrolled {person_id} for {face.engine} {face.engine_version} ({name}, quality {face.quality:.2f})"
+    if enrolled.must_be_filed:
+        yield f"{enrolled.people} people are enrolled: from {MUST_BE_FILED_FROM} on this has to be filed"
+
+
+def _advice(photo: ReadPhoto) -> str:
+    return "; ".join(ADVICE_FOR[problem] for problem in photo.problems)
+
+
+def _opted_out(person_id: str) -> ConfigError:
+    return ConfigError(
+        "command line", "PERSON_ID", person_id, "somebody who has not opted out; `enrolment withdraw-opt-out` ends it"
+    )
+
+
+def _bytes_of(photograph: Path) -> bytes:
+    try:
+        return photograph.read_bytes()
     except OSError as error:
         raise ConfigError(
             str(photograph), "photograph", str(photograph), f"cannot be read: {error.strerror}"
         ) from error
-    video = configuration.effective.settings.video
-    for name in dict.fromkeys(engine for engine in (video.engine, video.second_engine) if engine is not None):
-        engine = open_engine(name)
-        found = embed_photo(engine, picture, finder=open_engine(video.engine))
-        if isinstance(found, PhotoRefused):
-            raise ConfigError(str(photograph), "photograph", name, found.advice)
-        references.enrol(person_id, engine.name, engine.version, found.embedding, found.quality, consent, at_ms)
-        yield f"enrolled {person_id} for {engine.name} {engine.version} (quality {found.quality:.2f})"

@@ -42,7 +42,7 @@ def evaluate(
     engine: Annotated[
         list[str] | None, typer.Option(help="sface or dlib; without it both, the default one first.")
     ] = None,
-    folds: Annotated[int | None, typer.Option(min=1, help="Only the pairs of the first so many folds.")] = None,
+    pairs: Annotated[int | None, typer.Option(min=1, help="Only so many pairs of each kind of each fold.")] = None,
     people: Annotated[int, typer.Option(min=2, help="With --degraded: so many people stand before the camera.")] = 200,
     frames: Annotated[int, typer.Option(min=1, help="With --degraded: so many frames vote.")] = 4,
     *,
@@ -61,10 +61,10 @@ def evaluate(
         return
     from video.evaluation.folder import read_pairs
 
-    pairs = [pair for pair in read_pairs(folder) if folds is None or pair.fold < folds]
+    chosen = read_pairs(folder, pairs)
     engines = _open_engines(engine)
-    speeds = _time(engines, pairs)
-    accuracies = {one.name: _measure(one, pairs) for one in engines}
+    speeds = _time(engines, chosen)
+    accuracies = {one.name: _measure(one, chosen) for one in engines}
     if not as_json:
         typer.echo("\n".join(_table(accuracies, speeds)))
         return
@@ -108,14 +108,13 @@ def calibrate(
 ) -> None:
     """Writes how alike strangers are, and holders with themselves: numbers alone, no picture and no embedding."""
     from video.calibration_file import write_calibration
-    from video.evaluation.calibrating import calibrate as count_alike
-    from video.evaluation.calibrating import choose_people
+    from video.evaluation.calibrating import calibrate_on, choose_people
     from video.evaluation.folder import people_of
 
     (opened,) = _open_engines([engine])
     chosen = choose_people(people_of(folder), people)
     with count_progress(engine, len(chosen)) as progress:
-        made = count_alike(opened, chosen, progress)
+        made = calibrate_on(opened, chosen, progress)
     out.write_text(write_calibration(made, made_from), encoding="utf-8")
     typer.echo(f"{made.pairs:,} pairs of {made.people} people, {sum(made.own)} of one person; {out}")
 

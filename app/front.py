@@ -19,6 +19,7 @@ from app.cameras.intake import camera_intake
 from app.configuration import Configuration, institution_entries, sign_on, web_limits
 from app.expiry import Expiry, free_space, keeping_times
 from app.kept_rules import KeptRules
+from app.photo_reading import ChildPhotoReader, engines_of
 from app.rule_pages import RulePages
 from app.rule_watch import RuleWatch
 from app.terminal_watch import TerminalWatch
@@ -145,6 +146,8 @@ class Front:
             camera_pictures=CameraPictures(database, vault.keyring),
             camera_probe=ChildProbe(),
             camera_agents=self.agents,
+            enrolment=vault.enrolment,
+            photo_reader=ChildPhotoReader(engines_of(configuration)),
             readiness=behind.readiness,
             now_ms=clock_ms,
             measurements=measurements,

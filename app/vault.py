@@ -12,10 +12,12 @@ from storage.accounts import Accounts
 from storage.clips import ClipStore
 from storage.crypto import Keyring, open_key
 from storage.database import Database, default_url
+from storage.enrolment import Enrolment
 from storage.evidence import EvidenceStore
 from storage.key_rotation import KeyRotation
 from storage.originals import OriginalStore
 from storage.references import ReferenceFaces
+from storage.retention import EvidenceRetention
 from storage.sealed_rows import SEALED_COLUMNS, SealedRows, has_sealed_data
 
 Held = Literal["no", "beside", "alone"]
@@ -76,6 +78,8 @@ class Vault:
         self.evidence = EvidenceStore(self.database, directory / "stills", self.keyring)
         self.clips = ClipStore(self.database, directory / "clips", self.keyring)
         self.originals = OriginalStore(self.database, directory / "originals", self.keyring)
+        kept = (self.evidence.kept, self.clips.kept, self.originals.kept)
+        self.enrolment = Enrolment(self.database, self.references, EvidenceRetention(self.database, kept))
 
     def key_rotation(self) -> KeyRotation:
         """Returns the way to another key for all that `keys/evidence.key` seals."""

@@ -20,6 +20,8 @@ from app.clock import now_ms
 from app.vault import Vault
 from bench.terminals import listen, terminal_tokens
 from simulator.clips import Scene, compose_clip
+from storage.access_changes import MACHINE
+from storage.references import Face, Grounds
 from tests.app.running import CHECKOUT, Served, serving
 from video.enrolment import Reference, embed_photo
 from video.worker import open_engine
@@ -68,10 +70,12 @@ def _enrol(data: Path, people: int) -> None:
     found = embed_photo(engine, (PHOTOGRAPHS / "biden.jpg").read_bytes())
     if not isinstance(found, Reference):
         raise SystemExit(found.advice)
+    face = Face(engine=engine.name, engine_version=engine.version, embedding=found.embedding, quality=found.quality)
+    grounds = Grounds(basis="consent", day="2026-01-01", proof="bench", by=MACHINE)
     vault = Vault(data)
     for number in range(people):
         person = f"329900{number:012d}"
-        vault.references.enrol(person, engine.name, engine.version, found.embedding, found.quality, "bench", now_ms())
+        vault.references.enrol(person, face, grounds, now_ms())
     vault.close()
 
 

@@ -1,4 +1,4 @@
-"""The trail of who may come in, and of the cameras: every change with who made it and when."""
+"""The trail of who may come in, of the cameras and of enrolled holders: every change with who made it and when."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from storage.database import Database
 from storage.models import AccessChangeRow
 
-ChangedKind = Literal["account", "sender", "terminal", "agent", "camera"]
+ChangedKind = Literal["account", "sender", "terminal", "agent", "camera", "enrolment"]
 ChangeAction = Literal[
     "added",
     "password_set",
@@ -30,6 +30,10 @@ ChangeAction = Literal[
     "to_store",
     "to_centre",
     "reset",
+    "enrolled",
+    "opted_out",
+    "opt_out_withdrawn",
+    "erased",
 ]
 CHANGE_ACTIONS: tuple[ChangeAction, ...] = get_args(ChangeAction)
 MACHINE = "swipewatch"
@@ -38,7 +42,7 @@ SIGN_ON = "single sign-on"
 
 
 class AccessChange(msgspec.Struct, frozen=True, kw_only=True):
-    """One change: `actor` did `action` to the account, token or camera named `subject`; `detail` says to what."""
+    """One change: `actor` did `action` to what `subject` names; `detail` says to what."""
 
     change_id: int
     at_ms: int

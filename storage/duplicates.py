@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import batched
 from typing import Final, Literal
 
 import msgspec
@@ -17,9 +16,8 @@ from storage.references import Face, ReferenceFaces
 from storage.upsert import insert_new
 
 Outcome = Literal["same_person", "different_people"]
-ALIKE_FROM: Final[Mapping[str, float]] = {"sface": 0.60, "dlib": 0.94}
+ALIKE_FROM: Final[Mapping[str, float]] = {"sface": 0.55, "dlib": 0.94}
 """Cosine similarity from which two persons' references look like one face, by engine; others are not looked through."""
-COMPARED_AT_ONCE: Final = 1_000
 
 
 class Duplicate(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,10 +107,9 @@ class Duplicates:
         if least is None:
             return []
         found = []
-        others = self._references.of_others(person_id, face.engine, face.engine_version)
-        for some in batched(others, COMPARED_AT_ONCE):
-            scores = np.stack([embedding for _, embedding in some]) @ face.embedding
-            found += [(some[place][0], float(scores[place])) for place in np.flatnonzero(scores >= least)]
+        for whose, embeddings in self._references.of_others(person_id, face.engine, face.engine_version):
+            scores = embeddings @ face.embedding
+            found += [(whose[place], float(scores[place])) for place in np.flatnonzero(scores >= least)]
         return found
 
 

@@ -564,11 +564,11 @@ class ReferenceFaceRow(Table):
     engine_version: Mapped[str]
     embedding: Mapped[bytes] = mapped_column(LargeBinary)
     quality: Mapped[float]
-    basis: Mapped[str]
-    basis_day: Mapped[str]
+    basis: Mapped[str] = mapped_column(server_default="consent")
+    basis_day: Mapped[str] = mapped_column(server_default="")
     consent_basis: Mapped[str]
     enrolled_at_ms: Mapped[int]
-    enrolled_by: Mapped[str]
+    enrolled_by: Mapped[str] = mapped_column(server_default="swipewatch")
 
 
 class FaceOptOutRow(Table):
@@ -583,7 +583,7 @@ class FaceOptOutRow(Table):
 
 
 class FaceDuplicateRow(Table):
-    """Two persons whose enrolled faces look like one; `person_id` sorts first. `outcome` is null until it is settled."""
+    """Two persons whose enrolled faces look like one; `person_id` sorts first. `outcome` is null until one is said."""
 
     __tablename__ = "face_duplicate"
     __table_args__ = (UniqueConstraint("person_id", "other_person_id"),)
@@ -647,7 +647,7 @@ class PairingCodeRow(Table):
 
 
 class AccessChangeRow(Table):
-    """A change of an account, a token, a terminal or a camera: who, when, what; rows are never changed."""
+    """A change of an account, token, terminal, camera or enrolment: who, when, what; rows are never changed."""
 
     __tablename__ = "access_change"
     __table_args__ = (Index("ix_access_change_kind", "kind", "change_id"), {"sqlite_autoincrement": True})

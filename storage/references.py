@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -72,6 +72,8 @@ class ReferenceFaces:
 
         Raises: ValueError if the embedding is not a row of finite numbers; OptedOut, and nothing is kept.
         """
+        if self._is_opted_out(person_id):
+            raise OptedOut(person_id)
         plain = _bytes_of(face.embedding)
         reference_id = hashlib.sha256(msgspec.msgpack.encode((person_id, face.engine, plain))).hexdigest()[:32]
         context = reference_context(reference_id, person_id, face.engine, face.engine_version)
@@ -88,8 +90,6 @@ class ReferenceFaces:
             "enrolled_at_ms": now_ms,
             "enrolled_by": grounds.by,
         }
-        if self._is_opted_out(person_id):
-            raise OptedOut(person_id)
         with self._database.session() as session:
             upsert(session, ReferenceFaceRow, [row], "reference_id")
         if self._is_opted_out(person_id):  # meanwhile: whoever noted it may have looked before this row stood
@@ -118,8 +118,10 @@ class ReferenceFaces:
                 found.setdefault(row.engine, []).append(self._embedding_of(row))
         return found
 
-    def of_others(self, person_id: str, engine: str, engine_version: str) -> Iterator[tuple[str, Embedding]]:
-        """Yields the person and the embedding of every other person's reference that can be compared with one engine's.
+    def of_others(
+        self, person_id: str, engine: str, engine_version: str
+    ) -> Iterator[tuple[list[str], NDArray[np.float32]]]:
+        """Yields all other persons' references that can be compared with one engine's: whose, and rows of embeddings.
 
         One that does not open is said and left out.
         """
@@ -133,11 +135,9 @@ class ReferenceFaces:
             )
             with self._database.read() as session:
                 rows = list(session.scalars(query.order_by(ReferenceFaceRow.reference_id).limit(READ_AT_ONCE)))
-            for row in rows:
-                try:
-                    yield row.person_id, self._embedding_of(row)
-                except (AlteredData, WrongKey) as error:
-                    _log.error("reference.unusable", error=str(error))
+            opened = list(self._opened(rows))
+            if opened:
+                yield [whose for whose, _ in opened], np.stack([embedding for _, embedding in opened])
             if len(rows) < READ_AT_ONCE:
                 return
             after = rows[-1].reference_id
@@ -170,6 +170,13 @@ class ReferenceFaces:
     def _is_opted_out(self, person_id: str) -> bool:
         with self._database.read() as session:
             return session.get(FaceOptOutRow, person_id) is not None
+
+    def _opened(self, rows: Sequence[ReferenceFaceRow]) -> Iterator[tuple[str, Embedding]]:
+        for row in rows:
+            try:
+                yield row.person_id, self._embedding_of(row)
+            except (AlteredData, WrongKey) as error:
+                _log.error("reference.unusable", error=str(error))
 
     def _embedding_of(self, row: ReferenceFaceRow) -> Embedding:
         context = reference_context(row.reference_id, row.person_id, row.engine, row.engine_version)

@@ -12,8 +12,8 @@ from storage.database import Database
 from storage.kept_files import KindName
 from storage.models import EvidenceRemovalRow
 
-Reason = Literal["time_up", "disk_full", "unnamed"]
-"""Its time was up; the disk was nearly full; no row named the file."""
+Reason = Literal["time_up", "disk_full", "unnamed", "erased"]
+"""Its time was up; the disk was nearly full; no row named the file; its swipe's holder was erased."""
 
 
 class Removal(msgspec.Struct, frozen=True, kw_only=True):

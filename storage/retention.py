@@ -1,8 +1,9 @@
-"""What of the evidence goes: when its time is up, when the disk is nearly full, and files that no row names."""
+"""What of the evidence goes: its time up, the disk nearly full, no row names the file, or its swipe's holder erased."""
 
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -15,10 +16,12 @@ from events.findings import SEVERITIES, Severity, severity_rank
 from storage.citations import Citation, citations, graver
 from storage.database import Database
 from storage.kept_files import KeptFiles, KindName
+from storage.log import chunks
 from storage.models import StillRow
 from storage.removals import Reason, Removal, note_removal
 
 LOOKED_AT_ONCE: Final = 500
+SWIPES_AT_ONCE: Final = 200
 FREED_AT_ONCE: Final = 20
 """Between so many deletions it is asked whether there is room enough."""
 NO_ALERT: Final = -1
@@ -45,6 +48,13 @@ class Piece(msgspec.Struct, frozen=True, kw_only=True):
     shown_at_ms: int
     size_bytes: int
     cited: Citation | None
+
+
+class Swept(msgspec.Struct, frozen=True, kw_only=True):
+    """How many files of each kind went, and how many stay because an alert cites them."""
+
+    removed: Mapping[KindName, int]
+    cited: Mapping[KindName, int]
 
 
 class Worth(NamedTuple):
@@ -110,6 +120,19 @@ class EvidenceRetention:
                 self._unlink(kept.kind.name, [one for one in unnamed if _written_before(one, before_s)], now_ms)
         return left
 
+    def remove_of_swipes(self, settlement_ids: Collection[str], now_ms: int) -> Swept:
+        """Returns what was kept of the swipes: all is gone but what an alert cites."""
+        removed: Counter[KindName] = Counter()
+        cited: Counter[KindName] = Counter()
+        for some in chunks(settlement_ids, SWIPES_AT_ONCE):
+            of_these = [_rows_of(kept).where(kept.kind.columns.settlement_id.in_(some)) for kept in self._kept.values()]
+            pieces = self._found(of_these)
+            going = [one for one in pieces if one.cited is None]
+            self._remove(going, "erased", now_ms)
+            removed.update(one.kind for one in going)
+            cited.update(one.kind for one in pieces if one.cited is not None)
+        return Swept(removed=dict(removed), cited=dict(cited))
+
     def _remove(self, pieces: Sequence[Piece], reason: Reason, now_ms: int) -> None:
         for name, kept in self._kept.items():
             own = [one for one in pieces if one.kind == name]
@@ -159,8 +182,11 @@ class EvidenceRetention:
             yield page
 
     def _page(self, names: Collection[KindName], before_ms: int | None, after: tuple[int, str] | None) -> list[Piece]:
-        rows_of = union_all(*(_rows_of(self._kept[name], before_ms, after) for name in names)).subquery()
-        query = select(rows_of).order_by(rows_of.c.shown_at_ms, rows_of.c.file_id).limit(LOOKED_AT_ONCE)
+        return self._found([_page_of(self._kept[name], before_ms, after) for name in names], LOOKED_AT_ONCE)
+
+    def _found(self, queries: Sequence[Select[Any]], limit: int | None = None) -> list[Piece]:
+        rows_of = union_all(*queries).subquery()
+        query = select(rows_of).order_by(rows_of.c.shown_at_ms, rows_of.c.file_id).limit(limit)
         with self._database.read() as session:
             rows = session.execute(query).all()
             ids = {one for row in rows for one in (row.settlement_id, row.observation_id) if one is not None}
@@ -177,23 +203,24 @@ class EvidenceRetention:
         ]
 
 
-def _rows_of(kept: KeptFiles, before_ms: int | None, after: tuple[int, str] | None) -> Select[Any]:
+def _rows_of(kept: KeptFiles) -> Select[Any]:
     """Returns the query for what is kept of a kind, with the columns that all kinds have."""
     kind, columns = kept.kind, kept.kind.columns
     observation = columns.observation_id if kind.table is StillRow else cast(null(), Text)
-    query = (
-        select(
-            literal(kind.name).label("kind"),
-            kind.file_id.label("file_id"),
-            kind.shown_at_ms.label("shown_at_ms"),
-            columns.size_bytes.label("size_bytes"),
-            columns.settlement_id.label("settlement_id"),
-            observation.label("observation_id"),
-        )
-        .where(columns.removed_at_ms.is_(None))
-        .order_by(kind.shown_at_ms, kind.file_id)
-        .limit(LOOKED_AT_ONCE)
-    )
+    return select(
+        literal(kind.name).label("kind"),
+        kind.file_id.label("file_id"),
+        kind.shown_at_ms.label("shown_at_ms"),
+        columns.size_bytes.label("size_bytes"),
+        columns.settlement_id.label("settlement_id"),
+        observation.label("observation_id"),
+    ).where(columns.removed_at_ms.is_(None))
+
+
+def _page_of(kept: KeptFiles, before_ms: int | None, after: tuple[int, str] | None) -> Select[Any]:
+    """Returns the query for the oldest that is kept of a kind, behind what was looked at."""
+    kind = kept.kind
+    query = _rows_of(kept).order_by(kind.shown_at_ms, kind.file_id).limit(LOOKED_AT_ONCE)
     if before_ms is not None:
         query = query.where(kind.shown_at_ms < before_ms)
     if after is not None:

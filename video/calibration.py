@@ -8,12 +8,14 @@ and never below a tenth of the rarest event that so many pairs could show.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+
+from video.engine import Embedding
 
 BINS = 400
 """Similarities of -1..1 are counted in steps of 0.005; what lies on an edge counts as the step above."""
@@ -102,6 +104,30 @@ def spread_of(exceeding: npt.NDArray[np.int_], partners: int) -> float:
     return max(variance / (share * (1 - share) / pairs), 1.0)
 
 
+def calibrate(
+    engine_version: str, people: Sequence[str], faces: Sequence[Embedding], own: Iterable[float] = ()
+) -> Calibration:
+    """Returns the counts of every two faces of different people, and of holders' similarities with themselves.
+
+    Of a camera, the faces are those of holders who were recognised there: any two of them are strangers. Their own
+    similarities are not to be given then, for only those that were high enough are known.
+
+    Args: people says whose each face is; there are faces of two people or more.
+    """
+    names, vectors = np.array(people), np.stack(faces)
+    alike = np.asarray(vectors @ vectors.T, dtype=np.float64)
+    apart = names[:, None] != names[None, :]
+    strangers = alike[np.triu(apart)]
+    rare = (alike >= np.quantile(strangers, 1 - TAIL_SHARE)) & apart
+    return Calibration(
+        engine_version=engine_version,
+        strangers=count_similarities(strangers),
+        own=count_similarities(own),
+        people=len(set(people)),
+        spread=spread_of(rare.sum(axis=1), len(people) - 1),
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class FalseMatch:
     """What a screen says instead of a cosine: one stranger in `one_in` is this much like the holder, or more.
@@ -132,53 +158,6 @@ def one_in(probability: float) -> int:
     exact = 1 / probability
     step = int("1".ljust(len(str(int(exact))) - 1, "0"))
     return max(int(exact) // step * step, 1)
-
-
-@dataclass(frozen=True, kw_only=True)
-class CalibrationVersion:
-    """One state of a camera's calibration: which batches (days, say) it was made of."""
-
-    number: int
-    made_at_ms: int
-    batches: tuple[str, ...]
-    calibration: Calibration
-
-
-@dataclass(frozen=True, kw_only=True)
-class CalibrationHistory:
-    """All versions of one camera's calibration, and which is in force; values, never changed in place."""
-
-    versions: tuple[CalibrationVersion, ...] = field(default=())
-    current_number: int | None = None
-
-    @property
-    def current(self) -> CalibrationVersion | None:
-        """The version in force; None where the general calibration is."""
-        return next((one for one in self.versions if one.number == self.current_number), None)
-
-    def rebuilt(self, batches: Mapping[str, Calibration], made_at_ms: int) -> CalibrationHistory:
-        """Returns the history with a new version in force, made of these batches alone.
-
-        A batch that went wrong is left out by not giving it.
-
-        Raises: ValueError for no batch, or several engine versions.
-        """
-        made = CalibrationVersion(
-            number=max((one.number for one in self.versions), default=0) + 1,
-            made_at_ms=made_at_ms,
-            batches=tuple(sorted(batches)),
-            calibration=merge_calibrations([batches[name] for name in sorted(batches)]),
-        )
-        return replace(self, versions=(*self.versions, made), current_number=made.number)
-
-    def rolled_back(self, number: int | None) -> CalibrationHistory:
-        """Returns the history with an earlier version in force, or with None the general calibration; nothing is lost.
-
-        Raises: ValueError for a version that there is not.
-        """
-        if number is not None and number not in {one.number for one in self.versions}:
-            raise ValueError(f"no version {number}")
-        return replace(self, current_number=number)
 
 
 def merge_calibrations(many: Sequence[Calibration]) -> Calibration:

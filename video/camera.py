@@ -34,6 +34,11 @@ CATCH_UP_MS: Final = 30_000
 """So far back a camera is looked at that was just opened, or that nobody had time for."""
 LEAD_IN_MS: Final = 400
 MOST_SAMPLES: Final = 32
+FACE_STEP_MS: Final = 2_000
+"""So often a counter is looked at that is not known yet because somebody shows a face there."""
+LEARN_STEP_MS: Final = 200
+LEARN_FOR_MS: Final = 8_000
+"""So long in each interval more than key pictures is decoded of a counter that shows no face and is not known yet."""
 
 
 class Camera:
@@ -52,13 +57,14 @@ class Camera:
         self._offset: ClockOffset | None = None
         self._slot_ms, self._last_slot = 1_000 // video.samples_per_s, -1
         self._ring = PacketRing(keep_ms=video.ring_ms, most_bytes=video.ring_bytes)
-        self._decoder = SpanDecoder(self._ring)
+        self._decoder, self._learner = SpanDecoder(self._ring), SpanDecoder(self._ring)
+        self._learns_from_ms: int | None = None
         self._at_rest = Judgement(settings, engine)
         self._earlier: Judgement | None = None
         self._near: Judgement | None = None
         self._samples: OrderedDict[int, Sample] = OrderedDict()
         self._next_key = 0
-        self._in_doubt = True
+        self._in_doubt, self._doubtful_from_ms = True, 0
         self._broken_count = 0
         self._lock = threading.Lock()
         self._recent: deque[CameraState] = deque(maxlen=STEADY_PICTURES)
@@ -136,7 +142,8 @@ class Camera:
         if image is None:
             return None
         judged = sequence.judge(image, raw_at_ms)
-        self._in_doubt = self._in_doubt or self._is_doubtful(judged)
+        if self._is_doubtful(judged) and not self._in_doubt:
+            self._in_doubt, self._doubtful_from_ms = True, raw_at_ms
         sample = self._samples[raw_at_ms] = self._sample(image, raw_at_ms, judged)
         while len(self._samples) > MOST_SAMPLES:
             self._samples.popitem(last=False)
@@ -166,7 +173,7 @@ class Camera:
         """Returns the next key picture that is due, decoded and judged; None when none is, or it is broken."""
         found = self._key_due()
         if found is None:
-            return None
+            return self._next_to_learn() if self.is_learning else None
         number, packet = found
         with self._lock:
             self._next_key = max(number + 1, self._next_key)
@@ -176,28 +183,48 @@ class Camera:
             return None
         self._broken_count = 0
         self._forget_other_size(image, packet)
-        self._keep_earlier(packet.raw_at_ms)
-        judged = self._at_rest.judge(image, packet.raw_at_ms)
-        with self._lock:
-            self._count_towards(judged, image, packet.raw_at_ms + self.settings.clock_offset_ms)
-        self._in_doubt = self._is_doubtful(judged) or (judged.state == "ok" and judged.foreground is None)
-        return self._sample(image, packet.raw_at_ms, judged)
+        return self._look_at_rest(image, packet.raw_at_ms)
 
     @property
-    def is_in_doubt(self) -> bool:
-        """Whether the empty counter or the camera's state is not known, so that more is looked at than at rest."""
+    def is_learning(self) -> bool:
+        """Whether it is well and its empty counter is not known, so that more than key pictures is worth decoding."""
+        at_ms, began_ms = self._at_rest.last_raw_ms, self._learns_from_ms
+        if self.state != "ok" or self._at_rest.knows_counter or self._at_rest.saw_face or at_ms is None:
+            return False
+        if began_ms is None or not 0 <= at_ms - began_ms < max(self._interval_ms, LEARN_FOR_MS):
+            began_ms = self._learns_from_ms = at_ms
+        return at_ms - began_ms < LEARN_FOR_MS
+
+    @property
+    def _is_doubtful_now(self) -> bool:
         return self._in_doubt or self.state in (None, "offline")
+
+    def _next_to_learn(self) -> Sample | None:
+        last_ms = self._at_rest.last_raw_ms or 0
+        raw_at_ms = self._ring.first_between(last_ms + LEARN_STEP_MS, last_ms + ONE_SEQUENCE_MS)
+        image = None if raw_at_ms is None else self._learner.picture_at(raw_at_ms)
+        return None if image is None or raw_at_ms is None else self._look_at_rest(image, raw_at_ms)
+
+    def _look_at_rest(self, image: Image, raw_at_ms: int) -> Sample:
+        self._keep_earlier(raw_at_ms)
+        judged = self._at_rest.judge(image, raw_at_ms)
+        with self._lock:
+            self._count_towards(judged, image, raw_at_ms + self.settings.clock_offset_ms)
+        is_first_of_known = judged.state == "ok" and judged.foreground is None and self._at_rest.knows_counter
+        self._in_doubt = self._is_doubtful(judged) or is_first_of_known
+        return self._sample(image, raw_at_ms, judged)
 
     def _key_due(self) -> tuple[int, Packet] | None:
         with self._lock:
             keys = self._ring.keys(self._next_key)
-        if not keys:
+        latest_ms, last_ms = self._ring.latest_ms, self._at_rest.last_raw_ms
+        if not keys or latest_ms is None:
             return None
-        latest_ms, last_ms = keys[-1][1].raw_at_ms, self._at_rest.last_raw_ms
-        if last_ms is None or last_ms > latest_ms or self.is_in_doubt:
+        if last_ms is None or last_ms > latest_ms:
             first_ms = latest_ms - CATCH_UP_MS
-            if last_ms is not None and last_ms <= latest_ms:
-                first_ms = max(first_ms, last_ms + self._slot_ms)
+        elif self._is_doubtful_now or not self._at_rest.knows_counter:
+            step_ms = self._slot_ms if self._is_doubtful_now else FACE_STEP_MS
+            first_ms = max(latest_ms - CATCH_UP_MS, last_ms + step_ms, self._doubtful_from_ms)
         elif self._interval_of(latest_ms) > self._interval_of(last_ms):
             first_ms = self._interval_of(latest_ms) * self._interval_ms - self.settings.clock_offset_ms
         else:

@@ -126,9 +126,9 @@ class Desk:
         """Does the most urgent piece of work and returns whether there was any. Args: now_ms is the time of day."""
         self._send_changes()
         return (
-            self._look_at_rest(in_doubt=True)
+            self._look_at_rest(learning=True)
             or self._read_next(spoken=False)
-            or self._look_at_rest(in_doubt=False)
+            or self._look_at_rest(learning=False)
             or self._read_next(spoken=True)
             or self._finish_next(now_ms)
             or self._film_next(now_ms)
@@ -288,10 +288,10 @@ class Desk:
 
     # ---- at rest --------------------------------------------------------------------------------------------------
 
-    def _look_at_rest(self, *, in_doubt: bool) -> bool:
+    def _look_at_rest(self, *, learning: bool) -> bool:
         """Looks at one camera that is due; what is at its counter is said once an interval of till time."""
         for camera in self._cameras:
-            if camera.is_in_doubt != in_doubt:
+            if (camera.state is None or camera.is_learning) != learning:
                 continue
             sample = camera.next_at_rest()
             if sample is not None:

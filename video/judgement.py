@@ -39,6 +39,7 @@ class Judgement:
         self._last_at_ms = 0
         self.last_raw_ms: int | None = None
         self.size: tuple[int, int] | None = None
+        self.saw_face = False
 
     def judge(self, image: Image, raw_at_ms: int) -> Judged:
         """Returns what a picture shows, and remembers it; one from before the last is taken for one of its time."""
@@ -63,4 +64,5 @@ class Judgement:
         return copy.deepcopy(self, {id(self._engine): self._engine})
 
     def _shows_face(self, image: Image) -> bool:
-        return bool(faces_by_zone(self._engine, image, self._settings.zone)[0])
+        self.saw_face = bool(faces_by_zone(self._engine, image, self._settings.zone)[0])
+        return self.saw_face

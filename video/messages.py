@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -123,6 +124,7 @@ FromWorker = FromCameras | VisitorAsked | WorkerFailed
 _ENCODER = msgspec.msgpack.Encoder()
 _TO_WORKER: msgspec.msgpack.Decoder[ToWorker] = msgspec.msgpack.Decoder(ToWorker)
 _FROM_CAMERAS: msgspec.msgpack.Decoder[FromCameras] = msgspec.msgpack.Decoder(FromCameras)
+_SOME_FROM_CAMERAS: msgspec.msgpack.Decoder[list[FromCameras]] = msgspec.msgpack.Decoder(list[FromCameras])
 _FROM_WORKER: msgspec.msgpack.Decoder[FromWorker] = msgspec.msgpack.Decoder(FromWorker)
 
 
@@ -139,6 +141,16 @@ def decode_to_worker(message: bytes) -> ToWorker:
 def decode_from_cameras(message: bytes) -> FromCameras:
     """Returns what was said of a camera. Raises: msgspec.ValidationError or DecodeError for anything else."""
     return _FROM_CAMERAS.decode(message)
+
+
+def encode_some(messages: Sequence[bytes]) -> bytes:
+    """Returns several encoded messages as one array."""
+    return _ENCODER.encode([msgspec.Raw(message) for message in messages])
+
+
+def decode_some_from_cameras(messages: bytes) -> list[FromCameras]:
+    """Returns what `encode_some` was given. Raises: msgspec.ValidationError or DecodeError for anything else."""
+    return _SOME_FROM_CAMERAS.decode(messages)
 
 
 def decode_from_worker(message: bytes) -> FromWorker:

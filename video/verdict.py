@@ -11,7 +11,7 @@ from video.engine import Thresholds
 
 LEAST_FRAMES_FOR_MATCH = 2
 LEAST_FRAMES_FOR_MISMATCH = 3
-"""One frame, or two, never decide that somebody is not the holder."""
+"""So many frames must each see it by themselves, however good one of them is: one frame, or two, never decide."""
 MATCH_SHARE = 0.5
 MISMATCH_SHARE = 0.6
 LARGEST_DISSENT = 0.2
@@ -45,21 +45,24 @@ def verdict_of_frame(similarity: float, thresholds: Thresholds) -> Literal["matc
 def count_votes(votes: Sequence[FrameVote], thresholds: Thresholds) -> Vote:
     """Returns the vote of the usable frames; their order does not matter.
 
-    A match takes two frames and half the weight. A mismatch takes three frames, six tenths of the weight, and at most
-    two tenths that see a match. Everything else, also no frame at all, is inconclusive.
+    A match takes two frames that see one, with half the weight. A mismatch takes three frames that see one, with six
+    tenths of the weight, and at most two tenths that see a match. All else, also no frame at all, is inconclusive.
     """
     weight = sum(vote.quality for vote in votes)
     if weight <= 0:
         return Vote(verdict="inconclusive", similarity=None, frames=len(votes))
     shares = {"match": 0.0, "mismatch": 0.0, "inconclusive": 0.0}
+    seeing = dict.fromkeys(shares, 0)
     for vote in sorted(votes, key=lambda vote: (vote.similarity, vote.quality)):
-        shares[verdict_of_frame(vote.similarity, thresholds)] += vote.quality / weight
+        said = verdict_of_frame(vote.similarity, thresholds)
+        shares[said] += vote.quality / weight
+        seeing[said] += vote.quality > 0
     mean = sum(vote.similarity * vote.quality for vote in sorted(votes, key=lambda vote: vote.similarity)) / weight
-    return Vote(verdict=_decide(shares, len(votes)), similarity=mean, frames=len(votes))
+    return Vote(verdict=_decide(shares, seeing), similarity=mean, frames=len(votes))
 
 
-def _decide(shares: dict[str, float], frames: int) -> Verdict:
-    if frames >= LEAST_FRAMES_FOR_MATCH and shares["match"] >= MATCH_SHARE:
+def _decide(shares: dict[str, float], seeing: dict[str, int]) -> Verdict:
+    if seeing["match"] >= LEAST_FRAMES_FOR_MATCH and shares["match"] >= MATCH_SHARE:
         return "match"
     clear = shares["mismatch"] >= MISMATCH_SHARE and shares["match"] <= LARGEST_DISSENT
-    return "mismatch" if clear and frames >= LEAST_FRAMES_FOR_MISMATCH else "inconclusive"
+    return "mismatch" if clear and seeing["mismatch"] >= LEAST_FRAMES_FOR_MISMATCH else "inconclusive"

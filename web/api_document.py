@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from storage.queries import Notice
 from web.access import ANYBODY
-from web.camera_agents import Taken
+from web.camera_agents import Heard, Taken
 from web.ingestion import EventsAnswer
 from web.openapi import AGENT_TAG, API_TAG, SENDER_TAG, Problem
 from web.terminal import Answer, NoticeList
@@ -29,7 +29,7 @@ TAGS = [
     {"name": SENDER_TAG, "description": "How settlements and everything else come in."},
     {"name": AGENT_TAG, "description": "What `swipewatch video --to` at a store asks and says."},
 ]
-SHOWN = (Answer, EventsAnswer, Notice, NoticeList, Problem, Taken)
+SHOWN = (Answer, EventsAnswer, Heard, Notice, NoticeList, Problem, Taken)
 
 
 @router.get("/openapi.json", dependencies=[Depends(ANYBODY)])

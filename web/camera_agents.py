@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Annotated
 
 import msgspec
+from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Depends, Header, Request
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response
@@ -21,11 +22,12 @@ from web.sse import HEARTBEAT, OPENING, event_stream, message, resume_point
 
 router = APIRouter()
 MESSAGES_PATH = "/v1/cameras/messages"
+KEEPERS = 16
 MESSAGE_TYPE = "application/msgpack"
 MESSAGE_BODY = {
     "requestBody": {
         "required": True,
-        "description": "One message of a camera worker, MessagePack.",
+        "description": "What camera workers said, in order: an array of messages, MessagePack.",
         "content": {MESSAGE_TYPE: {}},
     }
 }
@@ -35,9 +37,15 @@ StillAllowed = Callable[[], Awaitable[bool]]
 
 
 class Taken(msgspec.Struct, frozen=True, kw_only=True):
-    """The message is kept."""
+    """So many messages are kept: all that were sent."""
 
-    kept: bool
+    kept: int
+
+
+class Heard(msgspec.Struct, frozen=True, kw_only=True):
+    """The centre knows how the agent is."""
+
+    heard: bool
 
 
 @router.get(
@@ -106,19 +114,19 @@ async def swipe_stream(
 @router.post(
     MESSAGES_PATH,
     tags=[AGENT_TAG],
-    summary="Hand in what a camera worker said",
+    summary="Hand in what camera workers said",
     responses=answers_with(Taken, 403, 413, 422, 429, 503),
     openapi_extra=MESSAGE_BODY,
 )
 async def take_message(request: Request, agent: Agent, services: Services) -> Response:
-    """Answers 200 once the message is kept; the same again changes nothing."""
+    """Answers 200 once all are kept; the same again changes nothing. Who is refused may try them one by one."""
     budget: BodyBudget = request.app.state.camera_message_budget
     limits = services.limits
     try:
         async with budget.lease() as lease:
             async with asyncio.timeout(limits.camera_message_deadline_s):
                 body = await read_body(request, limits.camera_message_bytes, lease)
-            await run_in_threadpool(services.camera_agents.keep, agent, body)
+            kept = await to_thread.run_sync(services.camera_agents.keep, agent, body, limiter=_keepers(request))
     except BodyTooLarge:
         raise Refused("body_too_large", f"a message has at most {limits.camera_message_bytes} bytes", 413) from None
     except TimeoutError:
@@ -129,15 +137,15 @@ async def take_message(request: Request, agent: Agent, services: Services) -> Re
         return answer
     except MessageRefused as refused:
         raise _refusal(refused) from refused
-    services.measurements.count(CAMERA_MESSAGES)
-    return _json(200, Taken(kept=True))
+    services.measurements.count(CAMERA_MESSAGES, kept)
+    return _json(200, Taken(kept=kept))
 
 
 @router.post(
     "/v1/cameras/report",
     tags=[AGENT_TAG],
     summary="Say how the agent is",
-    responses=answers_with(Taken, 422),
+    responses=answers_with(Heard, 422),
     openapi_extra={"requestBody": {"required": True, "content": {"application/json": {}}}},
 )
 async def report(request: Request, agent: Agent, services: Services) -> Response:
@@ -146,7 +154,16 @@ async def report(request: Request, agent: Agent, services: Services) -> Response
         services.camera_agents.heard(agent.name, await request.body())
     except MessageRefused as refused:
         raise _refusal(refused) from refused
-    return _json(200, Taken(kept=True))
+    return _json(200, Heard(heard=True))
+
+
+def _keepers(request: Request) -> CapacityLimiter:
+    """Returns the threads that keep messages: not those of the pages, which would wait behind a city's agents."""
+    state = request.app.state
+    if not hasattr(state, "camera_message_keepers"):
+        state.camera_message_keepers = CapacityLimiter(KEEPERS)
+    keepers: CapacityLimiter = state.camera_message_keepers
+    return keepers
 
 
 def _refusal(refused: MessageRefused) -> Refused:

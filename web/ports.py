@@ -14,7 +14,9 @@ from storage.camera_pictures import CameraPictures
 from storage.camera_registry import CameraRegistry
 from storage.clips import KeptClip
 from storage.database import Database
+from storage.enrolment import Enrolment
 from storage.originals import KeptOriginal
+from storage.references import Face
 from web.measurements import Measurements
 
 Language = Literal["zh", "en"]
@@ -226,6 +228,29 @@ class CameraProbe(Protocol):
         ...
 
 
+class ReadPhoto(msgspec.Struct, frozen=True, kw_only=True):
+    """What a photograph gives: a face for each engine, or what is wrong with it, in the words of `video.enrolment`."""
+
+    problems: tuple[str, ...]
+    faces: tuple[Face, ...]
+
+
+class PhotosUnread(Exception):
+    """No photograph was read: others are being read, or the reader has failed."""
+
+    def __init__(self, reason: Literal["busy", "failed"]) -> None:
+        super().__init__(reason)
+        self.reason: Literal["busy", "failed"] = reason
+
+
+class PhotoReader(Protocol):
+    """Reads faces out of photographs."""
+
+    def read(self, photos: Sequence[bytes]) -> Sequence[ReadPhoto]:
+        """Returns what each shows, in order. Takes seconds. Raises: PhotosUnread."""
+        ...
+
+
 class AgentCameras(msgspec.Struct, frozen=True, kw_only=True):
     """The cameras that an agent looks through, as JSON; `revision` differs whenever they do."""
 
@@ -264,10 +289,10 @@ class CameraAgents(Protocol):
         """Returns the fresh swipes there that came after one, in order."""
         ...
 
-    def keep(self, agent: Token, message: bytes) -> None:
-        """Afterwards the message is kept, durably; the same again changes nothing.
+    def keep(self, agent: Token, messages: bytes) -> int:
+        """Returns how many messages were given; afterwards they are kept, durably. The same again changes nothing.
 
-        Raises: MessageRefused; TransientError when it cannot be kept now.
+        Raises: MessageRefused; TransientError when they cannot be kept now.
         """
         ...
 
@@ -393,6 +418,8 @@ class WebServices:
     camera_pictures: CameraPictures
     camera_probe: CameraProbe
     camera_agents: CameraAgents
+    enrolment: Enrolment
+    photo_reader: PhotoReader
     readiness: Callable[[], Sequence[NotReady]]
     now_ms: Callable[[], int]
     measurements: Measurements

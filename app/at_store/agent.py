@@ -266,8 +266,8 @@ class StoreAgent:
             self.measurements.set_level(AGENT_DROPPED, dropped[kind], kind=kind)
         self.measurements.set_level(CAMERAS_HELD, len(self.camera_ids))
 
-    def _count_sent(self) -> None:
-        self.measurements.count(AGENT_SENT)
+    def _count_sent(self, messages: int) -> None:
+        self.measurements.count(AGENT_SENT, messages)
 
     def _reasons_not_ready(self) -> list[NotReady]:
         problem = self._follower.problem

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Literal, NamedTuple, get_args
 
@@ -30,6 +30,9 @@ KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 """The least valuable first: when there is no room that is how they go. States of cameras count as observations."""
 MESSAGE_BYTES: Final = 32 * 1024 * 1024 - 65_536
 """The centre takes no larger message."""
+TOGETHER: Final = 100
+TOGETHER_BYTES: Final = 256 * 1024
+"""So much goes in one request: over a thin line more would hold up what has just been seen."""
 DROPPED_FILE: Final = "dropped.json"
 NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT)
 
@@ -85,18 +88,16 @@ class StoreBuffer:
             self._write(_kind_of(message), self._last, encode_message(message))
             self._lock.notify_all()
 
-    def take(self, kinds: Sequence[Kind], timeout_s: float) -> int | None:
-        """Returns the number of the oldest message of the first of these kinds that has one; it will not be dropped.
+    def take(self, kinds: Sequence[Kind], timeout_s: float) -> list[int]:
+        """Returns the oldest messages of the first of these kinds that has any, in order; they will not be dropped.
 
-        None when nothing of them waits within `timeout_s`.
+        They are some that are small together, or a single one. None when nothing of them waits within `timeout_s`.
         """
         with self._lock:
             self._lock.wait_for(lambda: any(self._waiting[kind] for kind in kinds), timeout_s)
-            for kind in kinds:
-                for number in self._waiting[kind]:
-                    self._in_hand.add(number)
-                    return number
-        return None
+            taken = next((self._oldest(self._waiting[kind]) for kind in kinds if self._waiting[kind]), [])
+            self._in_hand.update(taken)
+        return taken
 
     def read(self, number: int) -> bytes | None:
         """Returns a taken message with its picture, where that is still there.
@@ -158,6 +159,16 @@ class StoreBuffer:
             return dict(self._dropped)
 
     # ---- below, the lock is held ------------------------------------------------------------------------------------
+
+    def _oldest(self, kept: Mapping[int, Waiting]) -> list[int]:
+        taken, size_bytes = list[int](), 0
+        for number, waiting in kept.items():
+            still = self._waiting["still"].get(number)
+            size_bytes += waiting.size_bytes + (0 if still is None else still.size_bytes)
+            if taken and (size_bytes > TOGETHER_BYTES or len(taken) == TOGETHER):
+                break
+            taken.append(number)
+        return taken
 
     def _write(self, kind: Kind, number: int, plain: bytes) -> None:
         sealed = self._keyring.seal(plain, _context(kind, number))

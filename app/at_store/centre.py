@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 from urllib.parse import urlsplit
@@ -14,6 +14,7 @@ import msgspec
 from app.camera_agents import AgentOrders
 from events.errors import ConfigError, TransientError
 from storage.camera_agents import AgentReport
+from video.messages import encode_some
 
 ANSWERS_WITHIN_S: Final = 30.0
 CONNECTS_WITHIN_S: Final = 5.0
@@ -40,7 +41,7 @@ class TokenRefused(TransientError):
 
 
 class NeverTaken(Exception):
-    """The centre will not take this message, however often it is sent."""
+    """The centre will not take these messages, however often they are sent."""
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,10 +74,10 @@ class Centre:
         except msgspec.MsgspecError as error:
             raise CentreAway(f"the centre's answer is not understood: {error}") from error
 
-    def send(self, message: bytes) -> None:
-        """Afterwards the centre has the message. Raises: CentreAway, TokenRefused, NeverTaken."""
+    def send(self, messages: Sequence[bytes]) -> None:
+        """Afterwards the centre has the messages. Raises: CentreAway, TokenRefused, NeverTaken."""
         headers = {"Content-Type": "application/msgpack"}
-        self._ask("POST", "/v1/cameras/messages", content=message, headers=headers)
+        self._ask("POST", "/v1/cameras/messages", content=encode_some(messages), headers=headers)
 
     def report(self, report: AgentReport) -> None:
         """The centre has heard how this agent is. Raises: CentreAway, TokenRefused, NeverTaken."""

@@ -40,16 +40,16 @@ class Pauses:
 
 
 class Sender:
-    """A thread that sends some kinds, one message at a time: each waits until the one before it is with the centre.
+    """A thread that sends some kinds, in order: a request waits until the one before it is with the centre.
 
     What observations say is needed at once, and is small; clips and originals have a sender of their own, so that a
     film on its way over a thin line does not hold a verdict up.
     """
 
     def __init__(
-        self, buffer: StoreBuffer, centre: Centre, kinds: Sequence[Kind], *, on_sent: Callable[[], None]
+        self, buffer: StoreBuffer, centre: Centre, kinds: Sequence[Kind], *, on_sent: Callable[[int], None]
     ) -> None:
-        """Args: the first of `kinds` that has a message goes first."""
+        """Args: the first of `kinds` that has a message goes first; `on_sent` is told how many were sent."""
         self._buffer, self._centre, self._kinds, self._on_sent = buffer, centre, kinds, on_sent
         self._pauses, self._ends = Pauses(), threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"sender-{kinds[0]}", daemon=True)
@@ -68,30 +68,51 @@ class Sender:
 
     def _run(self) -> None:
         while not self._ends.is_set():
-            number = self._buffer.take(self._kinds, LOOK_EVERY_S)
-            message = None if number is None else self._buffer.read(number)
-            if number is not None and message is not None:
-                self._send(number, message)
+            numbers = self._buffer.take(self._kinds, LOOK_EVERY_S)
+            read = [(number, self._buffer.read(number)) for number in numbers]
+            messages = [(number, message) for number, message in read if message is not None]
+            if messages:
+                self._send(messages)
 
-    def _send(self, number: int, message: bytes) -> None:
+    def _send(self, messages: Sequence[tuple[int, bytes]]) -> bool:
+        """Returns whether the centre can be reached; messages that it takes, or never will, wait no longer."""
         try:
-            self._centre.send(message)
+            self._centre.send([message for _, message in messages])
         except NeverTaken as error:
+            if len(messages) > 1:
+                return self._send_one_by_one(messages)
             _log.error("message.refused", reason=str(error))
-            self._buffer.give_up(number)
+            self._buffer.give_up(messages[0][0])
         except (CentreAway, TokenRefused) as error:
-            self._buffer.put_back(number)
-            if self._ends.is_set():
-                return
-            if self.problem is None:
-                _log.warning("centre.away", reason=str(error))
-            self.problem = str(error)
-            self._ends.wait(self._pauses.after(error))
-            return
+            self._wait(messages, error)
+            return False
         else:
-            self._buffer.sent(number)
-            self._on_sent()
+            for number, _ in messages:
+                self._buffer.sent(number)
+            self._on_sent(len(messages))
         if self.problem is not None:
             _log.info("centre.reached")
         self.problem = None
         self._pauses.succeeded()
+        return True
+
+    def _send_one_by_one(self, messages: Sequence[tuple[int, bytes]]) -> bool:
+        """One of them is refused: the others are not to suffer for it."""
+        for place, message in enumerate(messages):
+            if not self._send([message]):
+                self._put_back(messages[place + 1 :])
+                return False
+        return True
+
+    def _wait(self, messages: Sequence[tuple[int, bytes]], error: CentreAway | TokenRefused) -> None:
+        self._put_back(messages)
+        if self._ends.is_set():
+            return
+        if self.problem is None:
+            _log.warning("centre.away", reason=str(error))
+        self.problem = str(error)
+        self._ends.wait(self._pauses.after(error))
+
+    def _put_back(self, messages: Sequence[tuple[int, bytes]]) -> None:
+        for number, _ in messages:
+            self._buffer.put_back(number)

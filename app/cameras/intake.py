@@ -61,16 +61,23 @@ class CameraIntake:
         self._states, self._submit = states, submit
         self._ends = threading.Event()
 
-    def keep(self, message: FromCameras) -> None:
-        """Afterwards the message is kept, an observation handed in; the same again changes nothing.
+    def keep_all(self, messages: Sequence[FromCameras]) -> None:
+        """Afterwards the messages are kept, and observations handed in together; the same again changes nothing.
 
-        Raises: TransientError: not all of it is kept, and the same again may help; AlteredData: it never will be.
+        Raises: TransientError: not all of it is kept, and the same again may help; AlteredData: one never will be.
         """
+        for message in messages:
+            self._keep(message)
+        originals = [message.original for message in messages if isinstance(message, Observed)]
+        if originals:
+            self._submit(SENDER, originals)
+
+    def _keep(self, message: FromCameras) -> None:
+        """Keeps all but observations themselves, which come after their pictures: an alert finds them there."""
         match message:
             case Observed():
-                self._keep_still(message)  # before the observation: an alert finds its picture there
+                self._keep_still(message)
                 self._count_blind(message)
-                self._submit(SENDER, [message.original])
             case ClipMade():
                 self._clips.keep(Clip(**{name: getattr(message, name) for name in Clip.__struct_fields__}))
             case OriginalCut():
@@ -92,7 +99,7 @@ class CameraIntake:
             self._take_observation(message)
             return
         try:
-            self.keep(message)
+            self._keep(message)
         except (TransientError, AlteredData) as error:
             kind = type(message).__name__
             _log.error("camera_message.not_kept", message=kind, camera_id=message.camera_id, error=str(error))

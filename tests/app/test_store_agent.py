@@ -132,6 +132,7 @@ def test_a_store_looks_by_itself_and_a_line_that_fails_and_an_agent_that_is_kill
     store = tmp_path / "store"
     with agent_at(store, line, token) as agent:
         until(lambda: ("ok",) in rows(centre.data, "SELECT state FROM camera_state"), agent.said)
+        assert "worker.started" not in centre.data.with_suffix(".err").read_text()  # the centre leaves it alone
         send(centre, [swipe(1, "329900-1", "1")])
         until(lambda: verdicts(centre.data).get("S000001") == "match", lambda: list(observations(centre.data)))
         line.cut()

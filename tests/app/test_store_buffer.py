@@ -78,11 +78,12 @@ def original(number: int, size_bytes: int = 1_000) -> OriginalCut:
 def emptied(buffer: StoreBuffer, kinds: tuple[Kind, ...] = EVERYTHING) -> list[FromCameras]:
     """Returns what was taken out, in order, as the centre would get it."""
     got = []
-    while (number := buffer.take(kinds, timeout_s=0)) is not None:
-        message = buffer.read(number)
-        if message is not None:
-            got.append(decode_from_cameras(message))
-            buffer.sent(number)
+    while numbers := buffer.take(kinds, timeout_s=0):
+        for number in numbers:
+            message = buffer.read(number)
+            if message is not None:
+                got.append(decode_from_cameras(message))
+                buffer.sent(number)
     return got
 
 
@@ -106,8 +107,7 @@ def test_what_was_put_comes_out_whole_and_in_order_also_for_a_later_process(tmp_
 def test_a_message_that_was_not_confirmed_is_taken_again_and_numbers_go_on(tmp_path: Path) -> None:
     buffer = opened(tmp_path)
     buffer.put(observed(1))
-    number = buffer.take(EVERYTHING, timeout_s=0)
-    assert number is not None
+    (number,) = buffer.take(EVERYTHING, timeout_s=0)
     buffer.put_back(number)
     later = opened(tmp_path)
     later.put(observed(2))
@@ -203,3 +203,18 @@ def test_a_killed_agent_has_lost_nothing_that_it_had_put(tmp_path: Path) -> None
     got = emptied(opened(tmp_path / "buffer"))
     assert got[:put] == [observed(number) for number in range(1, put + 1)]
     assert len(got) <= put + 1
+
+
+def test_what_is_small_goes_together_and_a_film_by_itself(tmp_path: Path) -> None:
+    buffer = opened(tmp_path)
+    for number in range(130):
+        buffer.put(observed(number, still=None))
+    for number in range(130, 140):
+        buffer.put(observed(number, still=bytes(60_000)))
+        buffer.put(clip(number, 300_000))
+    sizes = []
+    while numbers := buffer.take(EVERYTHING, timeout_s=0):
+        sizes.append(len(numbers))
+        for number in numbers:
+            buffer.sent(number)
+    assert sizes == [100, 34, 4, 2, *[1] * 10]

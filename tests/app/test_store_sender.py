@@ -52,7 +52,7 @@ def line(world: World) -> Iterator[Line]:
 def sending(
     buffer: StoreBuffer, line: Line, kinds: tuple[Kind, ...] = SMALL, token: str = World.agent
 ) -> Iterator[Sender]:
-    sender = Sender(buffer, Centre(line.address, lambda: token), kinds, on_sent=lambda: None)
+    sender = Sender(buffer, Centre(line.address, lambda: token), kinds, on_sent=lambda _messages: None)
     sender.start()
     try:
         yield sender
@@ -99,7 +99,13 @@ def test_a_centre_that_is_busy_is_asked_again_and_what_it_refuses_holds_nothing_
     buffer.put(original())
     with sending(buffer, line, LARGE):
         poll(lambda: waiting(buffer) == 0)
-    assert buffer.dropped()["clip"] == 1
+        buffer.put(numbered(1))
+        buffer.put(msgspec.structs.replace(numbered(2), original=b"{}"))
+        buffer.put(numbered(3))
+    with sending(buffer, line):
+        poll(lambda: waiting(buffer) == 0)
+    assert arrived(world) == ["fo-001", "fo-003"]
+    assert buffer.dropped() == {"original": 0, "clip": 1, "still": 1, "observation": 1}
     assert len(world.clips.for_settlement("SETL1")) == len(world.originals.for_settlement("SETL1")) == 1
 
 

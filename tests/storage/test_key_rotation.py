@@ -19,6 +19,7 @@ from storage.key_rotation import KeyRotation
 from storage.models import Table
 from storage.sealed_rows import SEALED_COLUMNS
 from tests.alerts.builders import NOON_MS
+from tests.storage.faces import GROUNDS, face_of
 from tests.storage.shown import Shown
 
 CHECKOUT = Path(__file__).parents[2]
@@ -42,7 +43,7 @@ def furnished(vault: Vault) -> Shown:
     shown = Shown(vault.database, vault.directory, vault.keyring)
     for number in range(4):
         shown.swipe(f"S-{number}", NOON_MS)
-    vault.references.enrol("p-1", "sface", "1", np.ones(128, np.float32), 0.9, "written consent", NOON_MS)
+    vault.references.enrol("p-1", face_of(np.ones(128, np.float32)), GROUNDS, NOON_MS)
     return shown
 
 

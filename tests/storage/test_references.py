@@ -8,9 +8,10 @@ from storage.crypto import KEY_BYTES, Keyring
 from storage.errors import AlteredData, WrongKey
 from storage.evidence import EvidenceStore, Still
 from storage.models import ReferenceFaceRow
-from storage.references import Embedding, ReferenceFaces
+from storage.references import Embedding, Grounds, ReferenceFaces
 from storage.sealed_rows import has_sealed_data
 from tests.alerts.builders import NOON_MS
+from tests.storage.faces import GROUNDS, face_of
 
 
 def embedding(seed: int) -> Embedding:
@@ -24,7 +25,7 @@ def faces(database):
 
 
 def enrol(faces: ReferenceFaces, person: str, seed: int, *, engine: str = "sface", at_ms: int = NOON_MS) -> str:
-    return faces.enrol(person, engine, "1", embedding(seed), 0.9, "consent-2026-10-01", at_ms)
+    return faces.enrol(person, face_of(embedding(seed), engine=engine), GROUNDS, at_ms)
 
 
 def test_an_embedding_comes_back_exactly(faces):
@@ -50,7 +51,8 @@ def test_several_photographs_and_engines_stand_side_by_side_in_the_order_of_enro
 
 def test_the_same_photograph_enrolled_again_counts_once_with_its_new_consent(faces, database):
     first = enrol(faces, "A", 1)
-    again = faces.enrol("A", "sface", "2", embedding(1), 0.5, "consent-renewed", NOON_MS + 1)
+    renewed = Grounds(basis="statutory_duty", day="2026-10-01", proof="consent-renewed", by="wang")
+    again = faces.enrol("A", face_of(embedding(1), version="2", quality=0.5), renewed, NOON_MS + 1)
     assert first == again
     assert faces.enrolled() == {"A": 1}
     with database.read() as session:
@@ -125,7 +127,7 @@ def test_no_plain_embedding_is_on_the_disk(faces, database, tmp_path):
 @pytest.mark.parametrize("bad", [np.zeros((2, 2)), np.zeros(0), np.array([1.0, np.nan]), np.array([np.inf])])
 def test_what_is_no_row_of_finite_numbers_is_refused(faces, bad):
     with pytest.raises(ValueError, match="finite numbers"):
-        faces.enrol("A", "sface", "1", bad.astype(np.float32), 0.9, "consent", NOON_MS)
+        faces.enrol("A", face_of(bad.astype(np.float32)), GROUNDS, NOON_MS)
 
 
 def test_a_reference_or_a_picture_is_sealed_data(faces, database, tmp_path):

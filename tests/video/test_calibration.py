@@ -10,24 +10,32 @@ from hypothesis import strategies as st
 from video.calibration import (
     BINS,
     Calibration,
-    CalibrationHistory,
     add_counts,
+    calibrate,
     count_similarities,
     false_match,
     merge_calibrations,
-    no_counts,
     one_in,
     spread_of,
 )
+from video.calibration_history import CalibrationHistory
+from video.engine import unit
 
 MEAN, DEVIATION = 0.08, 0.09
 """Strangers' similarities lie about so with the default engine."""
 PAIRS = 200_000
 
 
-def _calibration(similarities, **changed: object) -> Calibration:
-    made = {"engine_version": "one", "strangers": count_similarities(similarities), "own": no_counts(), "people": 900}
-    return Calibration(**{**made, **changed})
+def _calibration(
+    similarities, people: int = 900, spread: float = 1.0, own=(), engine_version: str = "one"
+) -> Calibration:
+    return Calibration(
+        engine_version=engine_version,
+        strangers=count_similarities(similarities),
+        own=count_similarities(own),
+        people=people,
+        spread=spread,
+    )
 
 
 def _normal(pairs: int = PAIRS, seed: int = 1) -> np.ndarray:
@@ -103,11 +111,18 @@ def test_people_whom_everybody_resembles_are_a_spread_and_even_ones_are_none():
 
 def test_how_unlike_a_holder_can_be_is_told_from_their_own_pictures():
     own = np.random.default_rng(4).normal(0.65, 0.1, 20_000)
-    calibration = _calibration(_normal(), own=count_similarities(own))
+    calibration = _calibration(_normal(), own=own)
     said = calibration.false_non_match(0.45)
     assert said is not None
     assert 0.0228 <= said <= 0.035
     assert _calibration(_normal()).false_non_match(0.45) is None
+
+
+def test_holders_at_one_till_are_strangers_to_each_other_and_not_to_themselves():
+    east, north, between = (unit(np.array(vector)) for vector in ([1.0, 0.0], [0.0, 1.0], [0.6, 0.8]))
+    made = calibrate("one", ["a", "a", "b"], [east, between, north])
+    assert made.strangers == count_similarities([0.0, 0.8])
+    assert (made.pairs, made.people, sum(made.own)) == (2, 2, 0)
 
 
 # -------------------------------------------------------------------------------------------------- which one counts

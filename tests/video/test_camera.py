@@ -146,14 +146,22 @@ def test_a_span_begins_at_the_key_picture_before_it(film):
 def test_at_rest_only_key_pictures_are_decoded_and_few_of_them(sface, film, decoded):
     settings = replace(SETTINGS, presence_interval_ms=4_000)
     camera = Camera(CAMERA, sface, settings)
-    camera._in_doubt = False
-    camera._state = "ok"
     for packet in film:
         camera.see(packet)
-        camera._in_doubt = False
         rest(camera)
-    assert all(packet.is_key for packet in decoded)
-    assert [packet.raw_at_ms - START_MS for packet in decoded] == [0, 4_000, 8_000]
+    later = [packet for packet in decoded if packet.raw_at_ms >= START_MS + 3_600]
+    assert all(packet.is_key for packet in later)
+    assert [packet.raw_at_ms - START_MS for packet in later] == [4_000, 8_000]
+
+
+def test_an_empty_counter_is_known_after_seconds_however_rare_key_pictures_are(sface, film):
+    camera = Camera(CAMERA, sface, SETTINGS)
+    for packet in film:
+        if packet.raw_at_ms <= START_MS + 3_600:
+            camera.see(packet)
+            rest(camera)
+    assert len([packet for packet in film if packet.is_key and packet.raw_at_ms <= START_MS + 3_600]) == 2
+    assert camera._at_rest.knows_counter
 
 
 def test_around_a_swipe_no_more_is_decoded_than_from_the_key_picture_before_to_the_last_look(sface, film, decoded):

@@ -10,12 +10,12 @@ from typer.testing import CliRunner
 from app.commands import commands
 from events.errors import ConfigError
 from video.calibration_file import general_calibration, read_calibration
-from video.engine import Thresholds, unit
+from video.engine import DetectedFace, FaceEngine, Image, Thresholds, unit
 from video.evaluation.accuracy import Embedded, measure_accuracy, own_similarities, stranger_similarities
 from video.evaluation.degraded import Degrading, degradings
 from video.evaluation.folder import Pair, middle_face, people_of, read_pairs, read_picture
 from video.evaluation.rates import Rate, accepted_at, best_threshold, folded_accuracy, threshold_at
-from video.evaluation.verdicts import Trial, choose_visits, embed_references
+from video.evaluation.verdicts import Trial, Visit, choose_visits, embed_references
 
 NAMES = {"Man": ("obama.jpg", "obama2.jpg", "obama3.jpg"), "Other": ("biden.jpg",), "Pilot": ("astronaut.png",)}
 PAIRS = "2\t1\nMan\t1\t2\nMan\t1\tOther\t1\nMan\t1\t3\nMan\t2\tPilot\t1\n"
@@ -28,8 +28,8 @@ def labelled(photographs, tmp_path_factory):
     for person, files in NAMES.items():
         (folder / person).mkdir()
         for number, name in enumerate(files, start=1):
-            picture = cv2.imread(str(photographs / name))
-            shrink = 400 / max(picture.shape[:2])
+            picture = read_picture(photographs / name)
+            shrink = 280 / max(picture.shape[:2])
             small = cv2.resize(picture, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
             cv2.imwrite(str(folder / person / f"{person}_{number:04d}.jpg"), small)
     (folder / "pairs.txt").write_text(PAIRS)
@@ -101,6 +101,17 @@ def test_pairs_have_their_fold_and_those_without_a_picture_are_left_out(labelled
     assert {name: len(pictures) for name, pictures in people_of(labelled).items()} == {"Man": 3, "Other": 1, "Pilot": 1}
 
 
+def test_of_every_fold_so_many_pairs_of_each_kind_are_taken(tmp_path):
+    for name in ("A", "B"):
+        (tmp_path / name).mkdir()
+        for number in (1, 2):
+            (tmp_path / name / f"{name}_{number:04d}.jpg").touch()
+    lines = ["2\t2", *(["A\t1\t2", "B\t1\t2", "A\t1\tB\t1", "A\t2\tB\t2"] * 2)]
+    (tmp_path / "pairs.txt").write_text("\n".join(lines))
+    taken = [(pair.fold, pair.same) for pair in read_pairs(tmp_path, 1)]
+    assert taken == [(0, True), (0, False), (1, True), (1, False)]
+
+
 @pytest.mark.parametrize("text", [None, "", "no number\n", "1\nMan\t1\n", "1\nNobody\t1\t2\n"])
 def test_a_folder_without_usable_pairs_is_a_clear_error(text, tmp_path):
     if text is not None:
@@ -112,9 +123,19 @@ def test_a_folder_without_usable_pairs_is_a_clear_error(text, tmp_path):
 # ----------------------------------------------------------------------------------------------------- worse pictures
 
 
-def test_two_frames_of_one_photograph_differ_and_the_same_chance_repeats_them(sface, labelled):
-    photograph = read_picture(labelled / "Man" / "Man_0001.jpg")
-    face = middle_face(photograph, sface.detect(photograph))
+@pytest.fixture(scope="module")
+def photograph(labelled):
+    return read_picture(labelled / "Man" / "Man_0001.jpg")
+
+
+def _face(sface: FaceEngine, picture: Image) -> DetectedFace:
+    face = middle_face(picture, sface.detect(picture))
+    assert face is not None
+    return face
+
+
+def test_two_frames_of_one_photograph_differ_and_the_same_chance_repeats_them(sface, photograph):
+    face = _face(sface, photograph)
     for way in degradings():
         chance = np.random.default_rng(5)
         one, other = way.take(photograph, face, chance), way.take(photograph, face, chance)
@@ -123,11 +144,10 @@ def test_two_frames_of_one_photograph_differ_and_the_same_chance_repeats_them(sf
         assert np.array_equal(one, way.take(photograph, face, np.random.default_rng(5)))
 
 
-def test_a_face_gets_the_width_and_the_light_that_were_asked_for(sface, labelled):
-    photograph = read_picture(labelled / "Man" / "Man_0001.jpg")
-    face = middle_face(photograph, sface.detect(photograph))
+def test_a_face_gets_the_width_and_the_light_that_were_asked_for(sface, photograph):
+    face = _face(sface, photograph)
     far = Degrading(name="far", width_px=48).take(photograph, face, np.random.default_rng(1))
-    assert middle_face(far, sface.detect(far)).width_px == pytest.approx(48, rel=0.12)
+    assert _face(sface, far).width_px == pytest.approx(48, rel=0.12)
     dark = Degrading(name="dark", face_grey=25).take(photograph, face, np.random.default_rng(1))
     left, top, right, bottom = (round(value) for value in face.box)
     assert cv2.cvtColor(dark, cv2.COLOR_BGR2GRAY)[top:bottom, left:right].mean() == pytest.approx(25, rel=0.2)
@@ -138,14 +158,8 @@ def test_a_covered_holder_is_never_rejected_and_a_plain_one_is_known(sface, labe
     visits = choose_visits(people_of(labelled), 5, seed=1)
     assert [visit.person for visit in visits] == ["Man"]
     references = embed_references(sface, visits)
-    references["Other"] = embed_references(
-        sface,
-        [
-            visits[0].__class__(
-                person="Other", photograph=visits[0].photograph, reference=labelled / "Other" / "Other_0001.jpg"
-            )
-        ],
-    )["Other"]
+    other = Visit(person="Other", photograph=visits[0].photograph, reference=labelled / "Other" / "Other_0001.jpg")
+    references |= embed_references(sface, [other])
     said = {way.name: trial.measure(way, visits, references, lambda _done: None) for way in degradings()}
     assert said["plain"].inconclusive_own.hits == 0
     for name, verdicts in said.items():

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from video.engine import FaceEngine, Image
+from video.evaluation.degraded import Degrading, degradings
+from video.evaluation.folder import read_picture
 from video.quality import FaceQuality, judge_face
 
 VISITOR = 40
@@ -42,6 +44,27 @@ def test_a_spoilt_view_is_unusable_and_says_why(spoil, problem, sface, picture):
     quality = judge_face(spoilt, face)
     assert problem in quality.problems
     assert quality.score < 0.3
+
+
+@pytest.mark.parametrize("name", ["blue mask", "white mask", "black mask", "sunglasses"])
+@pytest.mark.parametrize("width_px", [48, 95, 160])
+def test_a_covered_face_is_unusable(name, width_px, sface, photographs):
+    photograph = read_picture(photographs / "biden.jpg")
+    face = sface.detect(photograph)[0]
+    (cover,) = (way.cover for way in degradings() if way.name == name)
+    far = Degrading(name=name, width_px=width_px, cover=cover).take(photograph, face, np.random.default_rng(3))
+    assert _judge(sface, far).problems == ("covered",)
+    bare = Degrading(name="bare", width_px=width_px).take(photograph, face, np.random.default_rng(3))
+    assert _judge(sface, bare).usable
+
+
+@pytest.mark.parametrize("name", ["obama.jpg", "obama2.jpg", "obama3.jpg", "biden.jpg", "astronaut.png"])
+@pytest.mark.parametrize("grey", [45, 60, 160])
+def test_a_bare_face_is_not_covered_in_any_light(name, grey, sface, photographs):
+    photograph = read_picture(photographs / name)
+    face = sface.detect(photograph)[0]
+    seen = Degrading(name="lit", width_px=80, face_grey=grey).take(photograph, face, np.random.default_rng(4))
+    assert "covered" not in _judge(sface, seen).problems
 
 
 def test_half_a_face_at_the_edge_is_cut_off(sface, picture):

@@ -41,6 +41,12 @@ def test_good_frames_outweigh_poor_ones():
     assert count_votes(votes, THRESHOLDS).verdict == "match"
 
 
+def test_one_good_frame_among_poor_ones_decides_nothing():
+    assert count_votes(_votes((0.1, 1.0), (0.35, 0.3), (0.35, 0.3)), THRESHOLDS).verdict == "inconclusive"
+    assert count_votes(_votes((0.1, 1.0), (0.1, 0.3), (0.35, 0.3)), THRESHOLDS).verdict == "inconclusive"
+    assert count_votes(_votes((0.7, 1.0), (0.35, 0.3), (0.35, 0.3)), THRESHOLDS).verdict == "inconclusive"
+
+
 def test_frames_that_disagree_are_no_mismatch():
     votes = _votes((0.1, 0.9), (0.1, 0.9), (0.1, 0.9), (0.7, 0.9))
     assert count_votes(votes, THRESHOLDS).verdict == "inconclusive"

@@ -12,10 +12,11 @@ from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from types import CodeType
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import httpx
 import msgspec
+import numpy as np
 from argon2 import PasswordHasher
 from fastapi import FastAPI
 from jinja2 import BytecodeCache
@@ -39,13 +40,16 @@ from storage.camera_states import CameraStates
 from storage.clips import Clip, ClipStore
 from storage.crypto import Keyring
 from storage.database import Database, default_url
+from storage.enrolment import Enrolment
 from storage.evidence import EvidenceStore, Still
 from storage.log import AcceptedLog, Record
 from storage.originals import Original, OriginalStore
 from storage.projector import Projector
-from storage.references import ReferenceFaces
+from storage.references import Face, ReferenceFaces
+from storage.retention import EvidenceRetention
 from storage.terminal_contacts import TerminalContacts
 from tests.alerts.builders import OTHER_STORE, PERSON, STORE, finding, policy
+from tests.storage.faces import face_of
 from video.settings import CameraSettings, VideoSettings
 from web.access import csrf_of
 from web.app import create_app
@@ -58,8 +62,10 @@ from web.ports import (
     InstitutionEntry,
     NotReady,
     Overloaded,
+    PhotosUnread,
     ProbeFailed,
     ProbeFailure,
+    ReadPhoto,
     TillEntry,
     WebLimits,
     WebServices,
@@ -169,6 +175,24 @@ class DrawnCounters:
         return CameraPicture(jpeg=jpeg, width_px=640, height_px=360, codec="h264", frames_per_s=15.0)
 
 
+class TwinReader:
+    """Takes every photograph for a good one of a face that its bytes make; those that `refuses` names are not."""
+
+    def __init__(self) -> None:
+        self.refuses: dict[bytes, tuple[str, ...]] = {}
+        self.fails: Literal["busy", "failed"] | None = None
+
+    def read(self, photos: Sequence[bytes]) -> list[ReadPhoto]:
+        if self.fails is not None:
+            raise PhotosUnread(self.fails)
+        return [ReadPhoto(problems=self.refuses.get(one, ()), faces=(drawn_face(one),)) for one in photos]
+
+
+def drawn_face(photo: bytes) -> Face:
+    looks = np.random.default_rng(list(photo)).standard_normal(128).astype(np.float32)
+    return face_of(looks / np.linalg.norm(looks))
+
+
 class StoreCameras:
     """The cameras of a registry that are looked through at their stores."""
 
@@ -256,6 +280,10 @@ class World:
             clock_ms=self.now_ms,
         )
         self.measurements = Measurements()
+        kept = (self.evidence.kept, self.clips.kept, self.originals.kept)
+        references = ReferenceFaces(self.database, self.keyring)
+        self.enrolment = Enrolment(self.database, references, EvidenceRetention(self.database, kept))
+        self.photo_reader = TwinReader()
         self.space = FreeSpace(free_bytes=10**12, least_bytes=0)
         self.services = WebServices(
             database=self.database,
@@ -272,6 +300,8 @@ class World:
             camera_pictures=CameraPictures(self.database, self.keyring),
             camera_probe=self.camera_probe,
             camera_agents=self.camera_agents,
+            enrolment=self.enrolment,
+            photo_reader=self.photo_reader,
             readiness=lambda: self.not_ready,
             now_ms=self.now_ms,
             measurements=self.measurements,

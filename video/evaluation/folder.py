@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,11 +27,11 @@ class Pair:
     second: Path
 
 
-def read_pairs(folder: Path) -> list[Pair]:
+def read_pairs(folder: Path, most: int | None = None) -> list[Pair]:
     """Returns the pairs whose pictures are both there, in the order of the file.
 
     Its first line says how many folds there are (absent: one) and how many pairs of each kind a fold has; in each fold
-    the pairs of one person come first.
+    the pairs of one person come first. Args: most is how many pairs of each kind a fold has at most.
 
     Raises: ConfigError when the file is absent or not of that form, or hardly any picture is there.
     """
@@ -45,7 +46,7 @@ def read_pairs(folder: Path) -> list[Pair]:
     there = [pair for pair in pairs if pair.first.is_file() and pair.second.is_file()]
     if {pair.same for pair in there} != {True, False}:
         raise ConfigError(str(path), "pairs", f"{len(there)} with both pictures", "pairs of one person and of two")
-    return there
+    return there if most is None else _first_of_each(there, most)
 
 
 def people_of(folder: Path) -> dict[str, list[Path]]:
@@ -71,6 +72,16 @@ def middle_face(picture: Image, faces: Sequence[DetectedFace]) -> DetectedFace |
         return float(np.hypot((left + right - width) / 2, (top + bottom - height) / 2))
 
     return min(faces, key=off, default=None)
+
+
+def _first_of_each(pairs: Sequence[Pair], most: int) -> list[Pair]:
+    seen: Counter[tuple[int, bool]] = Counter()
+    first: list[Pair] = []
+    for pair in pairs:
+        seen[pair.fold, pair.same] += 1
+        if seen[pair.fold, pair.same] <= most:
+            first.append(pair)
+    return first
 
 
 def _pair_of(folder: Path, line: str, fold: int) -> Pair:

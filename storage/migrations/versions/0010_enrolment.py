@@ -38,7 +38,7 @@ def upgrade() -> None:
         sa.Column("person_id", TEXT, nullable=False),
         sa.Column("other_person_id", TEXT, nullable=False),
         sa.Column("engine", TEXT, nullable=False),
-        sa.Column("similarity", sa.Float(), nullable=False),
+        sa.Column("similarity", sa.Double(), nullable=False),
         sa.Column("found_at_ms", BIG, nullable=False),
         sa.Column("found_by", TEXT, nullable=False),
         sa.Column("outcome", TEXT, nullable=True),

@@ -36,7 +36,7 @@ def status(person_id: PersonId, data: DataDirectory = DEFAULT_DATA, database: Da
         grounds = one.grounds
         typer.echo(
             f"{one.engine} {one.engine_version}, quality {one.quality:.2f}, enrolled {_day(one.enrolled_at_ms)}"
-            f" by {grounds.by}: {grounds.basis} since {grounds.day or 'an unknown day'}, {grounds.proof}"
+            f" by {grounds.by}: {grounds.basis} since {grounds.day}, {grounds.proof}"
         )
     if found.opt_out is not None:
         typer.echo(f"opted out since {found.opt_out.since_day}: {found.opt_out.basis}")

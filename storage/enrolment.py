@@ -23,6 +23,11 @@ MUST_BE_FILED_FROM: Final = 100_000
 LOOKED_AT_ONCE: Final = 500
 
 
+def must_be_filed(people: int) -> bool:
+    """Returns whether so many enrolled people have to be filed with the authority."""
+    return people >= MUST_BE_FILED_FROM
+
+
 class Enrolled(msgspec.Struct, frozen=True, kw_only=True):
     """So many references were kept; `people` are enrolled now."""
 
@@ -32,7 +37,7 @@ class Enrolled(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def must_be_filed(self) -> bool:
         """Whether so many people are enrolled that the authority has to be told."""
-        return self.people >= MUST_BE_FILED_FROM
+        return must_be_filed(self.people)
 
 
 class Erased(msgspec.Struct, frozen=True, kw_only=True):

@@ -565,7 +565,7 @@ class ReferenceFaceRow(Table):
     embedding: Mapped[bytes] = mapped_column(LargeBinary)
     quality: Mapped[float]
     basis: Mapped[str] = mapped_column(server_default="consent")
-    basis_day: Mapped[str] = mapped_column(server_default="")
+    basis_day: Mapped[str] = mapped_column(server_default="unknown")
     consent_basis: Mapped[str]
     enrolled_at_ms: Mapped[int]
     enrolled_by: Mapped[str] = mapped_column(server_default="swipewatch")

@@ -36,6 +36,7 @@ from web import (
     clips,
     dashboard,
     devices,
+    enrolment,
     health,
     ingestion,
     login,
@@ -117,6 +118,7 @@ def create_app(services: WebServices) -> FastAPI:
         clips,
         originals,
         removals,
+        enrolment,
         accounts,
         devices,
         sign_on,
@@ -125,7 +127,11 @@ def create_app(services: WebServices) -> FastAPI:
     app.include_router(static_router)
     for kind in EXPLAINED:
         app.add_exception_handler(kind, explain)
-    app.add_middleware(SmallBodies, except_paths={ingestion.PATH, camera_agents.MESSAGES_PATH})
+    app.add_middleware(
+        SmallBodies,
+        except_paths={ingestion.PATH, camera_agents.MESSAGES_PATH},
+        most_bytes={enrolment.PHOTOS_PATH: enrolment.MOST_BYTES},
+    )
     app.add_middleware(SecurityHeaders)
     return app
 

@@ -27,6 +27,8 @@ Permission = Literal[
     "manage_cameras",
     "manage_senders",
     "manage_accounts",
+    "enrol_faces",
+    "settle_duplicates",
     "show_reminders",
     "hand_in_events",
     "look_for_centre",
@@ -37,7 +39,9 @@ PERMISSIONS: tuple[Permission, ...] = get_args(Permission)
 # own_account: log out, change the own password. see_alerts: the wall and its alerts, faces blurred, person ids
 # shortened. see_persons: person ids whole. see_faces: sharp pictures and clips, each view on record. take_originals:
 # what cameras sent, nobody made unrecognisable, for a reason that is on record. see_removals: what was deleted of the
-# evidence. A terminal shows the reminders of its own store only, a sender hands in events of its own institutions only.
+# evidence. enrol_faces: of a person whose id they know; the list of enrolled people takes see_persons, and of one face
+# under two persons only settle_duplicates hears. A terminal shows the reminders of its own store only, a sender hands
+# in events of its own institutions only.
 # look_for_centre: a camera agent is told of cameras and swipes of its own stores only, and says what was seen there.
 MAY: Mapping[Permission, tuple[Who, ...]] = {
     "own_account": ROLES,
@@ -59,6 +63,8 @@ MAY: Mapping[Permission, tuple[Who, ...]] = {
     "manage_cameras": ("administrator",),
     "manage_senders": ("administrator",),
     "manage_accounts": ("administrator",),
+    "enrol_faces": ("supervisor", "administrator"),
+    "settle_duplicates": ("supervisor",),
     "show_reminders": ("terminal",),
     "hand_in_events": ("sender",),
     "look_for_centre": ("agent",),

@@ -28,6 +28,7 @@ Row = dict[str, Any]
 PHOTOGRAPHS = CHECKOUT / ".cache" / "demo"
 STORE = "P32990000001"
 TILLS = {"person": "1", "dark": "2", "empty": "3"}
+OPTED_OUT = "329900-3"
 DECIDED_WITHIN_S = 60.0
 
 
@@ -151,19 +152,36 @@ def kill_camera_worker(product_pid: int) -> None:
     os.kill(workers[0], signal.SIGKILL)
 
 
+def opt_out(data: Path, photograph: str) -> None:
+    """Somebody is enrolled and opts out: their swipe is looked at like anybody's, and compared with nobody."""
+    for command in (
+        ("enrol", OPTED_OUT, str(PHOTOGRAPHS / photograph), "--consent", "test"),
+        ("enrolment", "opt-out", OPTED_OUT, "--basis", "letter"),
+    ):
+        done = run(*command, "--data", str(data))
+        assert done.returncode == 0, done.stderr
+
+
+def seen_at(data: Path) -> set[str]:
+    """Returns the swipes at which a face was seen."""
+    return {face["settlement_id"] for observed in observations(data) for face in observed["faces"]}
+
+
 def watched_swipes(data: Path, clips: Path, enrolled: dict[str, str], *, worker_dies: bool = False) -> Path:
     """Enrols, swipes both people's cards before the person and one card at each other till; returns the data folder."""
     for person_id, photograph in enrolled.items():
         done = run("enrol", person_id, str(PHOTOGRAPHS / photograph), "--consent", "test", "--data", str(data))
         assert done.returncode == 0, done.stderr
+    opt_out(data, next(iter(enrolled.values())))
     with serving(data, "--registry", str(registry_of(clips))) as product:
         until(lambda: any(seen["people"] for seen in observations(data)), lambda: list(observations(data)))
-        send(product, [swipe(1, "329900-1", "1"), swipe(2, "329900-2", "1")])
+        send(product, [swipe(1, "329900-1", "1"), swipe(2, "329900-2", "1"), swipe(6, OPTED_OUT, "1")])
         if worker_dies:
             kill_camera_worker(product.process.pid)
         send(product, [swipe(3, "329900-2", "2"), swipe(4, "329900-2", "3"), swipe(5, "329900-2", "4")])
         until(lambda: {"S000001", "S000002"} <= set(verdicts(data)), lambda: verdicts(data))
         until(lambda: bool(mismatches(data)), lambda: verdicts(data))
+        until(lambda: "S000006" in seen_at(data), lambda: list(observations(data)))
         until(
             lambda: (
                 {"camera-empty", "camera-dark"}

@@ -17,6 +17,8 @@ import pytest
 import yaml
 
 from app.at_store.buffer import StoreBuffer
+from app.commands import video
+from events.errors import ConfigError
 from simulator.clips import Scene, compose_clip
 from storage.access_changes import By
 from storage.camera_registry import CameraChange, CameraRegistry, RegisteredCamera
@@ -175,19 +177,11 @@ def _give_to_the_centre(centre: Served) -> None:
     database.close()
 
 
-def test_an_agent_that_can_never_work_says_why_and_ends(tmp_path: Path) -> None:
-    token = tmp_path / "token"
-    token.write_text("swa_unknown")
-    token.chmod(0o600)
-    data = ("--data", str(tmp_path / "store"))
-    for options, said in (
-        (("--to", "http://centre.example", "--token-file", str(token), *data), "https://"),
-        (("--to", "https://centre.example", *data), "--token-file"),
-        (("--to", "https://centre.example", "--token-file", str(token), "--brokers", "a:1", *data), "--brokers"),
-    ):
-        done = run("video", *options)
-        assert (done.returncode, done.stdout) == (2, ""), done.stderr
-        assert said in done.stderr
+@pytest.mark.parametrize("option", ["brokers", "database", "registry"])
+def test_an_agent_has_no_brokers_no_database_and_no_registry(tmp_path: Path, option: str) -> None:
+    with pytest.raises(ConfigError, match=f"--{option}"):
+        video(to="https://centre.example", data=tmp_path, **{option: "postgresql://ada:s3cret@db/x"})  # type: ignore[arg-type]
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.slow

@@ -61,7 +61,8 @@ def looks(seed: int) -> Embedding:
 
 def looks_like(other: Embedding, cosine: float) -> Embedding:
     across = looks(99) - np.dot(looks(99), other) * other
-    return (cosine * other + np.sqrt(1 - cosine**2) * across / np.linalg.norm(across)).astype(np.float32)
+    near = cosine * other + np.sqrt(1 - cosine**2) * across / np.linalg.norm(across)
+    return np.asarray(near, dtype=np.float32)
 
 
 def enrol(kept: Kept, person_id: str, *faces: Face, grounds: Grounds = GROUNDS) -> Enrolled:

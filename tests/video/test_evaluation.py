@@ -29,7 +29,7 @@ def labelled(photographs, tmp_path_factory):
         (folder / person).mkdir()
         for number, name in enumerate(files, start=1):
             picture = read_picture(photographs / name)
-            shrink = 280 / max(picture.shape[:2])
+            shrink = 400 / max(picture.shape[:2])
             small = cv2.resize(picture, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
             cv2.imwrite(str(folder / person / f"{person}_{number:04d}.jpg"), small)
     (folder / "pairs.txt").write_text(PAIRS)
@@ -205,6 +205,14 @@ def test_a_file_that_is_no_calibration_is_a_clear_error(tmp_path):
     (tmp_path / "bad.yaml").write_text("engine_version: one\n")
     with pytest.raises(ConfigError, match="calibration"):
         read_calibration(tmp_path / "bad.yaml")
+
+
+def test_the_calibration_that_ships_is_of_this_engine_and_says_what_its_thresholds_are_worth(sface):
+    shipped = general_calibration(sface.name, sface.version)
+    assert shipped is not None
+    assert shipped.is_enough
+    assert 1e-5 < shipped.false_match(sface.thresholds.match) < 1e-3
+    assert 1e-2 < shipped.false_match(sface.thresholds.mismatch) < 5e-2
 
 
 def test_no_calibration_ships_for_another_engine_version():

@@ -21,7 +21,7 @@ TEXT = sa.String().with_variant(sa.String(collation="C"), "postgresql")
 def upgrade() -> None:
     # References that stand were kept on somebody's word alone: it is in consent_basis, and nobody else knows it.
     op.add_column("reference_face", sa.Column("basis", TEXT, nullable=False, server_default="consent"))
-    op.add_column("reference_face", sa.Column("basis_day", TEXT, nullable=False, server_default=""))
+    op.add_column("reference_face", sa.Column("basis_day", TEXT, nullable=False, server_default="unknown"))
     op.add_column("reference_face", sa.Column("enrolled_by", TEXT, nullable=False, server_default="swipewatch"))
     op.create_table(
         "face_opt_out",

@@ -91,7 +91,7 @@ FACE_VIEWS = Metric(
 )
 
 EVIDENCE_REMOVED = Metric(
-    name="swipewatch_evidence_removed_total",
+    name="swipewatch_evidence_files_removed_total",
     kind="counter",
     unit="files",
     meaning="Evidence deleted, by kind (still, clip, original) and reason (time_up, disk_full, unnamed).",

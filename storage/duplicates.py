@@ -16,7 +16,7 @@ from storage.references import Face, ReferenceFaces
 from storage.upsert import insert_new
 
 Outcome = Literal["same_person", "different_people"]
-ALIKE_FROM: Final[Mapping[str, float]] = {"sface": 0.55, "dlib": 0.94}
+ALIKE_FROM: Final[Mapping[str, float]] = {"sface": 0.55, "dlib": 0.96}
 """Cosine similarity from which two persons' references look like one face, by engine; others are not looked through."""
 
 
@@ -44,7 +44,7 @@ class Duplicates:
     def look_for(self, person_id: str, faces: Sequence[Face], by: By) -> int:
         """Returns how many other persons look like this one that nobody has been told of; a supervisor is, now.
 
-        Cost: every reference of the engine is opened, some 20 µs each.
+        Cost: every reference of the engine is opened, some 40 µs each.
         """
         alike: dict[str, tuple[float, str]] = {}
         for face in faces:

@@ -28,13 +28,15 @@ BARE: Final[Sequence[Patch]] = ((32, 64, 80, 80), (40, 28, 72, 38))
 FACE: Final[Patch] = (28, 28, 84, 112)
 
 OTHER_COLOUR = 0.14
-"""Distance of the shares of blue, green and red around the mouth from those under the eyes; a bare face has 0.13."""
+"""Distance of the shares of blue, green and red around the mouth from those under the eyes; beards may have more."""
 LEAST_LIGHT, MOST_LIGHT = -0.75, 0.5
-"""Logarithm of the light around the mouth against that under the eyes; beards reach -0.55."""
+"""Logarithm of the light around the mouth against that under the eyes; dark beards may have less."""
 LEAST_DETAIL, LEAST_DETAIL_OF_FACE = 0.055, 0.28
 """Standard deviation of the mouth's grey against its mean and against the whole face's: lips have 0.09 and 0.4."""
-DARK_LENSES = 0.40
-"""Light of the brighter eye against nose and forehead; bare eyes have 0.46 and more."""
+MOST_DETAIL_OF_CLOTH = 0.6
+"""With another colour or light, more detail than this is a mouth in a beard or in a shadow, and no cloth."""
+DARK_LENSES = 0.32
+"""Light of the brighter eye against nose and forehead; eyes deep in the shadow have 0.35."""
 BLACK = 4.0
 """Added to colours, so that noise in the dark is no colour."""
 SMOOTH_SIGMA = 1.5
@@ -43,8 +45,7 @@ SMOOTH_SIGMA = 1.5
 def is_covered(picture: Image, face: DetectedFace) -> bool:
     """Returns whether mouth or eyes seem hidden; a mask that looks like skin, with a mouth's detail, is not told.
 
-    Source: the bounds lie outside what 98 of 100 bare faces of Labeled Faces in the Wild show; see
-    docs/decisions/0005-face-thresholds.md.
+    Source: bounds between bare and painted faces of Labeled Faces in the Wild; docs/decisions/0005-face-thresholds.md.
     """
     upright = turn_upright(picture, face)
     grey = cv2.GaussianBlur(cv2.cvtColor(upright, cv2.COLOR_BGR2GRAY), (0, 0), SMOOTH_SIGMA).astype(np.float32)
@@ -71,12 +72,10 @@ def _is_mouth_covered(upright: Image, grey: npt.NDArray[np.float32]) -> bool:
     light = float(np.log(low.mean() / high.mean()))
     mouth = _cut(grey, MOUTH)
     detail, of_face = float(mouth.std()), float(_cut(grey, FACE).std())
-    return (
-        colour > OTHER_COLOUR
-        or not LEAST_LIGHT <= light <= MOST_LIGHT
-        or detail < LEAST_DETAIL * float(mouth.mean())
-        or detail < LEAST_DETAIL_OF_FACE * of_face
-    )
+    if detail < LEAST_DETAIL * float(mouth.mean()) or detail < LEAST_DETAIL_OF_FACE * of_face:
+        return True
+    is_other = colour > OTHER_COLOUR or not LEAST_LIGHT <= light <= MOST_LIGHT
+    return is_other and detail < MOST_DETAIL_OF_CLOTH * of_face
 
 
 def _are_eyes_covered(grey: npt.NDArray[np.float32]) -> bool:

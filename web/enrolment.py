@@ -1,4 +1,4 @@
-"""Enrolling holders' faces, opting out, erasing, and faces under two persons: the page, and the upload of photographs."""
+"""Enrolling holders' faces, opting out, erasing, and faces under two persons: the page and its photographs."""
 
 from __future__ import annotations
 

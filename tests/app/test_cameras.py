@@ -18,7 +18,9 @@ import numpy as np
 import pytest
 import yaml
 
+from app.vault import Vault
 from simulator.clips import Scene, compose_clip
+from tests.app.in_clear import in_clear
 from tests.app.running import CHECKOUT, Served, run, serving
 
 pytestmark = [pytest.mark.video, pytest.mark.timeout(300)]
@@ -197,6 +199,7 @@ def test_the_enrolled_face_decides_who_matches(tmp_path, clips):
     assert verdicts(straight) == {"S000001": "match", "S000002": "mismatch"}
     assert mismatches(straight) == {"S000002"}
     assert_only_the_person_was_seen(straight)
+    assert_no_face_lies_open(straight)
 
 
 def test_swapping_two_references_swaps_the_verdicts_though_the_camera_worker_dies(tmp_path, clips):
@@ -204,6 +207,18 @@ def test_swapping_two_references_swaps_the_verdicts_though_the_camera_worker_die
     swapped = watched_swipes(tmp_path / "data", clips, enrolled, worker_dies=True)
     assert verdicts(swapped) == {"S000001": "mismatch", "S000002": "match"}
     assert mismatches(swapped) == {"S000001"}
+
+
+def assert_no_face_lies_open(data: Path) -> None:
+    """Neither the holders' references nor a picture nor a name is in any file or in the log."""
+    vault = Vault(data)
+    embeddings = [
+        one for person in vault.enrolment.people() for engine in vault.references.of(person).values() for one in engine
+    ]
+    vault.close()
+    said = data.with_suffix(".out").read_text() + data.with_suffix(".err").read_text()
+    assert len(embeddings) == 4
+    assert in_clear(data, said, embeddings, ("obama", "biden")) == []
 
 
 def assert_only_the_person_was_seen(data: Path) -> None:

@@ -68,7 +68,7 @@ def test_by_default_pictures_stay_30_days_and_films_7_and_what_went_is_logged_co
     assert said == {("still", 1, STILL_BYTES), ("clip", 2, 2 * CLIP_BYTES), ("original", 2, 2 * ORIGINAL_BYTES)}
     assert {(one.kind, one.file_count, one.size_bytes) for one in Removals(shown.database).latest(10)} == said
     numbers = counted(measurements)
-    assert numbers['swipewatch_evidence_removed_total{kind="clip",reason="time_up"}'] == 2
+    assert numbers['swipewatch_evidence_files_removed_total{kind="clip",reason="time_up"}'] == 2
     assert numbers['swipewatch_evidence_removed_bytes_total{kind="still",reason="time_up"}'] == STILL_BYTES
 
 

@@ -26,7 +26,7 @@ JPEG = cv2.imencode(".jpg", np.full((36, 64, 3), 200, np.uint8))[1].tobytes()
 
 
 def commanded(*arguments: str) -> str:
-    """Returns whatever the command printed. Its own data folder stands in place of the photographs' names."""
+    """Returns whatever the command printed."""
     done = run(*arguments)
     assert done.returncode == 0, done.stderr
     return done.stdout + done.stderr
@@ -38,8 +38,10 @@ def test_a_face_is_nowhere_in_clear_from_enrolling_to_erasing(tmp_path: Path) ->
         pytest.skip(f"no photographs in {PHOTOGRAPHS}: `make setup` fetches them")
     data, photo = tmp_path / "data", tmp_path / "1.jpg"
     photo.write_bytes((PHOTOGRAPHS / "obama.jpg").read_bytes())
-    for person in ("329900-1", "329900-2"):
-        printed = commanded("enrol", person, str(photo), "--consent", "file 17", "--data", str(data))
+    printed = "".join(
+        commanded("enrol", person, str(photo), "--consent", "file 17", "--data", str(data))
+        for person in ("329900-1", "329900-2")
+    )
     vault = Vault(data)
     embeddings = [one for engine in vault.references.of("329900-1").values() for one in engine]
     assert len(embeddings) == 2

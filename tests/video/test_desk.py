@@ -201,7 +201,7 @@ def test_the_holder_who_comes_later_turns_the_verdict(sface, counter_frames, ref
     stranger, holder = counter_frames("biden.jpg"), counter_frames("obama.jpg")
     counter = Counter(sface)
     counter.show(stranger[:STEPPED_IN])
-    counter.swipe("S1", sface=reference_of(sface, "obama2.jpg"))
+    counter.swipe("S1", sface=reference_of(sface, "obama3.jpg"))
     counter.show(stranger[STEPPED_IN : STEPPED_IN + 6])
     counter.show(holder[STEPPED_IN + 6 :])
     verdicts = counter.verdicts("S1")

@@ -135,9 +135,9 @@ def test_the_empty_place_is_not_learnt_while_somebody_without_a_face_sways_there
     moments = np.arange(0, 8, 0.2)
     for at_s, frame in zip(moments, _scene("averted", photographs, moments), strict=True):
         assert not background.see(frame, round(1_000 * at_s), _nobody).known
-    for number, frame in enumerate(_scene("empty", photographs, np.arange(0, 8, 0.2))):
-        seen = background.see(frame, 8_000 + 200 * number, _nobody)
-    assert (seen.known, seen.present) == (True, False)
+    empty = enumerate(_scene("empty", photographs, np.arange(0, 8, 0.2)))
+    seen = [background.see(frame, 8_000 + 200 * number, _nobody) for number, frame in empty]
+    assert (seen[-1].known, seen[-1].present) == (True, False)
 
 
 def test_a_clip_that_starts_with_a_face_is_learnt_once_it_has_gone(empty, visit):

@@ -67,6 +67,20 @@ def test_a_bare_face_is_not_covered_in_any_light(name, grey, sface, photographs)
     assert "covered" not in _judge(sface, seen).problems
 
 
+def test_a_dark_beard_covers_nothing(sface, photographs):
+    """Darker than anything under the eyes, but with a mouth in it."""
+    photograph = read_picture(photographs / "biden.jpg")
+    face = sface.detect(photograph)[0]
+    bearded = photograph.astype(np.float32)
+    shade = np.ones(photograph.shape[:2], dtype=np.float32)
+    (left, mouth_y), (right, _) = face.landmarks[3:]
+    middle, half = ((left + right) / 2, mouth_y), (right - left) / 2
+    cv2.ellipse(shade, (round(middle[0]), round(middle[1])), (round(half * 2), round(half * 1.9)), 0, 0, 360, 0.3, -1)
+    cv2.ellipse(shade, (round(middle[0]), round(middle[1])), (round(half), round(half * 0.35)), 0, 0, 360, 1.0, -1)
+    bearded *= cv2.GaussianBlur(shade, (0, 0), 2)[:, :, None]
+    assert "covered" not in judge_face(bearded.astype(np.uint8), face).problems
+
+
 def test_half_a_face_at_the_edge_is_cut_off(sface, picture):
     face = sface.detect(picture)[0]
     middle = round((face.box[0] + face.box[2]) / 2)

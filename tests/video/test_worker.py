@@ -128,7 +128,7 @@ def _settings(clip: Path, folder: Path, epoch_ms: int, second_engine: str | None
     return VideoSettings(
         cameras=(gone, visit),
         second_engine=second_engine,
-        ring_ms=30_000,
+        ring_ms=120_000,
     )
 
 

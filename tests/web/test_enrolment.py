@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-from collections.abc import Iterator
 
 import cv2
 import httpx
@@ -13,11 +12,12 @@ import pytest
 
 from app.photo_reading import ChildPhotoReader
 from simulator.photographs import missing_photographs
+from tests.app.running import CHECKOUT
 from tests.storage.faces import GROUNDS, face_of
-from tests.video.conftest import PHOTOGRAPHS
 from tests.web.world import World, drawn_face, form_token, log_in
 from web.enrolment import MOST_BYTES, MOST_PHOTOS
 
+PHOTOGRAPHS = CHECKOUT / ".cache" / "demo"
 PERSON = "329900199001011234"
 
 
@@ -136,7 +136,7 @@ def test_the_list_of_enrolled_people_is_for_who_may_see_person_ids(administrator
 
 
 @pytest.fixture
-def real(administrator: httpx.Client, world: World) -> Iterator[httpx.Client]:
+def real(administrator: httpx.Client, world: World) -> httpx.Client:
     """The page with real engines in their process."""
     if missing_photographs(PHOTOGRAPHS):
         pytest.skip(f"no photographs in {PHOTOGRAPHS}: `make setup` fetches them")

@@ -14,7 +14,7 @@ from video.settings import CameraSettings
 from video.sources.demuxing import Demuxed, reason_of, video_of
 from video.sources.port import Clock, Packet, SourceEnded, SourceError, wall_clock_ms
 
-FALLEN_BEHIND_MS: Final = 2_000
+FALLEN_BEHIND_MS: Final = 10_000
 CLIP_END_RATIO: Final = 0.9
 """A clip that stops delivering after this part of its stated length has merely miscounted its pictures."""
 
@@ -33,7 +33,7 @@ class FileSource:
         self._epoch_ms = settings.epoch_ms
 
     def packets(self, stop: threading.Event) -> Iterator[Packet]:
-        """Yields each packet, not before its time; falls back into step when more than 2 s behind.
+        """Yields each packet, not before its time; falls back into step when more than 10 s behind.
 
         Raises: SourceError when the file is absent, no video, or breaks off; SourceEnded at the end when not looped.
         """

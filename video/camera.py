@@ -170,10 +170,16 @@ class Camera:
     # ---- at rest: the worker's thread alone -----------------------------------------------------------------------
 
     def next_at_rest(self) -> Sample | None:
-        """Returns the next key picture that is due, decoded and judged; None when none is, or it is broken."""
+        """Returns the next picture that is due, decoded and judged; None when none is, or it is broken.
+
+        That is the next key picture, or one between two of them where the empty counter is being learnt.
+        """
+        learnt_from = self._next_to_learn() if self.is_learning else None
+        if learnt_from is not None:
+            return learnt_from
         found = self._key_due()
         if found is None:
-            return self._next_to_learn() if self.is_learning else None
+            return None
         number, packet = found
         with self._lock:
             self._next_key = max(number + 1, self._next_key)
@@ -184,6 +190,11 @@ class Camera:
         self._broken_count = 0
         self._forget_other_size(image, packet)
         return self._look_at_rest(image, packet.raw_at_ms)
+
+    @property
+    def shows_face(self) -> bool:
+        """Whether the last picture that was asked for a face, while the counter was being learnt, showed one."""
+        return self._at_rest.saw_face
 
     @property
     def is_learning(self) -> bool:

@@ -126,12 +126,12 @@ class Desk:
         """Does the most urgent piece of work and returns whether there was any. Args: now_ms is the time of day."""
         self._send_changes()
         return (
-            self._look_at_rest(learning=True)
+            self._finish_next(now_ms)
+            or self._film_next(now_ms)
+            or self._look_at_rest(learning=True)
             or self._read_next(spoken=False)
             or self._look_at_rest(learning=False)
             or self._read_next(spoken=True)
-            or self._finish_next(now_ms)
-            or self._film_next(now_ms)
         )
 
     def _send_changes(self) -> None:
@@ -175,7 +175,10 @@ class Desk:
         return False
 
     def _is_over(self, watching: _Watching, now_ms: int) -> bool:
-        return watching.watch.is_settled or self._has_passed(watching.camera, watching.watch.last_ms, now_ms)
+        """However much else there is to look at: whoever has seen the last picture says so."""
+        if watching.watch.is_settled:
+            return True
+        return self._has_passed(watching.camera, watching.watch.last_ms, now_ms) and self._next_sample(watching) is None
 
     def _has_passed(self, camera: Camera, last_ms: int, now_ms: int) -> bool:
         """A camera that is behind, say because it was just opened, is waited for as long as it gets on."""
@@ -302,7 +305,8 @@ class Desk:
     def _say_presence(self, camera: Camera, sample: Sample) -> None:
         """Says the first picture of each interval that tells anything."""
         name, period = camera.settings.camera_id, sample.at_ms // self._settings.presence_interval_ms
-        if self._presence.get(name) == period or (sample.state == "ok" and sample.foreground is None):
+        tells_nothing = sample.state == "ok" and sample.foreground is None and not camera.shows_face
+        if self._presence.get(name) == period or tells_nothing:
             return
         self._presence[name] = period
         reading = self._reader.read(camera, sample)

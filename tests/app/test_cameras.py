@@ -166,7 +166,12 @@ def opt_out(data: Path, photograph: str) -> None:
 
 def seen_at(data: Path) -> set[str]:
     """Returns the swipes at which a face was seen."""
-    return {face["settlement_id"] for observed in observations(data) for face in observed["faces"]}
+    return {
+        face["settlement_id"]
+        for observed in observations(data)
+        for face in observed["faces"]
+        if "settlement_id" in face
+    }
 
 
 def watched_swipes(data: Path, clips: Path, enrolled: dict[str, str], *, worker_dies: bool = False) -> Path:

@@ -167,7 +167,7 @@ def test_a_picture_now_is_kept_and_shown(client: httpx.Client, world: World) -> 
 def test_a_camera_is_looked_through_at_the_store_or_at_the_centre(administrator: httpx.Client, world: World) -> None:
     add(administrator, who="store")
     assert world.services.cameras.camera(NEW).at_store
-    assert "own machine, inside its network</dd>" in administrator.get(f"/cameras/edit?camera_id={NEW}").text
+    assert "own machine, which only calls outwards</dd>" in administrator.get(f"/cameras/edit?camera_id={NEW}").text
     post(administrator, "/cameras/who", camera_id=NEW, who="centre")
     assert not world.services.cameras.camera(NEW).at_store
 

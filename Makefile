@@ -23,8 +23,6 @@ SHOW_PACKAGES = awk -v total="$$(grep -c '==' $(1))" ' \
 	/^Installing collected packages/ { print "  unpacking"; fflush() }'
 
 TWO_PROCESSES := --numprocesses 2 --dist worksteal
-# These wait more than they work.
-THREE_PROCESSES := --numprocesses 3 --dist worksteal
 # What the tests' cameras are served with, by the system's own Python.
 RTSP_SERVER := /usr/bin/python3 -c 'import gi; gi.require_version("GstRtspServer", "1.0"); \
 	from gi.repository import Gst; Gst.init(None); \
@@ -69,8 +67,10 @@ setup-test: setup ## set up, and install the browser, fonts, strace, systemd, Ka
 test: setup-test ## set up, then run every test, the quick ones first
 	@echo "· the lanes without servers, a process for each core"
 	@$(BIN)/pytest $(TWO_PROCESSES) -m "not ($(WITH_SERVERS))" $(ARGS) || [ $$? -eq $(NONE_SELECTED) ]
-	@echo "· the lanes with servers, cameras, browsers and killed processes, three processes"
-	@$(BIN)/pytest $(THREE_PROCESSES) -m "$(WITH_SERVERS)" $(ARGS) || [ $$? -eq $(NONE_SELECTED) ]
+	@echo "· the lanes with servers, cameras, browsers and killed processes, a process for each core"
+	@$(BIN)/pytest $(TWO_PROCESSES) -m "($(WITH_SERVERS)) and not alone" $(ARGS) || [ $$? -eq $(NONE_SELECTED) ]
+	@echo "· what promises something by the clock, alone"
+	@$(BIN)/pytest -m alone $(ARGS) || [ $$? -eq $(NONE_SELECTED) ]
 
 .PHONY: test-unit
 test-unit: setup ## the quick tests only: no browser, video, broker, server or killed process

@@ -16,7 +16,7 @@ import pytest
 from simulator.city import person_id
 from tests.app.running import CHECKOUT, run, started
 
-pytestmark = pytest.mark.video
+pytestmark = [pytest.mark.video, pytest.mark.alone]
 
 PHOTOGRAPHS = CHECKOUT / ".cache" / "demo"
 CASES = {"holder_mismatch", "one_face_many_cards", "nobody_at_counter", "impossible_travel", "card_batch"}

@@ -75,11 +75,6 @@ def shown_source(source: str) -> str:
     return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port else "")
 
 
-def is_network_source(source: str) -> bool:
-    """Returns whether the address is one in the network, and not a file."""
-    return _SCHEME.match(source) is not None
-
-
 def _split(address: str) -> SplitResult:
     try:
         parts = urlsplit(address)

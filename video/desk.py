@@ -128,10 +128,10 @@ class Desk:
         return (
             self._finish_next(now_ms)
             or self._film_next(now_ms)
-            or self._look_at_rest(learning=True)
+            or self._look_at_rest(watched=True)
             or self._read_next(spoken=False)
-            or self._look_at_rest(learning=False)
             or self._read_next(spoken=True)
+            or self._look_at_rest(watched=False)
         )
 
     def _send_changes(self) -> None:
@@ -291,10 +291,15 @@ class Desk:
 
     # ---- at rest --------------------------------------------------------------------------------------------------
 
-    def _look_at_rest(self, *, learning: bool) -> bool:
-        """Looks at one camera that is due; what is at its counter is said once an interval of till time."""
+    def _look_at_rest(self, *, watched: bool) -> bool:
+        """Looks at one camera that is due; what is at its counter is said once an interval of till time.
+
+        A camera that watches a swipe comes before the swipe's pictures, which are judged by what was known then; all
+        others come after every swipe, however much there is of them.
+        """
+        watching = {one.camera.settings.camera_id for one in self._watching}
         for camera in self._cameras:
-            if (camera.state is None or camera.is_learning) != learning:
+            if (camera.settings.camera_id in watching) != watched:
                 continue
             sample = camera.next_at_rest()
             if sample is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import signal
 import socket
 import threading
@@ -20,13 +19,13 @@ import httpx
 import msgspec
 
 from video.decoding import decode_key
-from video.engine import BoxXYXY, FaceEngine, Image
+from video.engine import FaceEngine, Image
 from video.settings import CameraSettings
 from video.sface_engine import open_sface
 from video.sources.address import is_address
 from video.sources.opening import open_source
 from video.sources.port import Packet, SourceError, wall_clock_ms
-from video.still import marked_still
+from video.still import marked_still, with_margin
 
 LOOK_WITHIN_S: Final = 5.0
 OWN_WORK_WITHIN_S: Final = 30.0
@@ -37,14 +36,12 @@ RATE_OVER_S: Final = 1.0
 """So long packets are counted to tell how many come in a second."""
 FILM_MS: Final = 2_000
 PORTS: Final = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
-FACE_MARGIN_RATIO: Final = 0.25
-_ANSWERED: Final = re.compile(r": answers (\d{3})")
 
 LookFailure = Literal[
     "absent", "unknown_host", "unreachable", "closed", "refused", "not_found", "no_video", "broken", "too_slow"
 ]
 
-_ANSWERS: Final[Mapping[str, LookFailure]] = {"401": "refused", "403": "refused", "404": "not_found"}
+_ANSWERS: Final[Mapping[int, LookFailure]] = {401: "refused", 403: "refused", 404: "not_found"}
 
 
 class Looked(msgspec.Struct, frozen=True, kw_only=True, tag="looked"):
@@ -127,7 +124,8 @@ def take(source: str, step: Callable[[], None] = lambda: None) -> Taken | LookFa
 def shown(taken: Taken, engine: FaceEngine) -> Looked:
     """Returns what people may see of a picture: everything but faces."""
     height, width = taken.image.shape[:2]
-    jpeg = marked_still(taken.image, [], None, outside=_faces(taken.image, engine))
+    faces = [with_margin(face.box) for face in engine.detect(taken.image)]
+    jpeg = marked_still(taken.image, [], None, outside=faces)
     return Looked(jpeg=jpeg, width_px=width, height_px=height, codec=taken.codec, frames_per_s=taken.frames_per_s)
 
 
@@ -176,21 +174,10 @@ def _rate(packets: Sequence[Packet]) -> float | None:
     return float(round((len(packets) - 1) * 1_000 / span_ms))
 
 
-def _faces(image: Image, engine: FaceEngine) -> list[BoxXYXY]:
-    """Returns the faces with a margin: where a cut is close, a chin and a hairline are still somebody's."""
-    boxes = []
-    for face in engine.detect(image):
-        left, top, right, bottom = face.box
-        aside, above = (right - left) * FACE_MARGIN_RATIO, (bottom - top) * FACE_MARGIN_RATIO
-        boxes.append((left - aside, top - above, right + aside, bottom + above))
-    return boxes
-
-
 def _meaning(error: SourceError) -> LookFailure:
-    answered = _ANSWERED.search(str(error))
     match error.__cause__:
-        case _ if answered is not None:
-            return _ANSWERS.get(answered[1], "no_video")
+        case httpx.HTTPStatusError() as answered:
+            return _ANSWERS.get(answered.response.status_code, "no_video")
         case av.error.HTTPUnauthorizedError() | av.error.HTTPForbiddenError():
             return "refused"
         case av.error.HTTPNotFoundError():

@@ -43,14 +43,6 @@ def marked_still(
     return _encode(picture, most_bytes)
 
 
-def unrecognisable(image: Image, boxes: Sequence[BoxXYXY], most_bytes: int = 30_000) -> bytes:
-    """Returns a JPEG of at most most_bytes with every face pixelated: what a camera shows, and nobody in it."""
-    picture = image.copy()
-    for box in boxes:
-        pixelate(picture, box)
-    return _encode(picture, most_bytes)
-
-
 def with_margin(box: BoxXYXY) -> BoxXYXY:
     """Returns the box with a margin: where a cut is close, a chin and a hairline are still somebody's."""
     aside, above = (box[2] - box[0]) * MARGIN_RATIO, (box[3] - box[1]) * MARGIN_RATIO

@@ -164,6 +164,14 @@ def test_an_empty_counter_is_known_after_seconds_however_rare_key_pictures_are(s
     assert camera._at_rest.knows_counter
 
 
+def test_an_empty_counter_is_learnt_though_later_key_pictures_are_there_already(sface, film):
+    camera = Camera(CAMERA, sface, SETTINGS)
+    for packet in film:
+        camera.see(packet)
+    rest(camera)
+    assert camera._at_rest.knows_counter
+
+
 def test_around_a_swipe_no_more_is_decoded_than_from_the_key_picture_before_to_the_last_look(sface, film, decoded):
     camera = Camera(CAMERA, sface, SETTINGS)
     for packet in film:

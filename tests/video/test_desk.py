@@ -9,8 +9,9 @@ from msgspec.structs import replace
 
 from events.codec import decode_event
 from events.types import FaceObserved
-from tests.video.counter import CAMERA, Counter
-from video.desk import SecondOpinion
+from tests.video.counter import CAMERA, STEP_MS, Counter, packet_of
+from video.camera import Camera
+from video.desk import Desk, SecondOpinion
 from video.engine import Embedding, Image
 from video.messages import SwipeSeen
 from video.settings import VideoSettings
@@ -332,6 +333,34 @@ def test_nothing_is_said_of_a_counter_that_is_not_known_yet(sface, counter_frame
     counter.wait(8_000)
     assert {event["healthy"] for event in counter.events("S1")} == {False}
     assert counter.events(None) == []
+
+
+def test_somebody_who_shows_a_face_is_said_though_the_empty_counter_is_not_known(sface, counter_frames):
+    counter = Counter(sface)
+    counter.show(counter_frames("obama.jpg")[STEPPED_IN : STEPPED_IN + 10])
+    assert not counter.camera._at_rest.knows_counter
+    (event,) = counter.events(None)
+    assert (event["people"], event["healthy"]) == (1, True)
+
+
+def test_a_swipe_gets_its_last_word_however_much_there_is_to_look_at_elsewhere(sface, counter_frames, reference_of):
+    counter = Counter(sface)
+    frames = counter_frames("obama.jpg")
+    other = Camera(replace(CAMERA, camera_id="c-2", till_id="2"), sface, counter.settings)
+    counter.desk = Desk(counter.settings, [other, counter.camera], sface, counter.visitors, send=counter.said.append)
+    counter.show(frames[:STEPPED_IN])
+    at_ms = counter.swipe("S1", sface=reference_of(sface, "biden.jpg"))
+    counter.show(frames[STEPPED_IN : STEPPED_IN + 18])
+    assert counter.events("S1") != []
+    assert counter.events("S1", "final") == []
+    for number in range(100):
+        other.see(packet_of(counter_frames(None)[number % 20], at_ms - 16_000 + STEP_MS * number))
+    for number in range(4):
+        counter.camera.see(packet_of(frames[STEPPED_IN + 18 + number], counter.now_ms))
+        counter.shown += 1
+    for _ in range(4):
+        assert counter.desk.work(counter.now_ms)
+    assert [event["faces"][0]["verdict"] for event in counter.events("S1", "final")] == ["mismatch"]
 
 
 def _swipe_at(at_ms: int, faces: Sequence[Embedding]) -> SwipeSeen:

@@ -66,7 +66,8 @@ class HttpSource:
         while not stop.is_set():
             with client.stream("GET", self._address) as answer:
                 if not answer.is_success:
-                    raise SourceError(f"{self._host}: answers {answer.status_code} {answer.reason_phrase}")
+                    said = f"{self._host}: answers {answer.status_code} {answer.reason_phrase}"
+                    raise SourceError(said) from httpx.HTTPStatusError(said, request=answer.request, response=answer)
                 kind = Message()
                 kind["content-type"] = answer.headers.get("content-type", "")
                 if kind.get_content_maintype() == "multipart":

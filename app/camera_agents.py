@@ -15,11 +15,13 @@ from app.cameras.intake import CameraIntake
 from app.cameras.seen import References, swipe_seen
 from app.configuration import Configuration, camera_work
 from events.codec import decode_event
+from events.identity import identity_text
 from events.types import AnyEvent, FaceObserved, Swipe
 from storage.accounts import Token
 from storage.camera_agents import AgentContacts, AgentReport
 from storage.errors import AlteredData
-from video.messages import FromCameras, Observed, decode_some_from_cameras
+from storage.log import AcceptedLog
+from video.messages import ClipMade, FromCameras, Observed, OriginalCut, decode_some_from_cameras
 from video.settings import CameraSettings, VideoSettings
 from web.feed import Broadcast
 from web.ports import AgentCameras, LiveChange, MessageRefused, ToldSwipe
@@ -65,12 +67,18 @@ class CameraAgents:
         *,
         intake: CameraIntake,
         references: References,
+        log: AcceptedLog,
         contacts: AgentContacts,
         clock_ms: Callable[[], int],
     ) -> None:
-        """Args: `orders` gives what a worker is told of some cameras, without files and keys of this machine."""
+        """Nothing is known of the cameras before the first refresh.
+
+        Args:
+            orders: gives what a worker is told of some cameras, without files and keys of this machine.
+            log: knows at which institution a card was swiped.
+        """
         self._orders, self._list, self._intake = orders, cameras, intake
-        self._references, self.contacts, self._clock_ms = references, contacts, clock_ms
+        self._references, self._log, self.contacts, self._clock_ms = references, log, contacts, clock_ms
         self.feed = Broadcast()
         self.needed: Callable[[], None] = lambda: None
         """Is called once some institution has such a camera: until then nobody need follow the swipes."""
@@ -150,15 +158,14 @@ class CameraAgents:
     def keep(self, agent: Token, messages: bytes) -> int:
         """Returns how many messages were given; afterwards they are kept, durably. The same again changes nothing.
 
-        Raises: MessageRefused where one is no message, or of a camera that the agent does not speak for;
+        Raises: MessageRefused where one is no message, or of a camera or a swipe that the agent does not speak for;
             TransientError when they cannot be kept now.
         """
         try:
             told = decode_some_from_cameras(messages)
         except msgspec.MsgspecError as error:
             raise MessageRefused("bad_message", str(error)) from error
-        for message in told:
-            self._check(agent, message)
+        self._check_swipes(agent, [one for message in told for one in self._checked(agent, message)])
         try:
             self._intake.keep_all(told)
         except AlteredData as error:
@@ -177,17 +184,32 @@ class CameraAgents:
         """What is said of a camera in its agent's place is kept."""
         self._intake.take(message)
 
-    def _check(self, agent: Token, told: FromCameras) -> None:
+    def _checked(self, agent: Token, told: FromCameras) -> list[str]:
+        """Returns the settlements that the message says something of. Raises: MessageRefused."""
         institution_id = self._list.institution_of(told.camera_id)
         if institution_id is None or not agent.speaks_for(institution_id):
             raise MessageRefused("foreign_camera", f"this token does not speak for camera {told.camera_id}")
+        if isinstance(told, ClipMade | OriginalCut):
+            return [told.settlement_id]
         if not isinstance(told, Observed):
-            return
+            return []
         event = decode_event(told.original)
         if not isinstance(event, FaceObserved):
             raise MessageRefused("bad_message", "an observation is a face_observed event")
         if (event.camera_id, event.institution_id) != (told.camera_id, institution_id):
             raise MessageRefused("foreign_camera", f"the observation is not of camera {told.camera_id}")
+        named = [told.settlement_id, *(face.settlement_id for face in event.faces)]
+        return [settlement_id for settlement_id in named if settlement_id is not None]
+
+    def _check_swipes(self, agent: Token, settlement_ids: Sequence[str]) -> None:
+        """Raises: MessageRefused where a card was swiped elsewhere; one that was not accepted yet may be said of."""
+        logged = self._log.logged({identity_text("swipe", one) for one in settlement_ids})
+        for one in logged.values():
+            event = decode_event(one.original)
+            if isinstance(event, Swipe) and not agent.speaks_for(event.institution_id):
+                raise MessageRefused(
+                    "foreign_camera", f"this token does not speak for settlement {event.settlement_id}"
+                )
 
 
 def orders_of(configuration: Configuration) -> Callable[[Sequence[CameraSettings]], VideoSettings]:

@@ -30,6 +30,7 @@ from storage.camera_agents import AgentContacts
 from storage.camera_pictures import CameraPictures
 from storage.crypto import keyed_mark
 from storage.duties import Duties
+from storage.log import AcceptedLog
 from storage.projector import Projector
 from storage.rule_halts import RuleHalts
 from storage.terminal_contacts import TerminalContacts
@@ -94,6 +95,7 @@ class Front:
             CameraList(configuration, vault),
             intake=camera_intake(vault, behind.hand_in),
             references=vault.references,
+            log=AcceptedLog(database),
             contacts=AgentContacts(database),
             clock_ms=clock_ms,
         )

@@ -249,6 +249,21 @@ def test_what_is_not_its_own_or_no_message_is_refused_for_good(
     assert list(AcceptedLog(at_store.database).read()) == []
 
 
+@pytest.mark.parametrize(
+    "message", [clip(), original(), observed(), msgspec.structs.replace(observed("S-OWN"), settlement_id="SETL1")]
+)
+def test_of_a_card_that_was_swiped_at_another_store_its_own_camera_shows_nothing(
+    client: httpx.Client, at_store: World, message: FromCameras
+) -> None:
+    at_store.log(msgspec.json.encode(swipe_event("SETL1", institution_id=OTHER_STORE)))
+    assert code_of(post(client, message)) == (403, "foreign_camera")
+    assert observations(at_store) == 0
+    assert at_store.clips.for_settlement("SETL1") == []
+    assert at_store.originals.for_settlement("SETL1") == []
+    at_store.log(msgspec.json.encode(swipe_event("S-OWN")))
+    assert post(client, observed("S-OWN")).status_code == 200
+
+
 def test_a_camera_that_was_switched_off_or_given_to_the_centre_may_still_say_what_it_saw(
     client: httpx.Client, at_store: World
 ) -> None:

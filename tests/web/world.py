@@ -276,6 +276,7 @@ class World:
                 submit=self._hand_in,
             ),
             references=ReferenceFaces(self.database, self.keyring),
+            log=AcceptedLog(self.database),
             contacts=AgentContacts(self.database),
             clock_ms=self.now_ms,
         )

@@ -71,12 +71,7 @@ class CameraAgents:
         contacts: AgentContacts,
         clock_ms: Callable[[], int],
     ) -> None:
-        """Nothing is known of the cameras before the first refresh.
-
-        Args:
-            orders: gives what a worker is told of some cameras, without files and keys of this machine.
-            log: knows at which institution a card was swiped.
-        """
+        """Args: `orders` gives what a worker is told, without files and keys of this machine; `log` knows whose swipe is."""
         self._orders, self._list, self._intake = orders, cameras, intake
         self._references, self._log, self.contacts, self._clock_ms = references, log, contacts, clock_ms
         self.feed = Broadcast()

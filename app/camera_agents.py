@@ -71,7 +71,7 @@ class CameraAgents:
         contacts: AgentContacts,
         clock_ms: Callable[[], int],
     ) -> None:
-        """Args: `orders` gives what a worker is told, without keys and files of this machine; `log` whose a swipe is."""
+        """Args: `orders` gives what a worker is told, nothing of this machine; `log` says whose a swipe is."""
         self._orders, self._list, self._intake = orders, cameras, intake
         self._references, self._log, self.contacts, self._clock_ms = references, log, contacts, clock_ms
         self.feed = Broadcast()

@@ -73,8 +73,8 @@ test: setup-test ## set up, then run every test, the quick ones first
 	@$(BIN)/pytest -m alone $(ARGS) || [ $$? -eq $(NONE_SELECTED) ]
 
 .PHONY: test-unit
-test-unit: setup ## the quick tests only: no browser, video, broker, server or killed process
-	@$(BIN)/pytest $(TWO_PROCESSES) -m "not (slow or $(WITH_SERVERS))" $(ARGS)
+test-unit: setup ## the quick tests only: no page, browser, video, broker, server or killed process
+	@$(BIN)/pytest $(TWO_PROCESSES) -m "not (slow or pages or $(WITH_SERVERS))" $(ARGS)
 
 .PHONY: mutants
 mutants: setup ## plant faults into every rule (< for ≤, an edge moved by 1 ms, …); each must turn a test red

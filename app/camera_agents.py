@@ -6,14 +6,15 @@ import hashlib
 import threading
 from collections import defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Final, Protocol
 
 import msgspec
 
 from app.cameras.intake import CameraIntake
 from app.cameras.seen import References, swipe_seen
+from app.cameras.visitors import NoFaces, VisitorNaming
 from app.configuration import Configuration, camera_work
+from app.known_staff import NO_STAFF, StaffRecord, known_staff, staff_at
 from events.codec import decode_event
 from events.identity import identity_text
 from events.types import AnyEvent, FaceObserved, Swipe
@@ -21,10 +22,10 @@ from storage.accounts import Token
 from storage.camera_agents import AgentContacts, AgentReport
 from storage.errors import AlteredData
 from storage.log import AcceptedLog
-from video.messages import ClipMade, FromCameras, Observed, OriginalCut, decode_some_from_cameras
+from video.messages import FromCameras, Observed, OriginalCut, VisitorAsked, decode_some_from_cameras, encode_message
 from video.settings import CameraSettings, VideoSettings
 from web.feed import Broadcast
-from web.ports import AgentCameras, LiveChange, MessageRefused, ToldSwipe
+from web.ports import AgentCameras, AgentStaff, LiveChange, MessageRefused, ToldSwipe
 
 TOLD_FOR_MS: Final = 180_000
 """Later nothing of a swipe is left in a camera's memory, so that telling of it is of no use."""
@@ -60,13 +61,15 @@ class AgentOrders(msgspec.Struct, frozen=True, kw_only=True):
 class CameraAgents:
     """The web's `CameraAgents`; callable from any thread. `refresh` is to be called every few seconds."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a part each
         self,
         orders: Callable[[Sequence[CameraSettings]], VideoSettings],
         cameras: StoreCameras,
         *,
         intake: CameraIntake,
         references: References,
+        visitors: VisitorNaming,
+        staff: StaffRecord,
         log: AcceptedLog,
         contacts: AgentContacts,
         clock_ms: Callable[[], int],
@@ -74,30 +77,38 @@ class CameraAgents:
         """Args: `orders` gives what a worker is told, nothing of this machine; `log` says whose a swipe is."""
         self._orders, self._list, self._intake = orders, cameras, intake
         self._references, self._log, self.contacts, self._clock_ms = references, log, contacts, clock_ms
+        self._visitors, self._staff = visitors, staff
         self.feed = Broadcast()
         self.needed: Callable[[], None] = lambda: None
         """Is called once some institution has such a camera: until then nobody need follow the swipes."""
         self._lock = threading.Lock()
-        self._known_revision: int | None = None
+        self._known_revision: tuple[int, int] | None = None
+        self._known_staff = NO_STAFF
         self._cameras: Mapping[str, tuple[CameraSettings, ...]] = {}
         self._told: dict[tuple[str, ...], AgentCameras] = {}
         self._swipes: dict[str, deque[tuple[int, Swipe]]] = defaultdict(lambda: deque(maxlen=MOST_SWIPES))
         self._last_id = 0
 
     def refresh(self) -> None:
-        """Afterwards the cameras are those of the registry; whose have changed hears of it. Raises: TransientError."""
-        revision = self._list.revision()
+        """Afterwards cameras and staff are as registered; whose have changed hears of it. Raises: TransientError."""
+        revision = (self._list.revision(), self._staff.revision())
         if revision == self._known_revision:
             return
         by_store: dict[str, list[CameraSettings]] = defaultdict(list)
         for camera in self._list.at_stores():
             by_store[camera.institution_id].append(camera)
         now = {institution_id: tuple(some) for institution_id, some in by_store.items()}
+        staff = known_staff(self._staff, now.keys())
         with self._lock:
             before, self._cameras, self._known_revision, self._told = self._cameras, now, revision, {}
+            staff_before, self._known_staff = self._known_staff, staff
         if now and not before:
             self.needed()
-        changed = sorted(one for one in before.keys() | now.keys() if before.get(one) != now.get(one))
+        changed = sorted(
+            one
+            for one in before.keys() | now.keys()
+            if before.get(one) != now.get(one) or staff_at(staff_before, {one}) != staff_at(staff, {one})
+        )
         self.feed.publish([LiveChange(alert_id="cameras", institution_id=one) for one in changed])
 
     def at(self, institution_ids: Sequence[str]) -> list[CameraSettings]:
@@ -116,6 +127,11 @@ class CameraAgents:
             with self._lock:
                 self._told[key] = told
         return told
+
+    def staff(self, institution_ids: Sequence[str]) -> AgentStaff:
+        """Returns the staff of these institutions that look through cameras, as of the last refresh."""
+        body = msgspec.json.encode(staff_at(self._known_staff, set(institution_ids)))
+        return AgentStaff(revision=hashlib.sha256(body).hexdigest()[:16], body=body)
 
     def swipes_accepted(self, events: Sequence[AnyEvent]) -> None:
         """The agents of their stores are told of the fresh swipes among these. Never waits."""
@@ -167,6 +183,19 @@ class CameraAgents:
             raise MessageRefused("bad_message", str(error)) from error
         return len(told)
 
+    def name_visitor(self, agent: Token, question: bytes) -> bytes:
+        """Returns who somebody at a store of the agent's is, or that nobody can say now. Raises: MessageRefused."""
+        try:
+            asked = msgspec.msgpack.decode(question, type=VisitorAsked)
+        except msgspec.MsgspecError as error:
+            raise MessageRefused("bad_message", str(error)) from error
+        if not agent.speaks_for(asked.institution_id):
+            raise MessageRefused("foreign_camera", f"this token does not speak for {asked.institution_id}")
+        try:
+            return encode_message(self._visitors.answer(asked))
+        except NoFaces as error:
+            raise MessageRefused("bad_message", str(error)) from error
+
     def heard(self, agent: str, report: bytes) -> None:
         """The agent has said how it is. Raises: MessageRefused."""
         try:
@@ -184,7 +213,7 @@ class CameraAgents:
         institution_id = self._list.institution_of(told.camera_id)
         if institution_id is None or not agent.speaks_for(institution_id):
             raise MessageRefused("foreign_camera", f"this token does not speak for camera {told.camera_id}")
-        if isinstance(told, ClipMade | OriginalCut):
+        if isinstance(told, OriginalCut):
             return [told.settlement_id]
         if not isinstance(told, Observed):
             return []
@@ -211,8 +240,7 @@ def orders_of(configuration: Configuration) -> Callable[[Sequence[CameraSettings
     """Returns what `CameraAgents` takes as `orders`: the configured way of looking, and nothing of this machine."""
 
     def orders(cameras: Sequence[CameraSettings]) -> VideoSettings:
-        ours = camera_work(configuration, cameras, Path(), b"")
-        return msgspec.structs.replace(ours, visitor_file=None, visitor_key=None, models_directory=None)
+        return msgspec.structs.replace(camera_work(configuration, cameras), models_directory=None)
 
     return orders
 

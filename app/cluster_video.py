@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -17,13 +15,16 @@ import structlog
 from app.camera_list import CameraList
 from app.camera_watch import CameraWatch
 from app.cameras.intake import camera_intake
+from app.cameras.visitors import remove_former_file
 from app.cameras.work import CameraWork
+from app.clip_making import ClipMaker
 from app.clock import now_ms
 from app.configuration import Configuration, camera_work
+from app.region_visitors import visitors_of
 from app.status_server import StatusServer
 from app.vault import Vault
 from events.errors import ConfigError
-from events.metrics import CAMERAS_HELD, OBSERVATIONS_WRITTEN
+from events.metrics import CAMERAS_HELD, OBSERVATIONS_WRITTEN, VISITORS_UNNAMED
 from storage.duties import Duties
 from streams.cluster.input_follower import InputFollower
 from streams.cluster.input_writer import InputWriter
@@ -53,7 +54,7 @@ class ClusterVideo:
         """Args: `camera_ids` are those of the registry that this process looks at; None is all. Raises: ConfigError."""
         camera_list = CameraList(configuration, vault)
         settings = cameras_of(
-            camera_work(configuration, camera_list.settings(), vault.visitor_file, vault.visitor_key),
+            camera_work(configuration, camera_list.settings()),
             camera_ids,
             configuration,
         )
@@ -62,16 +63,20 @@ class ClusterVideo:
         self._chosen = None if camera_ids is None else frozenset(camera_ids)
         self._duties = Duties(vault.database, [_duty_of(one) for one in self.camera_ids])
         self._writer = InputWriter(brokers)
+        self.measurements = Measurements()
+        self._visitors = visitors_of(configuration, None, lambda: self.measurements.count(VISITORS_UNNAMED))
+        remove_former_file(vault.visitors)
         self.cameras = CameraWork(
             settings,
             intake=camera_intake(vault, self._submit),
             references=vault.references,
+            visitors=self._visitors,
             clock_ms=clock_ms,
         )
-        self._watch = CameraWatch(camera_list, self._change_cameras)
+        self._watch = CameraWatch(camera_list, self._change_cameras, vault.enrolment.staff, self.cameras.know_staff)
+        self._clips = ClipMaker(vault, clock_ms=clock_ms)
         self._follower = InputFollower(brokers, self.cameras.swipes_accepted)
         self._ends = threading.Event()
-        self.measurements = Measurements()
         said_at = configuration.effective.settings.video
         self._status = StatusServer(self.measurements, self._reasons_not_ready, host=said_at.host, port=said_at.port)
 
@@ -80,8 +85,10 @@ class ClusterVideo:
         self._duties.start()
         self._wait_for_cameras()
         self._writer.start()
+        self._visitors.start()
         self.cameras.start()
         self._watch.start()
+        self._clips.start()
         self._follower.start()
 
     def run(self) -> None:
@@ -101,7 +108,9 @@ class ClusterVideo:
         with ExitStack() as parts:  # the last pushed is stopped first, and each is stopped whatever befell another
             parts.callback(self.vault.close)
             parts.callback(self._duties.stop)
+            parts.callback(self._clips.stop)
             parts.callback(self._writer.stop)
+            parts.callback(self._visitors.stop)
             parts.callback(self.cameras.stop)
             parts.callback(self._watch.stop)
             parts.callback(self._follower.stop)
@@ -146,7 +155,7 @@ class ClusterVideo:
 def cameras_of(
     settings: VideoSettings, camera_ids: Sequence[str] | None, configuration: Configuration
 ) -> VideoSettings:
-    """Returns the settings for these cameras alone, whose visitors have a file of their own.
+    """Returns the settings for these cameras alone.
 
     Raises: ConfigError for a camera that the registry does not have.
     """
@@ -159,14 +168,7 @@ def cameras_of(
             allowed = f"a camera of the registry, which has {len(known)} cameras in {count} institutions"
             raise ConfigError("command line", "--cameras", one, allowed)
     wanted = sorted(set(camera_ids))
-    file = None if settings.visitor_file is None else str(_own_file(Path(settings.visitor_file), wanted))
-    return msgspec.structs.replace(settings, cameras=tuple(known[one] for one in wanted), visitor_file=file)
-
-
-def _own_file(file: Path, camera_ids: Sequence[str]) -> Path:
-    """Returns where these cameras' visitors are kept: processes do not write over each other's."""
-    mark = hashlib.sha256("\n".join(camera_ids).encode()).hexdigest()[:12]
-    return file.with_name(f"{file.stem}-{mark}{file.suffix}")
+    return msgspec.structs.replace(settings, cameras=tuple(known[one] for one in wanted))
 
 
 def _duty_of(camera_id: str) -> str:

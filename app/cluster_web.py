@@ -13,11 +13,13 @@ from app.clock import now_ms
 from app.configuration import Configuration, alert_policy
 from app.front import Behind, Front
 from app.kept_rules import KeptRules
+from app.region_visitors import visitors_of
 from app.vault import Vault
 from detectors.catalogue import Rulebook
 from events.codec import decode_events
 from events.dead_letters import InvalidEvent
 from events.errors import ConfigError
+from events.metrics import VISITORS_UNNAMED
 from storage.alert_changes import AlertChanges
 from storage.projector import Projector
 from streams.cluster.input_follower import InputFollower
@@ -91,14 +93,15 @@ class ClusterWeb:
             readiness=self._reasons_not_ready,
             hand_in=self.writer.hand_in,
         )
-        self.front = Front(configuration, vault, behind, feed=self.feed, clock_ms=clock_ms)
+        self._visitors = visitors_of(configuration, None, self._count_unnamed)
+        self.front = Front(configuration, vault, behind, visitors=self._visitors, feed=self.feed, clock_ms=clock_ms)
         self._inputs = InputFollower(brokers, self.front.agents.swipes_accepted)
 
     def start(self) -> None:
         """The brokers are looked for, alerts and rules are followed; `run` serves meanwhile."""
         self.writer.start()
         self._follower.start()
-        self.front.agents.needed = self._follow_inputs
+        self.front.agents.needed = self._follow_agents
         self.front.start()
 
     def run(self) -> None:
@@ -112,15 +115,21 @@ class ClusterWeb:
         """What was taken is with the brokers, or its sender has no answer; then the database is closed."""
         with ExitStack() as parts:  # the last pushed is stopped first, and each is stopped whatever befell another
             parts.callback(self.vault.close)
+            parts.callback(self._visitors.stop)
             parts.callback(self.front.stop)
             parts.callback(self._follower.stop)
             parts.callback(self._inputs.stop)
             parts.callback(self._intake.close)
             parts.callback(self.writer.stop)
 
-    def _follow_inputs(self) -> None:
+    def _follow_agents(self) -> None:
+        """Some institution looks through cameras itself: its agent is to hear of swipes, and asks for visitors."""
         if not self._inputs.is_started:
+            self._visitors.start()
             self._inputs.start()
+
+    def _count_unnamed(self) -> None:
+        self.front.measurements.count(VISITORS_UNNAMED)
 
     def _change_rules(self, rulebook: Rulebook) -> Future[None]:
         self._projector.change_policy(alert_policy(self._configuration, rulebook))

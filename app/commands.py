@@ -18,7 +18,7 @@ from app.at_store.token import token_source
 from app.clock import now_ms
 from app.configuration import Configuration, read_configuration, sign_on
 from app.enrolment import enrol_photographs
-from app.enrolment_commands import checked_day
+from app.enrolment_commands import Consent, Day, GivenBasis, Photographs, checked_day
 from app.enrolment_commands import enrolment as enrolment_commands
 from app.face_commands import faces as face_commands
 from app.first_start import first_start
@@ -33,6 +33,7 @@ from app.options import (
     ConfiguredBrokers,
     DatabaseAddress,
     DataDirectory,
+    SettingsFile,
     existing_database,
     given_brokers,
     shared_database,
@@ -44,11 +45,19 @@ from app.publishing import Published, publish_files
 from app.rule_commands import rules as rule_commands
 from app.rule_files import read_rules
 from app.rule_words import in_words, written
+from app.staff_commands import staff as staff_commands
 from app.standing import wait_until_decided
 from app.topic_commands import topics as topic_commands
 from app.vault import DirectoryLock, Vault
 from app.webhook import WEBHOOK_KEY, secret_text
-from config.settings import AgentSettings, CameraWorkSettings, WebSettings, WorkerSettings, packaged
+from config.settings import (
+    AgentSettings,
+    CameraWorkSettings,
+    VisitorsSettings,
+    WebSettings,
+    WorkerSettings,
+    packaged,
+)
 from events.dead_letters import DeadLetter, Place, dead_letter_json
 from events.durations import duration_ms
 from events.errors import ConfigError
@@ -58,7 +67,7 @@ from storage.crypto import open_key
 from storage.database import Database, shown_url
 from storage.findings import standing_json
 from storage.log import AcceptedLog
-from storage.references import Basis, Grounds
+from storage.references import Grounds
 from streams.changes import Changes
 from streams.logged_engine import LoggedEngine
 from streams.parts import parts_for
@@ -75,7 +84,6 @@ commands = typer.Typer(
     rich_markup_mode=None,
 )
 
-SettingsFile = Annotated[Path | None, typer.Option("--config", help="Settings that differ from the defaults (YAML).")]
 RulesFile = Annotated[
     Path | None,
     typer.Option("--rules", help="Rules instead of the configured ones: a YAML file, or a folder of versions."),
@@ -91,6 +99,7 @@ commands.add_typer(rule_commands, name="rules")
 commands.add_typer(account_commands, name="accounts")
 commands.add_typer(token_commands, name="tokens")
 commands.add_typer(enrolment_commands, name="enrolment")
+commands.add_typer(staff_commands, name="staff")
 commands.add_typer(face_commands, name="faces")
 commands.add_typer(key_commands, name="keys")
 commands.add_typer(topic_commands, name="topics")
@@ -237,6 +246,25 @@ def video(  # noqa: PLR0913, PLR0917 - an option each; typer passes them by name
     looking.start()
     typer.echo(f"swipewatch video looks through {len(looking.camera_ids)} cameras, events from and to {kafka}")
     looking.run()
+
+
+@commands.command()
+def visitors(
+    data: DataDirectory = DEFAULT_DATA,
+    config: SettingsFile = None,
+    host: Annotated[str | None, typer.Option(help="Address to be asked at, instead of the configured one.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to be asked at, instead of the configured one.")] = None,
+) -> None:
+    """On a cluster: remembers visitors for all of a region, so that a face has one id everywhere; one process alone."""
+    from app.visitor_service import VisitorService
+
+    configure_logs()
+    configuration = _listening(read_configuration(config), "visitors", host, port)
+    where = configuration.effective.settings.visitors
+    answering = VisitorService(configuration, data)
+    answering.start()
+    typer.echo(f"swipewatch visitors remembers {answering.visitors.sizes[0]} on http://{where.host}:{where.port}")
+    answering.run()
 
 
 def _look_at_store(
@@ -410,12 +438,10 @@ def import_command(
 @commands.command()
 def enrol(  # noqa: PLR0913, PLR0917 - an option each; typer passes them by name
     person_id: Annotated[str, typer.Argument(help="The insured person.")],
-    photographs: Annotated[list[Path], typer.Argument(help="One or several photographs of that person alone.")],
-    consent: Annotated[str, typer.Option(help="What proves it, such as 'written consent, file 17'.")],
-    basis: Annotated[Basis, typer.Option(help="Why the face may be kept.")] = "consent",
-    since: Annotated[
-        str | None, typer.Option(help="The day since which it may be kept, YYYY-MM-DD; else today.")
-    ] = None,
+    photographs: Photographs,
+    consent: Consent,
+    basis: GivenBasis = "consent",
+    since: Day = None,
     data: DataDirectory = DEFAULT_DATA,
     config: SettingsFile = None,
     database: DatabaseAddress = None,
@@ -457,11 +483,16 @@ def _database(configuration: Configuration, given: str | None) -> str | None:
 
 
 def _listening(
-    configuration: Configuration, part: Literal["web", "worker", "video", "agent"], host: str | None, port: int | None
+    configuration: Configuration,
+    part: Literal["web", "worker", "video", "agent", "visitors"],
+    host: str | None,
+    port: int | None,
 ) -> Configuration:
     """Returns the configuration with the address of the command line, where that part listens or says how it is."""
     effective = configuration.effective
-    there: WebSettings | WorkerSettings | CameraWorkSettings | AgentSettings = getattr(effective.settings, part)
+    there: WebSettings | WorkerSettings | CameraWorkSettings | AgentSettings | VisitorsSettings = getattr(
+        effective.settings, part
+    )
     listen_on = host or there.host
     chosen = msgspec.structs.replace(
         there, host=listen_on, port=free_port(listen_on, there.port if port is None else port)

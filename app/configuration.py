@@ -14,8 +14,12 @@ from detectors.catalogue import Rulebook, Ruleset
 from events.errors import ConfigError
 from storage.accounts import ROLES, Role
 from streams.embedded import Limits
-from video.settings import CameraSettings, SecretBytes, VideoSettings
+from video.settings import CameraSettings, SecretBytes, VideoSettings, VisitorSettings
 from web.ports import InstitutionEntry, SignOnSettings, TillEntry, WebLimits
+
+LEAST_SECRET_CHARACTERS = 32
+LEAST_SIMILARITY = {"sface": 0.50, "dlib": 0.92}
+"""Below this cosine of an engine's embeddings, strangers are one visitor."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,25 +169,45 @@ def cameras_of_file(registry: Registry) -> tuple[CameraSettings, ...]:
     )
 
 
-def camera_work(
-    configuration: Configuration, cameras: Sequence[CameraSettings], visitor_file: Path, visitor_key: bytes
-) -> VideoSettings:
+def camera_work(configuration: Configuration, cameras: Sequence[CameraSettings]) -> VideoSettings:
     """Returns what the camera worker is told at its start."""
-    video = configuration.effective.settings.video
+    video, visitors = configuration.effective.settings.video, configuration.effective.settings.visitors
     return VideoSettings(
         cameras=tuple(cameras),
         processes=video.processes,
         ring_bytes=video.memory_bytes,
         engine=video.engine,
         second_engine=video.second_engine,
+        vote=video.vote,
         min_face_px=video.min_face_px,
         presence_interval_ms=int(video.presence_interval),
         clock_drift_limit_ms=int(video.clock_drift_limit),
-        visitor_similarity=video.visitor_similarity,
-        visitor_ttl_ms=int(video.visitor_ttl),
-        visitor_file=str(visitor_file),
-        visitor_key=SecretBytes(visitor_key),
+        visitor_ttl_ms=int(visitors.ttl),
     )
+
+
+def visitor_settings(configuration: Configuration, folder: Path, key: bytes) -> VisitorSettings:
+    """Returns how visitors are told apart and where they are remembered, for whoever does so."""
+    settings = configuration.effective.settings
+    return VisitorSettings(
+        similarity=max(settings.visitors.similarity, LEAST_SIMILARITY[settings.video.engine]),
+        ttl_ms=int(settings.visitors.ttl),
+        folder=str(folder),
+        key=SecretBytes(key),
+    )
+
+
+def visitor_secret(configuration: Configuration) -> bytes:
+    """Returns what whoever asks for a region's visitors and whoever answers share. Raises: ConfigError."""
+    effective = configuration.effective
+    file, key = effective.settings.visitors.secret_file, "visitors.secret_file"
+    if file is None:
+        raise ConfigError(effective.sources[key], key, "null", "the file with the secret of the region's visitors")
+    secret = read_text(Path(file)).strip()
+    if len(secret) < LEAST_SECRET_CHARACTERS or Path(file).stat().st_mode & 0o077:
+        allowed = f"at least {LEAST_SECRET_CHARACTERS} characters, readable by its owner alone (0600)"
+        raise ConfigError(effective.sources[key], key, file, allowed)
+    return secret.encode()
 
 
 def _institution_entry(institution: Institution) -> InstitutionEntry:

@@ -8,8 +8,9 @@ from typing import Final
 
 from app.photo_reading import ANOTHER_PERSON, read_photos
 from events.errors import ConfigError
-from storage.enrolment import MUST_BE_FILED_FROM, Enrolment
-from storage.references import Grounds, OptedOut
+from storage.enrolment import MUST_BE_FILED_FROM, Enrolment, subject_of
+from storage.references import Grounds, OptedOut, is_staff
+from storage.staff import StaffMember
 from video.enrolment import ADVICE
 from web.ports import ReadPhoto
 
@@ -21,16 +22,20 @@ ADVICE_FOR: Final[Mapping[str, str]] = {str(problem): advice for problem, advice
 def enrol_photographs(
     enrolment: Enrolment,
     engines: Sequence[str],
-    person_id: str,
+    whom: str | StaffMember,
     photographs: Sequence[Path],
     grounds: Grounds,
     at_ms: int,
 ) -> Iterator[str]:
     """Yields what was enrolled, after it has been kept: all photographs or none.
 
+    Args: whom is an insured person's id, or a member of staff.
     Raises: ConfigError when a photograph cannot be read or is not good, and says of each what to change; or when the
     person has opted out.
     """
+    person_id = subject_of(whom)
+    if isinstance(whom, str) and is_staff(whom):
+        raise ConfigError("command line", "PERSON_ID", whom, "an insured person; `staff enrol` enrols staff")
     if enrolment.is_opted_out(person_id):
         raise _opted_out(person_id)
     read = read_photos(engines, [_bytes_of(photograph) for photograph in photographs])
@@ -40,7 +45,7 @@ def enrol_photographs(
         told = " / ".join(f"{name.name}: {_advice(one)}" for name, one in refused)
         raise ConfigError("command line", "PHOTOGRAPHS", names, f"good photographs, or nothing is kept: {told}")
     try:
-        enrolled = enrolment.enrol(person_id, [face for one in read for face in one.faces], grounds, at_ms)
+        enrolled = enrolment.enrol(whom, [face for one in read for face in one.faces], grounds, at_ms)
     except OptedOut as error:
         raise _opted_out(person_id) from error
     for name, one in zip(photographs, read, strict=True):

@@ -1,10 +1,11 @@
-"""`swipewatch enrolment …`: what is kept of a holder's face, opting out, erasure, and faces under two persons."""
+"""`swipewatch enrolment …`: what is kept of somebody's face, opting out, erasure, and faces under two persons."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,21 +17,25 @@ from events.errors import ConfigError
 from storage.access_changes import MACHINE, By
 from storage.enrolment import Enrolment, Erased
 from storage.kept_files import KindName
+from storage.references import Basis
 
 enrolment = typer.Typer(
-    help="What is kept of holders' faces: shows it, opts out, erases.",
+    help="What is kept of the faces of holders and staff: shows it, opts out, erases.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-PersonId = Annotated[str, typer.Argument(help="The insured person.")]
+PersonId = Annotated[str, typer.Argument(help="The insured person, or a member of staff as `staff list` names them.")]
 Day = Annotated[str | None, typer.Option("--since", help="The day since which it holds, YYYY-MM-DD; else today.")]
+Photographs = Annotated[list[Path], typer.Argument(help="One or several photographs of that person alone.")]
+Consent = Annotated[str, typer.Option(help="What proves it, such as 'written consent, file 17'.")]
+GivenBasis = Annotated[Basis, typer.Option(help="Why the face may be kept.")]
 
 
 @enrolment.command()
 def status(person_id: PersonId, data: DataDirectory = DEFAULT_DATA, database: DatabaseAddress = None) -> None:
     """Prints what is kept of a person's face and why, and whether the person has opted out."""
-    with _opened(data, database) as kept:
+    with opened_enrolment(data, database) as kept:
         found = kept.status(person_id)
     for one in found.references:
         grounds = one.grounds
@@ -53,7 +58,7 @@ def opt_out(
     database: DatabaseAddress = None,
 ) -> None:
     """Removes a person's references for good: they are compared with nobody, and cannot be enrolled."""
-    with _opened(data, database) as kept:
+    with opened_enrolment(data, database) as kept:
         removed = kept.opt_out(_person(person_id), basis, checked_day(since), By(MACHINE, now_ms()))
     typer.echo(f"opted out; {removed} references removed")
 
@@ -61,7 +66,7 @@ def opt_out(
 @enrolment.command("withdraw-opt-out")
 def withdraw_opt_out(person_id: PersonId, data: DataDirectory = DEFAULT_DATA, database: DatabaseAddress = None) -> None:
     """Lets a person be enrolled again; nothing of before comes back."""
-    with _opened(data, database) as kept:
+    with opened_enrolment(data, database) as kept:
         if not kept.withdraw_opt_out(person_id, By(MACHINE, now_ms())):
             raise ConfigError("command line", "PERSON_ID", person_id, "somebody who has opted out")
     typer.echo("the opt-out is withdrawn")
@@ -76,7 +81,7 @@ def erase(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask once more.")] = False,
 ) -> None:
     """Removes a person's references, and pictures and films of their swipes that no alert cites; says what stays."""
-    with _opened(data, database) as kept:
+    with opened_enrolment(data, database) as kept:
         if not yes:
             typer.confirm(f"erase the face of {person_id}? This cannot be taken back", abort=True)
         erased = kept.erase(person_id, By(MACHINE, now_ms()))
@@ -87,7 +92,7 @@ def erase(
 @enrolment.command()
 def duplicates(data: DataDirectory = DEFAULT_DATA, database: DatabaseAddress = None) -> None:
     """Prints pairs of persons whose enrolled faces look like one and that nobody has settled; the page settles them."""
-    with _opened(data, database) as kept:
+    with opened_enrolment(data, database) as kept:
         for one in kept.duplicates.found():
             if one.outcome is None:
                 typer.echo(f"{one.person_id} and {one.other_person_id}: {one.engine} {one.similarity:.2f}")
@@ -112,7 +117,7 @@ def report_of(erased: Erased) -> Iterator[str]:
     if erased.cited:
         yield f"stays: {_counted(erased.cited)}, because an alert cites it as evidence; it goes with the alert's time"
     yield f"stays: accepted events and findings ({erased.alerts} alerts), which are records of settlements; no face"
-    yield "stays: the visitor memory, where no row names a person; it forgets by itself (video.visitor_ttl)"
+    yield f"forgotten: {erased.visitors} visitors that were seen at the person's swipes, by the cameras within seconds"
     if erased.is_opted_out:
         yield "stays: the opt-out, so that nobody enrols the person again"
 
@@ -132,7 +137,8 @@ def _day(at_ms: int) -> str:
 
 
 @contextmanager
-def _opened(data: DataDirectory, database: str | None) -> Iterator[Enrolment]:
+def opened_enrolment(data: Path, database: str | None) -> Iterator[Enrolment]:
+    """Opens what is kept of enrolled faces. Raises: ConfigError where no product's database is."""
     existing_database(data, database)
     vault = Vault(data, database=database)
     try:

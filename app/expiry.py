@@ -18,12 +18,16 @@ from storage.database import Database
 from storage.kept_files import KeptFiles
 from storage.removals import Removals
 from storage.retention import EvidenceRetention, KeepingTimes
+from storage.staff_hours import StaffHours
+from storage.visitors import VisitorRecord
 from web.measurements import Measurements
 from web.ports import FreeSpace
 
 LOOK_EVERY_S: Final = 30.0
 """How often it is asked whether the disk is nearly full."""
 EXPIRE_EVERY_MS: Final = 3_600_000
+SEEN_FACES_MS: Final = 31 * 24 * 3_600_000
+"""So long it is known where a visitor was seen, and in which hours staff was."""
 UNNAMED_EVERY_MS: Final = 24 * 3_600_000
 UNNAMED_GRACE_S: Final = 3_600.0
 """A file is written before its row: so long it may wait for one."""
@@ -65,6 +69,7 @@ class Expiry:
     ) -> None:
         """Args: `is_mine` says whether, of several processes, this one deletes."""
         self._retention, self._removals = EvidenceRetention(database, kept), Removals(database)
+        self._visitors, self._staff_hours = VisitorRecord(database), StaffHours(database)
         self._measurements, self._times, self._space = measurements, times, space
         self._clock_ms, self._is_mine = clock_ms, is_mine
         self._expired_at_ms = self._unnamed_at_ms = 0
@@ -95,6 +100,8 @@ class Expiry:
     def _delete_what_is_due(self, now_ms: int) -> None:
         if now_ms - self._expired_at_ms >= EXPIRE_EVERY_MS:
             self._retention.remove_expired(self._times, now_ms)
+            self._visitors.remove_before(now_ms - SEEN_FACES_MS)
+            self._staff_hours.remove_before(now_ms - SEEN_FACES_MS)
             self._expired_at_ms = now_ms
         if now_ms - self._unnamed_at_ms >= UNNAMED_EVERY_MS:
             left_count = self._retention.remove_unnamed(UNNAMED_GRACE_S, now_ms)

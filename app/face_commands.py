@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
+from app.calibration_commands import calibration
 from app.progress import count_progress
 from events.errors import ConfigError
+from storage.duplicates import ALIKE_FROM
 
 if TYPE_CHECKING:
     from video.engine import FaceEngine
@@ -19,19 +21,23 @@ if TYPE_CHECKING:
     from video.evaluation.rates import Rate
     from video.evaluation.speed import Speed
     from video.evaluation.verdicts import Verdicts
+    from video.evaluation.voting import Judge, Voted
+    from video.verdict import Voting
 
 ENGINES = ("sface", "dlib")
+VOTINGS: tuple[Voting, ...] = ("either", "both")
 TIMED_PICTURES = 30
 SEED = 7
 STRANGERS = 5
 """Cards of other people that each visitor tries."""
 
 faces = typer.Typer(
-    help="Measures how well faces are told apart.",
+    help="Measures how well faces are told apart, and what a similarity means.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+faces.add_typer(calibration, name="calibration")
 
 
 @faces.command()
@@ -53,6 +59,8 @@ def evaluate(
 ) -> None:
     """Prints how often each engine tells pairs of pictures right, what it misses, and its time for a face and a frame.
 
+    Of two engines also what they say together where both vote; each face there is looked at twice.
+
     With --degraded instead how often the default engine's verdict is wrong, or inconclusive, before worse and worse
     pictures. Nothing of the pictures is kept. Each engine finds the faces by itself; times are processor time.
     """
@@ -64,9 +72,11 @@ def evaluate(
     chosen = read_pairs(folder, pairs)
     engines = _open_engines(engine)
     speeds = _time(engines, chosen)
-    accuracies = {one.name: _measure(one, chosen) for one in engines}
+    judges = {one.name: _judge_of(one, chosen) for one in engines}
+    accuracies = {name: _measure(name, one, chosen) for name, one in judges.items()}
+    voted = _vote(list(judges.values()), chosen)
     if not as_json:
-        typer.echo("\n".join(_table(accuracies, speeds)))
+        typer.echo("\n".join(_table(accuracies, speeds, voted)))
         return
     _print_json(
         folder,
@@ -74,6 +84,7 @@ def evaluate(
             one.name: {"version": one.version, "speed": speeds[one.name], "pairs": accuracies[one.name]}
             for one in engines
         },
+        voted,
     )
 
 
@@ -89,10 +100,10 @@ def _say_verdicts(folder: Path, engines: Sequence[FaceEngine], people: int, fram
         typer.echo("\n".join(_verdict_table(verdicts)))
 
 
-def _print_json(folder: Path, engines: Mapping[str, object]) -> None:
+def _print_json(folder: Path, engines: Mapping[str, object], voted: Mapping[str, object] | None = None) -> None:
     from video.evaluation.plain import plain
 
-    told = msgspec.json.encode(plain({"folder": str(folder), "engines": engines}))
+    told = msgspec.json.encode(plain({"folder": str(folder), "engines": engines, "voting": voted or {}}))
     typer.echo(msgspec.json.format(told).decode())
 
 
@@ -134,15 +145,29 @@ def _time(engines: Sequence[FaceEngine], pairs: Sequence[Pair]) -> dict[str, Spe
         return measure_speed(engines, open_sface(), pictures, progress)
 
 
-def _measure(engine: FaceEngine, pairs: Sequence[Pair]) -> Accuracy:
-    from video.evaluation.accuracy import embed_pictures, measure_accuracy
+def _judge_of(engine: FaceEngine, pairs: Sequence[Pair]) -> Judge:
+    from video.evaluation.accuracy import embed_pictures
+    from video.evaluation.voting import Judge
 
     pictures = sorted({path for pair in pairs for path in (pair.first, pair.second)})
     with count_progress(engine.name, len(pictures)) as progress:
         embedded = embed_pictures(engine, pictures, progress)
     if embedded.missed.hits == embedded.missed.of:
         raise ConfigError("command line", "DIR", f"{engine.name} finds no face", "pictures with a face in the middle")
-    return measure_accuracy(pairs, embedded, engine.thresholds)
+    return Judge(embedded=embedded, thresholds=engine.thresholds)
+
+
+def _measure(name: str, judge: Judge, pairs: Sequence[Pair]) -> Accuracy:
+    from video.evaluation.accuracy import measure_accuracy
+
+    return measure_accuracy(pairs, judge.embedded, judge.thresholds, alike_from=ALIKE_FROM[name])
+
+
+def _vote(judges: Sequence[Judge], pairs: Sequence[Pair]) -> dict[str, Voted]:
+    """Returns what the first two engines say together; nothing of one engine alone."""
+    from video.evaluation.voting import measure_voting
+
+    return {voting: measure_voting(pairs, judges[0], judges[1], voting) for voting in VOTINGS if len(judges) > 1}
 
 
 def _measure_verdicts(engine: FaceEngine, folder: Path, people: int, frames: int) -> list[Verdicts]:
@@ -174,11 +199,12 @@ def _verdict_table(verdicts: Sequence[Verdicts]) -> list[str]:
     return _aligned([titles, *rows])
 
 
-def _table(accuracies: Mapping[str, Accuracy], speeds: Mapping[str, Speed]) -> list[str]:
+def _table(accuracies: Mapping[str, Accuracy], speeds: Mapping[str, Speed], voted: Mapping[str, Voted]) -> list[str]:
     columns = [_column(one, speeds[name]) for name, one in accuracies.items()]
+    columns += [dict.fromkeys(columns[0], "-") | _verdict_rows(one) for one in voted.values()]
     first = next(iter(accuracies.values()))
     one_of, two_of = first.pairs.hits, first.pairs.of - first.pairs.hits
-    rows = [("", *accuracies), *((title, *(column[title] for column in columns)) for title in columns[0])]
+    rows = [("", *accuracies, *voted), *((title, *(column[title] for column in columns)) for title in columns[0])]
     said = f"{one_of} pairs of one person, {two_of} of two; one picture each, no vote; [interval of 95 %]"
     return [said, "", *_aligned(rows)]
 
@@ -200,14 +226,22 @@ def _column(one: Accuracy, speed: Speed) -> dict[str, str]:
         "all pairs of different people": f"{one.strangers:,}",
         "no face found": _words(one.missed),
         "refused by the quality gate": _words(one.refused),
-        "one person called a mismatch": _words(one.false_mismatch),
-        "two people called a match": _words(one.false_match),
-        "one person undecided": _words(one.undecided_same),
-        "two people undecided": _words(one.undecided_different),
+        **_verdict_rows(one),
+        "one person, alike enough for a duplicate": f"{_words(one.own_alike)} from {one.alike_from:.2f}",
+        "two people, alike enough for a duplicate": _words(one.strange_alike, digits=7),
         f"find faces in 640 × 360, ms ({speed.pictures} pictures)": f"{speed.detect_ms:.1f}",
         "embed a face, ms": f"{speed.embed_ms:.1f}",
     }
 
 
-def _words(rate: Rate) -> str:
-    return f"{rate.value:.4f} [{rate.low:.4f}, {rate.high:.4f}] of {rate.of}"
+def _verdict_rows(one: Accuracy | Voted) -> dict[str, str]:
+    return {
+        "one person called a mismatch": _words(one.false_mismatch),
+        "two people called a match": _words(one.false_match),
+        "one person undecided": _words(one.undecided_same),
+        "two people undecided": _words(one.undecided_different),
+    }
+
+
+def _words(rate: Rate, digits: int = 4) -> str:
+    return f"{rate.value:.{digits}f} [{rate.low:.{digits}f}, {rate.high:.{digits}f}] of {rate.of}"

@@ -11,11 +11,13 @@ from typing import Final
 import msgspec
 
 from app.agent_watch import AgentWatch
+from app.calibrations import Calibrations
 from app.camera_agents import CameraAgents, orders_of
 from app.camera_health_watch import CameraHealthWatch
 from app.camera_list import CameraList, camera_registry
 from app.camera_probe import ChildProbe
 from app.cameras.intake import camera_intake
+from app.cameras.visitors import RegionMemory
 from app.configuration import Configuration, institution_entries, sign_on, web_limits
 from app.expiry import Expiry, free_space, keeping_times
 from app.kept_rules import KeptRules
@@ -24,6 +26,7 @@ from app.rule_pages import RulePages
 from app.rule_watch import RuleWatch
 from app.terminal_watch import TerminalWatch
 from app.vault import Vault
+from app.visitor_orders import VisitorOrders
 from app.webhook import webhook_of
 from detectors.catalogue import Rulebook
 from storage.camera_agents import AgentContacts
@@ -34,6 +37,7 @@ from storage.log import AcceptedLog
 from storage.projector import Projector
 from storage.rule_halts import RuleHalts
 from storage.terminal_contacts import TerminalContacts
+from storage.visitors import VisitorRecord
 from web.app import create_app
 from web.feed import Broadcast
 from web.measurements import Measurements
@@ -44,6 +48,7 @@ AGENTS: Final = "camera agents"
 CAMERAS: Final = "unhealthy cameras"
 EXPIRY: Final = "expiry of evidence"
 TERMINALS: Final = "dark terminals"
+VISITORS: Final = "orders about visitors"
 WEBHOOK: Final = "webhook"
 
 
@@ -71,12 +76,14 @@ class Front:
         vault: Vault,
         behind: Behind,
         *,
+        visitors: RegionMemory,
         feed: Broadcast,
         clock_ms: Callable[[], int],
     ) -> None:
         settings = configuration.effective.settings
         database, measurements = vault.database, Measurements()
-        self.duties = Duties(database, (AGENTS, CAMERAS, EXPIRY, TERMINALS, WEBHOOK))
+        self.measurements = measurements
+        self.duties = Duties(database, (AGENTS, CAMERAS, EXPIRY, TERMINALS, VISITORS, WEBHOOK))
         self._rules = RuleWatch(
             KeptRules(database), RuleHalts(database), behind.change_rules, measurements, behind.known_rules
         )
@@ -95,6 +102,8 @@ class Front:
             CameraList(configuration, vault),
             intake=camera_intake(vault, behind.hand_in),
             references=vault.references,
+            visitors=visitors,
+            staff=vault.enrolment.staff,
             log=AcceptedLog(database),
             contacts=AgentContacts(database),
             clock_ms=clock_ms,
@@ -106,6 +115,9 @@ class Front:
             clock_ms=clock_ms,
             silent_after_ms=int(settings.agent.silent_after),
             is_mine=partial(self.duties.is_mine, AGENTS),
+        )
+        self._visitor_orders = VisitorOrders(
+            VisitorRecord(database), visitors, is_mine=partial(self.duties.is_mine, VISITORS)
         )
         cameras = camera_registry(configuration, vault)
         self._camera_health = CameraHealthWatch(
@@ -148,6 +160,7 @@ class Front:
             camera_pictures=CameraPictures(database, vault.keyring),
             camera_probe=ChildProbe(),
             camera_agents=self.agents,
+            calibrations=Calibrations(database),
             enrolment=vault.enrolment,
             photo_reader=ChildPhotoReader(engines_of(configuration)),
             readiness=behind.readiness,
@@ -172,6 +185,7 @@ class Front:
         self._terminals.start()
         self._camera_health.start()
         self._agent_watch.start()
+        self._visitor_orders.start()
         self._expiry.start()
         if self._webhook is not None:
             self._webhook.start()
@@ -184,6 +198,7 @@ class Front:
             parts.callback(self._terminals.stop)
             parts.callback(self._camera_health.stop)
             parts.callback(self._agent_watch.stop)
+            parts.callback(self._visitor_orders.stop)
             parts.callback(self._expiry.stop)
             if self._webhook is not None:
                 parts.callback(self._webhook.stop)

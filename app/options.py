@@ -11,6 +11,7 @@ from events.errors import ConfigError
 from storage.database import FILE_NAME, default_url, shown_url
 
 DataDirectory = Annotated[Path, typer.Option("--data", help="Folder of the product's data; made if absent.")]
+SettingsFile = Annotated[Path | None, typer.Option("--config", help="Settings that differ from the defaults (YAML).")]
 DATABASE_VARIABLE = "SWIPEWATCH__DATABASE_URL"
 DatabaseAddress = Annotated[
     str | None,

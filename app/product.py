@@ -13,14 +13,18 @@ import structlog
 from app.camera_list import CameraList
 from app.camera_watch import CameraWatch
 from app.cameras.intake import camera_intake
+from app.cameras.visitors import SharedVisitors
 from app.cameras.work import CameraWork
+from app.clip_making import ClipMaker
 from app.clock import now_ms
-from app.configuration import Configuration, alert_policy, camera_work, pipeline_limits
+from app.configuration import Configuration, alert_policy, camera_work, pipeline_limits, visitor_settings
 from app.front import Behind, Front
 from app.kept_rules import KeptRules
+from app.region_visitors import visitors_of
 from app.vault import Vault
 from events.dead_letters import DeadLetter
 from events.errors import ConfigError, TransientError
+from events.metrics import VISITORS_UNNAMED
 from events.types import AnyEvent
 from storage.projector import AlertChange, Projector
 from streams.acceptance import Accepted, Outcome
@@ -96,13 +100,21 @@ class Product:
             on_step=on_step,
         )
         camera_list = CameraList(configuration, vault)
+        remembered = SharedVisitors(
+            visitor_settings(configuration, vault.visitors, vault.visitor_key), clock_ms=clock_ms
+        )
+        self.visitors = visitors_of(configuration, remembered, self._count_unnamed)
         self.cameras = CameraWork(
-            camera_work(configuration, camera_list.settings(), vault.visitor_file, vault.visitor_key),
+            camera_work(configuration, camera_list.settings()),
             intake=camera_intake(vault, self.pipeline.submit),
             references=vault.references,
+            visitors=self.visitors,
             clock_ms=clock_ms,
         )
-        self._camera_watch = CameraWatch(camera_list, self.cameras.change)
+        self._camera_watch = CameraWatch(
+            camera_list, self.cameras.change, vault.enrolment.staff, self.cameras.know_staff
+        )
+        self._clips = ClipMaker(vault, clock_ms=clock_ms)
         behind = Behind(
             intake=PipelineIntake(self.pipeline),
             projector=projector,
@@ -111,13 +123,15 @@ class Product:
             readiness=self._reasons_not_ready,
             hand_in=self._hand_in,
         )
-        self.front = Front(configuration, vault, behind, feed=self.feed, clock_ms=clock_ms)
+        self.front = Front(configuration, vault, behind, visitors=self.visitors, feed=self.feed, clock_ms=clock_ms)
 
     def start(self) -> None:
         """The pipeline recovers from its log, cameras, rules and terminals are looked at; `run` serves meanwhile."""
         self.pipeline.start()
+        self.visitors.start()
         self.cameras.start()
         self._camera_watch.start()
+        self._clips.start()
         self.front.start()
 
     def run(self) -> None:
@@ -140,6 +154,8 @@ class Product:
         """Whatever asks the pipeline first, so that it is still answered; then the pipeline; then the database."""
         with ExitStack() as parts:  # the last pushed is stopped first, and each is stopped whatever befell another
             parts.callback(self.vault.close)
+            parts.callback(self.visitors.stop)
+            parts.callback(self._clips.stop)
             parts.callback(self.pipeline.stop)
             parts.callback(self.cameras.stop)
             parts.callback(self._camera_watch.stop)
@@ -165,6 +181,9 @@ class Product:
             self.pipeline.submit(sender, originals).result(ON_DISK_WITHIN_S)
         except TimeoutError as error:
             raise NotOnDisk("the pipeline has not written it in time") from error
+
+    def _count_unnamed(self) -> None:
+        self.front.measurements.count(VISITORS_UNNAMED)
 
     def _reasons_not_ready(self) -> Sequence[NotReady]:
         reasons = []

@@ -41,6 +41,11 @@ class DirectoryLock:
         self._file.close()
 
 
+def visitor_key(directory: Path) -> bytes:
+    """Returns the key of the visitors that a data directory remembers, made if there are none. Raises: ConfigError."""
+    return open_key(directory / "keys" / "visitors.key", needed=any((directory / "visitors").glob("*.enc")))
+
+
 class Vault:
     """The database of a data directory with everything sealed in it."""
 
@@ -68,11 +73,11 @@ class Vault:
         self._evidence_key = keys / "evidence.key"
         sealed = has_sealed_data(self.database)
         self.keyring = Keyring.open(self._evidence_key, needed=sealed)
-        self.visitor_file = directory / "visitors.enc"
+        self.visitors = directory / "visitors"
         self.store = directory / "store"
         self.webhook_key = open_key(keys / WEBHOOK_KEY)
         self.card_key = open_key(keys / "cards.key")
-        self.visitor_key = open_key(keys / "visitors.key", needed=self.visitor_file.exists())
+        self.visitor_key = visitor_key(directory)
         self.accounts = Accounts(self.database)
         self.references = ReferenceFaces(self.database, self.keyring)
         self.evidence = EvidenceStore(self.database, directory / "stills", self.keyring)

@@ -3,8 +3,9 @@
 A server on this machine streams a composed counter, 1280×720 at 15 pictures a second, to so many cameras of one worker
 process that is held to one core. At rest first, then with swipes: one a minute before each camera. Measured are the
 worker's processor time and memory, how long verdicts take, and how long the cameras are away when the server is killed
-and when it stands still. Beside it, in the same run and on the same pictures, what looking at every picture costs with
-HOG and dlib's ResNet.
+and when it stands still; then, of one of the originals that were cut, what its clip costs and how long who asks for it
+waits. Beside it, in the same run and on the same pictures, what looking at every picture costs with HOG and dlib's
+ResNet.
 """
 
 from __future__ import annotations
@@ -24,17 +25,21 @@ import av
 import msgspec
 import numpy as np
 
+from app.clip_making import ClipMaker
 from app.clock import now_ms
+from app.vault import Vault
 from simulator.clips import Scene, compose_frames
+from storage.originals import Original
+from storage.owed_clips import OwedClips
 from tests.app.running import CHECKOUT
 from tests.video.films import encode_film
 from tests.video.rtsp_server import MISSING, RtspServer, missing_rtsp_server
+from video.clip import make_clip
 from video.dlib_engine import open_dlib
 from video.engine import Image
 from video.enrolment import Reference, embed_photo
 from video.messages import (
     CameraStateChanged,
-    ClipMade,
     FromWorker,
     Observed,
     OriginalCut,
@@ -46,7 +51,7 @@ from video.messages import (
     encode_message,
 )
 from video.settings import CameraSettings, VideoSettings
-from video.visitors import VisitorIndex
+from video.visitors.index import VisitorIndex
 from video.worker import open_engine, run
 
 STORE = "P32990000001"
@@ -66,6 +71,8 @@ class Worker:
     core: int
     visitors: VisitorIndex = field(default_factory=VisitorIndex)
     heard: list[tuple[float, FromWorker]] = field(default_factory=list)
+    originals: int = 0
+    original: OriginalCut | None = None
 
     def __post_init__(self) -> None:
         """It runs. Threads that it starts are held to the same core."""
@@ -90,9 +97,10 @@ class Worker:
             message = decode_from_worker(self.connection.recv_bytes())
             if isinstance(message, VisitorAsked):
                 frames = [np.array(embedding, dtype=np.float32) for embedding in message.embeddings]
-                self.send(
-                    VisitorNamed(number=message.number, visitor_id=self.visitors.recognise(frames, message.at_ms))
-                )
+                visitor_id = self.visitors.recognise(frames, message.institution_id, message.at_ms)
+                self.send(VisitorNamed(number=message.number, visitor_id=visitor_id))
+            elif isinstance(message, OriginalCut):
+                self.originals, self.original = self.originals + 1, message
             else:
                 self.heard.append((time.monotonic(), message))
 
@@ -140,7 +148,7 @@ def main() -> None:
 
 
 def _measure(film: Path, chosen: argparse.Namespace) -> dict[str, object]:
-    server = RtspServer(film)
+    load, server = os.getloadavg()[0], RtspServer(film)
     core = max(os.sched_getaffinity(0))
     os.sched_setaffinity(server.process.pid, os.sched_getaffinity(0) - {core} or {core})
     empty_mb = _memory_without_cameras(core)
@@ -155,6 +163,7 @@ def _measure(film: Path, chosen: argparse.Namespace) -> dict[str, object]:
         worker.listen(time.monotonic() + 30)
         summary: dict[str, object] = {
             "bench": "cameras",
+            "load_at_start": round(load, 1),
             "cameras": chosen.cameras,
             "swipes_an_hour": chosen.an_hour,
             "swipes": len(swiped),
@@ -172,7 +181,41 @@ def _measure(film: Path, chosen: argparse.Namespace) -> dict[str, object]:
     finally:
         worker.stop()
         server.kill()
+    if worker.original is not None:
+        summary["clip_on_demand"] = _on_demand(worker.original)
     return summary
+
+
+def _on_demand(cut: OriginalCut) -> dict[str, object]:
+    """Returns what a clip costs, and how long it takes: first with its process to be started, then without."""
+    with tempfile.TemporaryDirectory() as folder:
+        vault = Vault(Path(folder))
+        maker = ClipMaker(vault, clock_ms=now_ms)
+        maker.start()
+        waits = [_until_made(vault, msgspec.structs.replace(cut, settlement_id=f"S-{turn}")) for turn in range(3)]
+        (clip,) = vault.clips.for_settlement("S-0")
+        maker.stop()
+        vault.close()
+    began_s = time.thread_time()
+    make_clip(cut, open_engine("sface").detect)
+    return {
+        "original_mb": round(len(cut.video) / 1e6, 2),
+        "clip_mb": round(clip.size_bytes / 1e6, 2),
+        "pictures": clip.pictures,
+        "cpu_s": round(time.thread_time() - began_s, 2),
+        "first_s": round(waits[0], 1),
+        "later_s": [round(one, 1) for one in waits[1:]],
+        "load": round(os.getloadavg()[0], 1),
+    }
+
+
+def _until_made(vault: Vault, cut: OriginalCut) -> float:
+    kept = vault.originals.keep(Original(**{name: getattr(cut, name) for name in Original.__struct_fields__}))
+    began_s = time.monotonic()
+    OwedClips(vault.database).ask([kept], now_ms())
+    while not vault.clips.for_settlement(cut.settlement_id):
+        time.sleep(0.02)
+    return time.monotonic() - began_s
 
 
 def _spent(worker: Worker, seconds: float, swipes: Sequence[tuple[float, Callable[[], SwipeSeen]]]) -> float:
@@ -218,11 +261,8 @@ def _verdicts(worker: Worker, swiped: dict[str, tuple[float, int]]) -> dict[str,
     """Returns how long verdicts took: the first after the swipe, the last after the last picture that it may need."""
     first: dict[str, float] = {}
     last: dict[str, float] = {}
-    made = dict.fromkeys(("ClipMade", "OriginalCut"), 0)
     after_s = VideoSettings(cameras=()).look_after_ms / 1_000
     for at, message in worker.heard:
-        if isinstance(message, ClipMade | OriginalCut):
-            made[type(message).__name__] += 1
         if not isinstance(message, Observed) or message.settlement_id not in swiped:
             continue
         swiped_at = swiped[message.settlement_id][0]
@@ -233,8 +273,7 @@ def _verdicts(worker: Worker, swiped: dict[str, tuple[float, int]]) -> dict[str,
         "swipes_decided": len(last),
         "first_word_after_swipe_s": _percentiles(list(first.values())),
         "verdict_after_last_picture_s": _percentiles(list(last.values())),
-        "clips_made": made["ClipMade"],
-        "originals_cut": made["OriginalCut"],
+        "originals_cut": worker.originals,
     }
 
 

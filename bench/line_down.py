@@ -2,8 +2,8 @@
 
 Writes to an agent's buffer what a store's cameras say in so many hours of 60 swipes each, as fast as the disk takes it,
 then starts `swipewatch serve` as the centre and sends it all by the agent's own senders. Counted at the centre: every
-message once. Sizes are those of the product's own files of a 720p camera; `--films` makes clips and originals smaller,
-for a machine without room for tens of gigabytes. What a day takes in full is worked out of the sizes, and said apart.
+message once. Sizes are those of the product's own files of a 720p camera; `--films` makes originals smaller, for a
+machine without room for tens of gigabytes. What a day takes in full is worked out of the sizes, and said apart.
 """
 
 from __future__ import annotations
@@ -28,13 +28,12 @@ from app.at_store.sender import Sender
 from app.clock import now_ms
 from storage.crypto import Keyring
 from tests.app.running import Served, run, serving
-from video.messages import ClipMade, FromCameras, Observed, OriginalCut
+from video.messages import FromCameras, Observed, OriginalCut
 
 STORE = "P32990000001"
 OBSERVATIONS_A_SWIPE = 3
 PRESENCE_S = 20
 STILL_BYTES = 45_600
-CLIP_BYTES = 480_000
 ORIGINAL_BYTES = 5_250_000
 """21 seconds at 2 Mb/s."""
 OBSERVATION_BYTES = 620
@@ -42,11 +41,10 @@ DAY_S = 86_400
 SENT_WITHIN_S = 3_600.0
 COUNTED = {
     "original": "SELECT count(*) FROM original",
-    "clip": "SELECT count(*) FROM clip",
     "still": "SELECT count(*) FROM still",
     "observation": "SELECT count(*) FROM accepted_event WHERE type = 'face_observed'",
 }
-LANES: tuple[tuple[Kind, ...], ...] = (("observation",), ("clip", "original"))
+LANES: tuple[tuple[Kind, ...], ...] = (("observation",), ("original",))
 
 
 def main() -> None:
@@ -55,7 +53,7 @@ def main() -> None:
     parser.add_argument("--cameras", type=int, default=1)
     parser.add_argument("--hours", type=float, default=24.0)
     parser.add_argument("--swipes", type=float, default=60.0, help="an hour before each camera")
-    parser.add_argument("--films", type=float, default=1.0, help="clips and originals, as a share of their size")
+    parser.add_argument("--films", type=float, default=1.0, help="originals, as a share of their size")
     parser.add_argument("--buffer", type=int, default=16 * 1024**3, help="bytes that may wait, as agent.buffer_bytes")
     parser.add_argument("--folder", type=Path, default=None)
     chosen = parser.parse_args()
@@ -105,27 +103,23 @@ def _fill(buffer: StoreBuffer, chosen: argparse.Namespace, directory: Path) -> d
 def _said(chosen: argparse.Namespace) -> Iterator[FromCameras]:
     """Yields what the cameras say, in the order of time; pictures and films of random bytes, as sealed ones are."""
     noise = random.Random(1)
-    still, clip, original = (
-        noise.randbytes(size)
-        for size in (STILL_BYTES, round(CLIP_BYTES * chosen.films), round(ORIGINAL_BYTES * chosen.films))
-    )
+    still, original = noise.randbytes(STILL_BYTES), noise.randbytes(round(ORIGINAL_BYTES * chosen.films))
     began_ms, gap_s = now_ms() - round(chosen.hours * 3_600_000), 3_600 / chosen.swipes
     for at_s in range(0, round(chosen.hours * 3_600), PRESENCE_S):
         for camera in range(chosen.cameras):
             at_ms = began_ms + at_s * 1_000
             yield _observed(f"presence-{camera}-{at_s}", camera, at_ms, None, None)
             if at_s % gap_s < PRESENCE_S:
-                yield from _swiped(f"S{camera}-{at_s}", camera, at_ms, (still, clip, original))
+                yield from _swiped(f"S{camera}-{at_s}", camera, at_ms, (still, original))
 
 
-def _swiped(settlement: str, camera: int, at_ms: int, files: tuple[bytes, bytes, bytes]) -> Iterator[FromCameras]:
-    still, clip, original = files
+def _swiped(settlement: str, camera: int, at_ms: int, files: tuple[bytes, bytes]) -> Iterator[FromCameras]:
+    still, original = files
     for number in range(OBSERVATIONS_A_SWIPE):
         event_id = f"{settlement}-{number}"
         yield _observed(event_id, camera, at_ms + number, settlement, event_id.encode() + still)
     times = {"swipe_at_ms": at_ms, "first_at_ms": at_ms, "last_at_ms": at_ms, "first_raw_at_ms": at_ms}
     mine = {"settlement_id": settlement, "camera_id": f"c{camera}", "clock_offset_ms": 0, **times}
-    yield ClipMade(webm=settlement.encode() + clip, camera_state="ok", pictures=100, step_ms=200, **mine)  # type: ignore[arg-type]
     video = settlement.encode() + original
     yield OriginalCut(container="matroska", video=video, sha256=hashlib.sha256(video).hexdigest(), **mine)  # type: ignore[arg-type]
 
@@ -178,7 +172,7 @@ def _send(buffer: StoreBuffer, cameras: int, folder: Path) -> dict[str, object]:
         shutil.rmtree(folder / "buffer")
     return {
         "observations_sent_seconds": round(done["observation"], 1),
-        "films_sent_seconds": round(done["clip"], 1),
+        "films_sent_seconds": round(done["original"], 1),
         "observations_per_s": round(expected["observation"] / done["observation"]),
         "at_the_centre": arrived,
         "nothing_lost_or_doubled": arrived == expected and not any(buffer.dropped().values()),
@@ -220,7 +214,6 @@ def _day(swipes: float) -> Mapping[str, float]:
     per_kind = {
         "observations": observations,
         "stills": STILL_BYTES * OBSERVATIONS_A_SWIPE * count,
-        "clips": CLIP_BYTES * count,
         "originals": ORIGINAL_BYTES * count,
     }
     total = sum(per_kind.values())

@@ -23,6 +23,7 @@ ENVIRONMENT_PREFIX = "SWIPEWATCH__"
 DEFAULT_SOURCE = "default.yaml"
 LEAST_SILENCE_MS = 120_000
 LEAST_AGENT_SILENCE_MS = 45_000
+LONGEST_TTL_MS = 604_800_000
 
 Port = Annotated[int, Meta(ge=0, le=65_535)]
 AtLeastOne = Annotated[int, Meta(ge=1)]
@@ -101,13 +102,16 @@ class CameraWorkSettings(Section, frozen=True, kw_only=True):
     port: Port
     engine: Literal["sface", "dlib"]
     second_engine: Literal["sface", "dlib"] | None
+    vote: Literal["first", "either", "both"]
     processes: AtLeastOne | None
     memory_bytes: AtLeastOne
     presence_interval: DurationMs
     clock_drift_limit: DurationMs
     min_face_px: Annotated[float, Meta(ge=16, le=1000)]
-    visitor_similarity: Share
-    visitor_ttl: DurationMs
+
+    def __post_init__(self) -> None:
+        if self.vote != "first" and self.second_engine in {None, self.engine}:
+            raise ValueError("vote is first without a second engine, which is another than engine")
 
 
 class AgentSettings(Section, frozen=True, kw_only=True):
@@ -121,6 +125,24 @@ class AgentSettings(Section, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.silent_after < LEAST_AGENT_SILENCE_MS:
             raise ValueError("silent_after is 45s at least: an agent says how it is every fifteen seconds")
+
+
+class VisitorsSettings(Section, frozen=True, kw_only=True):
+    """How faces seen lately are told apart; where `swipewatch visitors` of a cluster answers, and who asks it."""
+
+    host: Name
+    port: Port
+    url: str | None
+    secret_file: Name | None
+    similarity: Annotated[float, Meta(ge=0.5, le=1)]
+    ttl: DurationMs
+
+    def __post_init__(self) -> None:
+        if self.ttl > LONGEST_TTL_MS:
+            raise ValueError("ttl is 7d at most: an id lives no longer than 14d, and for 7d at least")
+        address = urlsplit(self.url or "http://none")
+        if address.scheme not in {"http", "https"} or not address.hostname:
+            raise ValueError("url is null, or http://HOST:PORT")
 
 
 class AlertedSettings(Section, frozen=True, kw_only=True):
@@ -178,6 +200,7 @@ class Settings(Section, frozen=True, kw_only=True):
     alerts: AlertSettings
     video: CameraWorkSettings
     agent: AgentSettings
+    visitors: VisitorsSettings
     evidence: EvidenceSettings
     sign_on: SignOnSettings
     cluster: ClusterSettings

@@ -3,7 +3,7 @@
 # help (docs/failures.md), and Docker's restart policies cannot tell. The container stays, unhealthy, until it is
 # restarted or stopped by hand. Everything else ends as it ends.
 case "${1-}" in
-serve | worker | web | video) ;;
+serve | worker | web | video | visitors) ;;
 *) exec swipewatch "$@" ;;
 esac
 

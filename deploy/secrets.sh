@@ -24,6 +24,10 @@ keep() {
     mv -f "$2.new" "$2"
 }
 
+# What the processes that ask for visitors share with the one that remembers them; it may be added to older ones.
+if [ ! -e "$folder/swipewatch/visitors" ]; then
+    keep "$SWIPEWATCH_USER_ID" "$folder/swipewatch/visitors" "$(random)"
+fi
 if [ -e "$folder/postgres/password" ]; then
     echo "the passwords are there"
     exit 0

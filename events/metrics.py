@@ -184,6 +184,31 @@ AGENT_SENT = Metric(
     unit="messages",
     meaning="What this camera agent has sent and the centre has kept.",
 )
+VISITORS = Metric(
+    name="swipewatch_visitors",
+    kind="gauge",
+    unit="visitors",
+    meaning="Visitors that this `visitors` process remembers.",
+)
+VISITOR_LOOKS = Metric(
+    name="swipewatch_visitor_looks",
+    kind="gauge",
+    unit="looks",
+    meaning="Looks of visitors that this `visitors` process remembers; beyond 100,000 the longest unseen go.",
+)
+VISITORS_ASKED = Metric(
+    name="swipewatch_visitors_asked_total",
+    kind="counter",
+    unit="questions",
+    meaning="Questions who a visitor is that this `visitors` process has answered, by result (named, doubt).",
+    labels=("result",),
+)
+VISITORS_UNNAMED = Metric(
+    name="swipewatch_visitors_unnamed_total",
+    kind="counter",
+    unit="faces",
+    meaning="Faces without a visitor id because whoever remembers visitors was away.",
+)
 CAMERAS_HELD = Metric(
     name="swipewatch_cameras_held",
     kind="gauge",
@@ -277,6 +302,10 @@ METRICS: tuple[Metric, ...] = (
     AGENT_WAITING_BYTES,
     AGENT_DROPPED,
     AGENT_SENT,
+    VISITORS,
+    VISITOR_LOOKS,
+    VISITORS_ASKED,
+    VISITORS_UNNAMED,
     CAMERAS_HELD,
     OBSERVATIONS_WRITTEN,
     PARTITIONS_HELD,

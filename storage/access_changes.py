@@ -1,4 +1,4 @@
-"""The trail of who may come in, of the cameras and of enrolled holders: every change with who made it and when."""
+"""The trail of who may come in, of cameras, enrolled faces and visitors: every change with who made it and when."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from storage.database import Database
 from storage.models import AccessChangeRow
 
-ChangedKind = Literal["account", "sender", "terminal", "agent", "camera", "enrolment"]
+ChangedKind = Literal["account", "sender", "terminal", "agent", "camera", "enrolment", "staff", "visitor"]
 ChangeAction = Literal[
     "added",
     "password_set",
@@ -29,11 +29,16 @@ ChangeAction = Literal[
     "clock_set",
     "to_store",
     "to_centre",
+    "calibrated",
+    "calibration_rolled_back",
     "reset",
     "enrolled",
     "opted_out",
     "opt_out_withdrawn",
     "erased",
+    "not_this_person",
+    "same_person",
+    "undone",
 ]
 CHANGE_ACTIONS: tuple[ChangeAction, ...] = get_args(ChangeAction)
 MACHINE = "swipewatch"

@@ -81,7 +81,7 @@ class ClipStore:
 
         Raises: TransientError if the disk does not take it; DatabaseUnavailable if the database does not.
         """
-        clip_id = film_id(clip.settlement_id, clip.camera_id)
+        clip_id = clip_id_of(clip.settlement_id, clip.camera_id)
         columns = {name: getattr(clip, name) for name in Clip.__struct_fields__ if name != "webm"}
         self.kept.keep(clip_id, clip.webm, columns)
         return clip_id
@@ -92,6 +92,12 @@ class ClipStore:
         Raises: UnknownClip; EvidenceMissing if the file is gone; AlteredData if it is not what was kept; WrongKey.
         """
         return self.kept.read(clip_id)
+
+    def discard(self, clip_id: str) -> None:
+        """Afterwards there is no such clip. Raises: TransientError if the disk or the database does not let it go."""
+        self.kept.files.remove(clip_id)
+        with self._database.session() as session:
+            self.kept.forget(session, [clip_id], (), 0)
 
     def for_settlement(self, settlement_id: str) -> list[KeptClip]:
         """Returns the clips of a swipe, in the order of their cameras' ids; those that were deleted say when."""
@@ -106,3 +112,8 @@ class ClipStore:
     def _kept(self, row: ClipRow) -> KeptClip:
         columns = {name: getattr(row, name) for name in KeptClip.__struct_fields__ if name != "state"}
         return KeptClip(**columns, state=self.kept.state_of(row.clip_id, row.removed_at_ms))
+
+
+def clip_id_of(settlement_id: str, camera_id: str) -> str:
+    """Returns the id that the clip of a swipe and a camera has, made or not."""
+    return film_id(settlement_id, camera_id)

@@ -1,4 +1,4 @@
-"""Enrolling card holders, and everything that undoes it: opting out and being erased, with a report of what went."""
+"""Enrolling card holders and staff, and what undoes it: opting out and being erased, with a report of what went."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from storage.database import Database
 from storage.duplicates import Duplicates
 from storage.kept_files import KindName
 from storage.models import AlertTermRow, ClipRow, OriginalRow, StillRow
-from storage.opt_outs import OptOut, OptOuts
+from storage.opt_outs import OptOut, OptOuts, kind_of
 from storage.references import Face, Grounds, KeptReference, ReferenceFaces
 from storage.retention import EvidenceRetention
+from storage.staff import Staff, StaffMember
+from storage.visitors import VisitorRecord
 
 MUST_BE_FILED_FROM: Final = 100_000
 """So many people's faces have to be filed with the authority. Source: the face rules in force since 2025-06-01."""
@@ -46,6 +48,7 @@ class Erased(msgspec.Struct, frozen=True, kw_only=True):
     Fields:
         references, duplicates: how many went.
         removed: files of evidence that went, by kind.
+        visitors: pseudonymous visitors of the person's swipes, who are forgotten.
         cited: files of evidence that stay because an alert cites them, by kind.
         swipes: of the person that evidence was kept of.
         alerts: about the person; they stay, with their findings and the accepted events.
@@ -57,6 +60,7 @@ class Erased(msgspec.Struct, frozen=True, kw_only=True):
     removed: Mapping[KindName, int]
     cited: Mapping[KindName, int]
     swipes: int
+    visitors: int
     alerts: int
     is_opted_out: bool
 
@@ -69,23 +73,41 @@ class HolderStatus(msgspec.Struct, frozen=True, kw_only=True):
     opt_out: OptOut | None
 
 
+def subject_of(whom: str | StaffMember) -> str:
+    """Returns the id under which somebody's references stand."""
+    return whom.subject_id if isinstance(whom, StaffMember) else whom
+
+
 class Enrolment:
-    """All that is done to enrolled faces; every change is on record. Safe to call from any thread."""
+    """All that is done to enrolled faces; every change is on record. Safe to call from any thread.
+
+    What is said of a person by id holds for a member of staff by theirs (`StaffMember.subject_id`).
+    """
 
     def __init__(self, database: Database, references: ReferenceFaces, evidence: EvidenceRetention) -> None:
         self._database, self._references, self._evidence = database, references, evidence
         self._opt_outs = OptOuts(database)
         self.duplicates = Duplicates(database, references)
+        self.staff = Staff(database, references)
+        self._visitors = VisitorRecord(database)
 
-    def enrol(self, person_id: str, faces: Sequence[Face], grounds: Grounds, at_ms: int) -> Enrolled:
-        """Returns what was kept; who looks like another enrolled person is told to a supervisor alone.
+    def enrol(self, whom: str | StaffMember, faces: Sequence[Face], grounds: Grounds, at_ms: int) -> Enrolled:
+        """Returns what was kept; who looks like another enrolled holder is told to a supervisor alone.
 
+        Of staff nobody looks for doubles: who works at a store is insured, too, and may work at another one.
+
+        Args: whom is an insured person's id, or a member of staff.
         Raises: OptedOut, and nothing is kept; ValueError for an embedding that is none.
         """
-        by = By(grounds.by, at_ms)
-        kept = {self._references.enrol(person_id, face, grounds, at_ms) for face in faces}
-        self._note(by, "enrolled", person_id, f"{grounds.basis} {grounds.day}")
-        self.duplicates.look_for(person_id, faces, by)
+        by, subject_id = By(grounds.by, at_ms), subject_of(whom)
+        kept = {self._references.enrol(subject_id, face, grounds, at_ms) for face in faces}
+        said = f"{grounds.basis} {grounds.day}"
+        if isinstance(whom, StaffMember):
+            self.staff.put(whom)
+            self._note(by, "enrolled", subject_id, f"{whom.role} {said}")
+        else:
+            self._note(by, "enrolled", subject_id, said)
+            self.duplicates.look_for(subject_id, faces, by)
         return Enrolled(references=len(kept), people=self._references.people_count())
 
     def is_opted_out(self, person_id: str) -> bool:
@@ -106,16 +128,18 @@ class Enrolment:
         return self._opt_outs.withdraw(person_id, by)
 
     def erase(self, person_id: str, by: By) -> Erased:
-        """Returns what went: references, pairs, and of the person's swipes whatever no alert cites.
+        """Returns what went: references, pairs, visitors, and of the person's swipes whatever no alert cites.
 
         An opt-out stays: it is what keeps somebody from enrolling the person again.
 
         Raises: TransientError when the disk or the database does not let go; again goes on from there.
         """
         references = self._references.remove(person_id)
+        self.staff.remove(person_id)
         duplicates = self.duplicates.forget(person_id)
         swipes = list(self._swipes_with_evidence(person_id))
         swept = self._evidence.remove_of_swipes(swipes, by.at_ms)
+        visitors = self._visitors.erase(person_id, by.at_ms)
         self._note(by, "erased", person_id, f"{references} + {sum(swept.removed.values())}")
         return Erased(
             references=references,
@@ -123,6 +147,7 @@ class Enrolment:
             removed=swept.removed,
             cited=swept.cited,
             swipes=len(swipes),
+            visitors=visitors,
             alerts=self._alert_count(person_id),
             is_opted_out=self.is_opted_out(person_id),
         )
@@ -177,4 +202,4 @@ class Enrolment:
 
     def _note(self, by: By, action: ChangeAction, person_id: str, detail: str) -> None:
         with self._database.session() as session:
-            note_change(session, by, "enrolment", action, person_id, detail)
+            note_change(session, by, kind_of(person_id), action, person_id, detail)

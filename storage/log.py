@@ -13,6 +13,7 @@ from events.dead_letters import DeadLetter, Place, letter_key
 from events.types import AnyEvent
 from storage.database import Database
 from storage.models import AcceptedEvent, DeadLetterRow
+from storage.seen_faces import keep_seen_faces
 from storage.swipe_minutes import add_swipes
 from storage.upsert import insert_new
 
@@ -95,6 +96,7 @@ class AcceptedLog:
         if not records:
             return []
         add_swipes(session, (record.event for record in records))
+        keep_seen_faces(session, records)
         if session.get_bind().dialect.name == "postgresql":
             return self._append_columns(session, records)
         statement = insert(AcceptedEvent).returning(AcceptedEvent.seq, sort_by_parameter_order=True)

@@ -422,9 +422,21 @@ class ClipRow(Table):
 
 
 class OriginalRow(Table):
-    """What a camera sent around a swipe, not re-encoded; a file like a clip's, with the same times."""
+    """What a camera sent around a swipe, not re-encoded; a file like a clip's, with the same times.
+
+    What its clip would show is null where nobody wrote it down. `customer` are till times with boxes. A clip is owed
+    from `clip_owed_since_ms` on until there is one; `clip_asked_at_ms` is when a person first asked for it.
+    """
 
     __tablename__ = "original"
+    __table_args__ = (
+        Index(
+            "ix_original_owed",
+            "clip_owed_since_ms",
+            sqlite_where=text("clip_owed_since_ms IS NOT NULL"),
+            postgresql_where=text("clip_owed_since_ms IS NOT NULL"),
+        ),
+    )
     original_id: Mapped[str] = mapped_column(primary_key=True)
     settlement_id: Mapped[str] = mapped_column(index=True)
     camera_id: Mapped[str]
@@ -437,6 +449,16 @@ class OriginalRow(Table):
     sha256: Mapped[str]
     size_bytes: Mapped[int]
     removed_at_ms: Mapped[int | None]
+    clip_first_at_ms: Mapped[int | None]
+    clip_last_at_ms: Mapped[int | None]
+    step_ms: Mapped[int | None]
+    camera_state: Mapped[str | None]
+    customer: Mapped[list[object] | None] = mapped_column(JSON(none_as_null=True))
+    clip_owed_since_ms: Mapped[int | None]
+    clip_asked_at_ms: Mapped[int | None]
+    clip_claimed_until_ms: Mapped[int | None]
+    clip_crashes: Mapped[int] = mapped_column(server_default="0")
+    clip_failure: Mapped[str | None]
 
 
 class EvidenceRemovalRow(Table):
@@ -528,6 +550,42 @@ class CameraClockRow(Table):
     at_ms: Mapped[int]
 
 
+class CameraPairsRow(Table):
+    """How alike the holders are whom a camera recognised on a day (UTC): counts of steps of similarity, no face.
+
+    A worker's memory that began at `begun_at_ms` has a row of its own. `oldest_day` is the first on which somebody was
+    seen who is in these pairs.
+    """
+
+    __tablename__ = "camera_pairs"
+    camera_id: Mapped[str] = mapped_column(primary_key=True)
+    engine_version: Mapped[str] = mapped_column(primary_key=True)
+    day: Mapped[str] = mapped_column(primary_key=True)
+    begun_at_ms: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    oldest_day: Mapped[str]
+    people: Mapped[int]
+    spread: Mapped[float]
+    first: Mapped[int]
+    counts: Mapped[list[int]] = mapped_column(JSON)
+    pairs: Mapped[int]
+
+
+class CameraCalibrationRow(Table):
+    """A version of a camera's calibration, made of the pairs of `batches` (days); at most one is in force."""
+
+    __tablename__ = "camera_calibration"
+    camera_id: Mapped[str] = mapped_column(primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    made_at_ms: Mapped[int]
+    batches: Mapped[list[str]] = mapped_column(JSON)
+    engine_version: Mapped[str]
+    people: Mapped[int]
+    spread: Mapped[float]
+    first: Mapped[int]
+    counts: Mapped[list[int]] = mapped_column(JSON)
+    is_in_force: Mapped[bool]
+
+
 class CameraPictureRow(Table):
     """The last picture taken through a camera to see whether it works; encrypted, faces unrecognisable."""
 
@@ -597,6 +655,77 @@ class FaceDuplicateRow(Table):
     outcome: Mapped[str | None]
     settled_at_ms: Mapped[int | None]
     settled_by: Mapped[str | None]
+
+
+class StaffRow(Table):
+    """A member of an institution's staff who is enrolled: references stand under `subject_id`. There is no name."""
+
+    __tablename__ = "staff"
+    subject_id: Mapped[str] = mapped_column(primary_key=True)
+    institution_id: Mapped[str] = mapped_column(index=True)
+    staff_id: Mapped[str]
+    role: Mapped[str]
+
+
+class StaffHourRow(Table):
+    """Of one hour: how many looks at an institution's counters sought a role of its staff, and how many saw it."""
+
+    __tablename__ = "staff_hour"
+    institution_id: Mapped[str] = mapped_column(primary_key=True)
+    role: Mapped[str] = mapped_column(primary_key=True)
+    hour_ms: Mapped[int] = mapped_column(primary_key=True, autoincrement=False, index=True)
+    looks: Mapped[int]
+    seen: Mapped[int]
+
+
+class VisitorSightingRow(Table):
+    """A face of an accepted observation that bears a visitor's id, as the observation says it."""
+
+    __tablename__ = "visitor_sighting"
+    observation_id: Mapped[str] = mapped_column(primary_key=True)
+    face_no: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    visitor_id: Mapped[str] = mapped_column(index=True)
+    settlement_id: Mapped[str | None] = mapped_column(index=True)
+    institution_id: Mapped[str]
+    till_id: Mapped[str]
+    at_ms: Mapped[int] = mapped_column(index=True)
+    verdict: Mapped[str | None]
+
+
+class VisitorCorrectionRow(Table):
+    """An accepted correction of one face's visitor; those of one decision of a person share `act_id`.
+
+    `was_visitor_id` is whom the face was taken for before, `by` who says otherwise.
+    """
+
+    __tablename__ = "visitor_correction"
+    __table_args__ = (Index("ix_visitor_correction_face", "observation_id", "face_no"),)
+    correction_id: Mapped[str] = mapped_column(primary_key=True)
+    act_id: Mapped[str] = mapped_column(index=True)
+    act: Mapped[str]
+    observation_id: Mapped[str]
+    face_no: Mapped[int]
+    visitor_id: Mapped[str | None] = mapped_column(index=True)
+    was_visitor_id: Mapped[str | None] = mapped_column(index=True)
+    settlement_id: Mapped[str | None]
+    at_ms: Mapped[int]
+    by: Mapped[str]
+    reason: Mapped[str]
+
+
+class VisitorOrderRow(Table):
+    """What whoever remembers visitors is to do, in the order in which it was asked: forget one, or join one to another.
+
+    `kept_id` is whose id both have once they are joined.
+    """
+
+    __tablename__ = "visitor_order"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[str]
+    visitor_id: Mapped[str]
+    kept_id: Mapped[str | None]
+    asked_at_ms: Mapped[int]
 
 
 class AccountRow(Table):

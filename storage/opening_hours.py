@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, literal_column, select
 
 from alerts.dark_terminals import Hours
 from storage.database import Database
 from storage.models import AcceptedEvent
 
 DEFAULT_TIME_ZONE = "Asia/Shanghai"
+# Written out, for only so does SQLite know that its index of institutions holds all that is asked for.
+_INSTITUTION: ColumnElement[str] = literal_column("'institution'")
 
 
 class _Version(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,7 +37,7 @@ class OpeningHours:
         """Afterwards all that was accepted so far is known."""
         query = (
             select(AcceptedEvent.seq, AcceptedEvent.original)
-            .where(AcceptedEvent.type == "institution", AcceptedEvent.seq > self._read_to_seq)
+            .where(AcceptedEvent.type == _INSTITUTION, AcceptedEvent.seq > self._read_to_seq)
             .order_by(AcceptedEvent.seq)
         )
         with self._database.read() as session:

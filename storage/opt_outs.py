@@ -5,9 +5,10 @@ from __future__ import annotations
 import msgspec
 from sqlalchemy import func, select
 
-from storage.access_changes import By, note_change
+from storage.access_changes import By, ChangedKind, note_change
 from storage.database import Database
 from storage.models import FaceOptOutRow
+from storage.references import is_staff
 from storage.upsert import upsert
 
 
@@ -38,7 +39,7 @@ class OptOuts:
         }
         with self._database.session() as session:
             upsert(session, FaceOptOutRow, [row], "person_id")
-            note_change(session, by, "enrolment", "opted_out", person_id, since_day)
+            note_change(session, by, kind_of(person_id), "opted_out", person_id, since_day)
 
     def withdraw(self, person_id: str, by: By) -> bool:
         """Returns whether the person had opted out; now they may be enrolled, and nothing of before comes back."""
@@ -47,7 +48,7 @@ class OptOuts:
             if row is None:
                 return False
             session.delete(row)
-            note_change(session, by, "enrolment", "opt_out_withdrawn", person_id)
+            note_change(session, by, kind_of(person_id), "opt_out_withdrawn", person_id)
             return True
 
     def of(self, person_id: str) -> OptOut | None:
@@ -60,3 +61,8 @@ class OptOuts:
         """Returns how many people have opted out."""
         with self._database.read() as session:
             return session.scalar(select(func.count()).select_from(FaceOptOutRow)) or 0
+
+
+def kind_of(subject_id: str) -> ChangedKind:
+    """Returns as what a change of somebody's enrolment is put on record."""
+    return "staff" if is_staff(subject_id) else "enrolment"

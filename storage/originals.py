@@ -15,6 +15,9 @@ from storage.errors import AlteredData, UnknownOriginal
 from storage.kept_files import FileState, KeptFiles, Kind, film_id
 from storage.models import OriginalRow
 
+Sight = tuple[int, tuple[float, float, float, float]]
+"""Where the customer's face was, and when, till time: left, top, right and bottom in pixels of the camera's picture."""
+
 ORIGINAL = Kind(
     name="original",
     table=OriginalRow,
@@ -29,7 +32,8 @@ class Original(msgspec.Struct, frozen=True, kw_only=True):
 
     `swipe_at_ms`, `first_at_ms` and `last_at_ms` (the first and the last packet) are times of the till's clock,
     `first_raw_at_ms` is the first packet's by the camera's own; that plus `clock_offset_ms` is the till's.
-    `sha256` (hex) is of `video`, as whoever cut it says.
+    `sha256` (hex) is of `video`, as whoever cut it says. The rest is what a clip of it is made by: its span in till
+    time, a picture every `step_ms`, what most pictures were, and the customer; None where nobody wrote it down.
     """
 
     settlement_id: str
@@ -42,12 +46,18 @@ class Original(msgspec.Struct, frozen=True, kw_only=True):
     last_at_ms: int
     first_raw_at_ms: int
     clock_offset_ms: int
+    clip_first_at_ms: int | None = None
+    clip_last_at_ms: int | None = None
+    step_ms: int | None = None
+    camera_state: str | None = None
+    customer: tuple[Sight, ...] = ()
 
 
 class KeptOriginal(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of a kept original; `sha256` (hex) and `size_bytes` are of its plain bytes.
 
-    `removed_at_ms` is when it was deleted, None while it is kept.
+    `removed_at_ms` is when it was deleted, None while it is kept. A clip is owed since `clip_owed_since_ms`, None
+    where nobody wants one or there is one; `clip_failure` is why none can be made (`storage.owed_clips`).
     """
 
     original_id: str
@@ -59,10 +69,22 @@ class KeptOriginal(msgspec.Struct, frozen=True, kw_only=True):
     last_at_ms: int
     first_raw_at_ms: int
     clock_offset_ms: int
+    clip_first_at_ms: int | None
+    clip_last_at_ms: int | None
+    step_ms: int | None
+    camera_state: str | None
+    customer: tuple[Sight, ...] | None
+    clip_owed_since_ms: int | None
+    clip_failure: str | None
     sha256: str
     size_bytes: int
     removed_at_ms: int | None
     state: FileState
+
+    @property
+    def may_become_clip(self) -> bool:
+        """Whether a clip can be tried: the file is there, what the clip shows is known, and it has not failed."""
+        return self.state == "kept" and self.clip_first_at_ms is not None and self.clip_failure is None
 
 
 class OriginalStore:
@@ -94,6 +116,14 @@ class OriginalStore:
         """
         return self.kept.read(original_id)
 
+    def of(self, original_id: str) -> KeptOriginal:
+        """Returns what is known of an original. Raises: UnknownOriginal."""
+        with self._database.read() as session:
+            row = session.get(OriginalRow, original_id)
+            if row is None:
+                raise UnknownOriginal(original_id)
+            return self._kept(row)
+
     def for_settlement(self, settlement_id: str) -> list[KeptOriginal]:
         """Returns the originals of a swipe, in the order of their cameras' ids; those that were deleted say when."""
         query = select(OriginalRow).where(OriginalRow.settlement_id == settlement_id).order_by(OriginalRow.camera_id)
@@ -102,4 +132,5 @@ class OriginalStore:
 
     def _kept(self, row: OriginalRow) -> KeptOriginal:
         columns = {name: getattr(row, name) for name in KeptOriginal.__struct_fields__ if name != "state"}
-        return KeptOriginal(**columns, state=self.kept.state_of(row.original_id, row.removed_at_ms))
+        state = self.kept.state_of(row.original_id, row.removed_at_ms)
+        return msgspec.convert({**columns, "state": state}, KeptOriginal)  # boxes come out of JSON as lists

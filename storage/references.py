@@ -1,4 +1,4 @@
-"""Reference faces of enrolled card holders: sealed embeddings, one person at a time, never a gallery to search."""
+"""Reference faces of enrolled card holders and staff: sealed embeddings, one person at a time, never a gallery."""
 
 from __future__ import annotations
 
@@ -23,6 +23,10 @@ Embedding = NDArray[np.float32]
 Basis = Literal["consent", "statutory_duty", "other"]
 """Why a face may be kept: the person agreed, separately; a duty that a law names; another ground of the law."""
 READ_AT_ONCE: Final = 1_000
+STAFF_PREFIX: Final = "staff:"
+"""What the id begins with under which a member of staff is enrolled; no insured person's does."""
+
+_OF_STAFF = ReferenceFaceRow.person_id.startswith(STAFF_PREFIX)
 
 _log = structlog.get_logger()
 
@@ -123,13 +127,14 @@ class ReferenceFaces:
     ) -> Iterator[tuple[list[str], NDArray[np.float32]]]:
         """Yields all other persons' references that can be compared with one engine's: whose, and rows of embeddings.
 
-        One that does not open is said and left out.
+        Staff are left out: who works at a store is an insured person, too. One that does not open is said and left out.
         """
         after = ""
         while True:
             query = select(ReferenceFaceRow).where(
                 ReferenceFaceRow.reference_id > after,
                 ReferenceFaceRow.person_id != person_id,
+                ~_OF_STAFF,
                 ReferenceFaceRow.engine == engine,
                 ReferenceFaceRow.engine_version == engine_version,
             )
@@ -156,14 +161,14 @@ class ReferenceFaces:
             return result.rowcount if isinstance(result, CursorResult) else 0
 
     def enrolled(self, after: str = "", limit: int | None = None) -> dict[str, int]:
-        """Returns how many references each enrolled person has, by person id; those behind one where it is given."""
-        query = select(ReferenceFaceRow.person_id, func.count()).group_by(ReferenceFaceRow.person_id)
+        """Returns how many references each enrolled holder has, by person id; those behind one where it is given."""
+        query = select(ReferenceFaceRow.person_id, func.count()).where(~_OF_STAFF).group_by(ReferenceFaceRow.person_id)
         behind = query.where(ReferenceFaceRow.person_id > after).order_by(ReferenceFaceRow.person_id).limit(limit)
         with self._database.read() as session:
             return dict(session.execute(behind).all())
 
     def people_count(self) -> int:
-        """Returns how many people are enrolled."""
+        """Returns how many people are enrolled, holders and staff."""
         with self._database.read() as session:
             return session.scalar(select(func.count(func.distinct(ReferenceFaceRow.person_id)))) or 0
 
@@ -185,6 +190,11 @@ class ReferenceFaces:
         except AlteredData as error:
             raise AlteredData(f"reference {row.reference_id}: {error}") from None
         return np.frombuffer(plain, dtype="<f4").astype(np.float32)
+
+
+def is_staff(subject_id: str) -> bool:
+    """Returns whether an id is that of a member of staff (`storage.staff`), and not of an insured person."""
+    return subject_id.startswith(STAFF_PREFIX)
 
 
 def reference_context(reference_id: str, person_id: str, engine: str, engine_version: str) -> str:

@@ -25,13 +25,13 @@ def upsert(session: Session, table: type[Table], rows: Sequence[dict[str, object
     session.execute(statement.on_conflict_do_update(index_elements=[key], set_=replaced), list(rows))
 
 
-def add_up(session: Session, table: type[Table], rows: Sequence[dict[str, object]], key: str) -> None:
+def add_up(session: Session, table: type[Table], rows: Sequence[dict[str, object]], *key: str) -> None:
     """Afterwards each row stands; to one with its `key` that stood before, the other columns are added."""
     if not rows:
         return
     statement = _insert(session, table)
-    sums = {name: getattr(table, name) + statement.excluded[name] for name in rows[0] if name != key}
-    session.execute(statement.on_conflict_do_update(index_elements=[key], set_=sums), list(rows))
+    sums = {name: getattr(table, name) + statement.excluded[name] for name in rows[0] if name not in key}
+    session.execute(statement.on_conflict_do_update(index_elements=key, set_=sums), list(rows))
 
 
 def _insert(session: Session, table: type[Table]) -> sqlite.Insert | postgresql.Insert:

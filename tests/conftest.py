@@ -14,7 +14,7 @@ from tests.app.warm import RUNNING, Warm
 from tests.postgres import QUICK, Postgres, missing, version
 
 # Order of the lanes (markers of pyproject.toml); a test without one runs before all of them.
-LANES = ("slow", "postgres", "kafka", "video", "crash", "browser")
+LANES = ("pages", "slow", "postgres", "kafka", "video", "crash", "browser")
 
 RAN = pytest.StashKey[list[str]]()
 """Which servers a run has really used, for its last lines."""
@@ -26,6 +26,12 @@ settings.load_profile("repeatable")
 def lane_of(item: pytest.Item) -> int:
     """Returns the place of a test's lane in the run, 0 for the unit lane."""
     return max((place for place, lane in enumerate(LANES, start=1) if item.get_closest_marker(lane)), default=0)
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """A test that takes a whole web application is in the lane of pages."""
+    if "world" in getattr(item, "fixturenames", ()):
+        item.add_marker("pages")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -82,6 +82,21 @@ def no_counts() -> Counts:
     return (0,) * BINS
 
 
+def trim_counts(counts: Counts) -> tuple[int, Counts]:
+    """Returns the first step that has any, and the counts from it to the last that has."""
+    some = [place for place, count in enumerate(counts) if count]
+    return (some[0], counts[some[0] : some[-1] + 1]) if some else (0, ())
+
+
+def untrimmed_counts(first: int, counts: Sequence[int]) -> Counts:
+    """Returns what `trim_counts` was given. Raises: ValueError for steps that there are not, or less than none."""
+    end = first + len(counts)
+    if first < 0 or end > BINS or min(counts, default=0) < 0:
+        raise ValueError(f"steps {first} to {end} of {BINS}")
+    empty = no_counts()
+    return (*empty[:first], *counts, *empty[end:])
+
+
 def add_counts(many: Iterable[Counts]) -> Counts:
     """Returns the counts of all together."""
     total = no_counts()

@@ -9,7 +9,7 @@ import msgspec
 import yaml
 
 from events.errors import ConfigError
-from video.calibration import BINS, Calibration, Counts, no_counts
+from video.calibration import Calibration, Counts, trim_counts, untrimmed_counts
 
 GENERAL = Path(__file__).parent / "calibrations"
 """One file an engine, named for it, made by `swipewatch faces calibrate`."""
@@ -50,8 +50,8 @@ def read_calibration(path: Path) -> Calibration:
         file = msgspec.convert(yaml.safe_load(path.read_text(encoding="utf-8")), _File)
         return Calibration(
             engine_version=file.engine_version,
-            strangers=_counts_of(file.strangers),
-            own=_counts_of(file.own),
+            strangers=untrimmed_counts(file.strangers.first, file.strangers.counts),
+            own=untrimmed_counts(file.own.first, file.own.counts),
             people=file.people,
             spread=file.spread,
         )
@@ -70,13 +70,5 @@ def general_calibration(engine: str, engine_version: str) -> Calibration | None:
 
 
 def _steps_of(counts: Counts) -> _Steps:
-    some = [place for place, count in enumerate(counts) if count]
-    return _Steps(first=some[0], counts=list(counts[some[0] : some[-1] + 1])) if some else _Steps(first=0, counts=[])
-
-
-def _counts_of(steps: _Steps) -> Counts:
-    end = steps.first + len(steps.counts)
-    if steps.first < 0 or end > BINS or min(steps.counts, default=0) < 0:
-        raise ValueError(f"steps {steps.first} to {end} of {BINS}")
-    empty = no_counts()
-    return (*empty[: steps.first], *steps.counts, *empty[end:])
+    first, some = trim_counts(counts)
+    return _Steps(first=first, counts=list(some))

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
 import av
 import cv2
+import msgspec
 import numpy as np
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from events.errors import InvariantError
 from video.decoding import decode_all
 from video.engine import BoxXYXY, DetectedFace, Image
-from video.messages import CameraState, ClipMade
-from video.sources.port import Packet
+from video.messages import CameraState, OriginalCut
+from video.original import packets_of
+from video.sources.port import Packet, SourceError
 from video.still import HIGHLIGHT, frame_face, pixelate, with_margin
 from video.tracks import SAME_PLACE, overlap_of
 
@@ -37,23 +42,35 @@ Detect = Callable[[Image], Sequence[DetectedFace]]
 Boxes = tuple[BoxXYXY, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class ClipJob:
-    """What a clip is made of; `customer` is where the customer's face was seen, in pixels, with till times.
+class ClipMade(msgspec.Struct, frozen=True, kw_only=True, tag="clip_made"):
+    """The film of a swipe: `pictures` of the camera, one every `step_ms`, those that it did not give left blank.
 
-    The packets begin with a key picture at or before first_at_ms. `camera_state` is what the camera was.
+    Times are the till's, `first_raw_at_ms` is the camera's. `camera_state` is what most of the pictures were. `cpu_ms`
+    is the processor time that it took.
     """
 
+    webm: bytes
     settlement_id: str
-    swipe_at_ms: int
     camera_id: str
     camera_state: CameraState
+    swipe_at_ms: int
+    first_at_ms: int
+    last_at_ms: int
+    first_raw_at_ms: int
     clock_offset_ms: int
+    pictures: int
+    step_ms: int
+    cpu_ms: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Wanted:
+    """What a clip shows: its span in till time, and a picture every step."""
+
     first_at_ms: int
     last_at_ms: int
     step_ms: int
-    packets: tuple[Packet, ...]
-    customer: tuple[tuple[int, BoxXYXY], ...]
+    clock_offset_ms: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,38 +96,37 @@ class _Shot:
     scale: float
 
 
-def make_clip(job: ClipJob, detect: Detect, go_on: Callable[[], bool] = lambda: True) -> ClipMade | None:
-    """Returns the clip of a job; None once `go_on` says no, or where there is no picture.
+def make_clip(original: OriginalCut, detect: Detect) -> ClipMade | None:
+    """Returns the clip of an original; None where nothing in it can be decoded.
 
     The picture at time t of the clip is the one of till time `first_at_ms` + t. Whoever is not surely the customer is
     hidden: a face stays in sight only where it was compared, or follows from there picture by picture.
+
+    Raises: InvariantError for an original that does not say what its clip shows.
     """
-    shots: list[_Shot] = []
-    seen: list[Seen] = []
-    for shot in _shots(job):
-        if not go_on():
-            return None
-        shots.append(shot)
-        seen.append(Seen(at_ms=shot.at_ms, boxes=_faces_in(shot.picture, detect)))
+    began_s, wanted = time.thread_time(), _wanted_of(original)
+    shots = _shots_of(original, wanted)
     if not shots:
         return None
-    known = [(at_ms, _scaled(box, shots[0].scale)) for at_ms, box in job.customer]
-    webm = encode_webm(_frames(job, shots, follow_customer(seen, known), go_on), job.step_ms)
-    if webm is None or not go_on():
+    seen = [Seen(at_ms=shot.at_ms, boxes=_faces_in(shot.picture, detect)) for shot in shots]
+    known = [(at_ms, _scaled(box, shots[0].scale)) for at_ms, box in original.customer]
+    webm = encode_webm(_frames(wanted.step_ms, shots, follow_customer(seen, known)), wanted.step_ms)
+    if webm is None:
         return None
     first, last = shots[0], shots[-1]
     return ClipMade(
         webm=webm,
-        settlement_id=job.settlement_id,
-        camera_id=job.camera_id,
-        camera_state=job.camera_state,
-        swipe_at_ms=job.swipe_at_ms,
+        settlement_id=original.settlement_id,
+        camera_id=original.camera_id,
+        camera_state=original.camera_state or "ok",
+        swipe_at_ms=original.swipe_at_ms,
         first_at_ms=first.at_ms,
         last_at_ms=last.at_ms,
-        first_raw_at_ms=first.at_ms - job.clock_offset_ms,
-        clock_offset_ms=job.clock_offset_ms,
+        first_raw_at_ms=first.at_ms - original.clock_offset_ms,
+        clock_offset_ms=original.clock_offset_ms,
         pictures=len(shots),
-        step_ms=job.step_ms,
+        step_ms=wanted.step_ms,
+        cpu_ms=round((time.thread_time() - began_s) * 1_000),
     )
 
 
@@ -146,13 +162,28 @@ def _same_place(boxes: Boxes, place: BoxXYXY) -> int | None:
     return None if best is None or overlaps[best] < SAME_PLACE else best
 
 
-def _shots(job: ClipJob) -> Iterator[_Shot]:
+def _wanted_of(original: OriginalCut) -> _Wanted:
+    first_ms, last_ms, step_ms = original.clip_first_at_ms, original.clip_last_at_ms, original.step_ms
+    if first_ms is None or last_ms is None or step_ms is None:
+        raise InvariantError("the original does not say what its clip shows")
+    return _Wanted(first_at_ms=first_ms, last_at_ms=last_ms, step_ms=step_ms, clock_offset_ms=original.clock_offset_ms)
+
+
+def _shots_of(original: OriginalCut, wanted: _Wanted) -> list[_Shot]:
+    """Returns what can be decoded; none of what is no film at all."""
+    shots: list[_Shot] = []
+    with contextlib.suppress(av.error.FFmpegError, SourceError):
+        shots.extend(_shots(packets_of(original), wanted))
+    return shots
+
+
+def _shots(packets: Iterable[Packet], wanted: _Wanted) -> Iterator[_Shot]:
     """Yields the first picture of each step of the camera's time, at one size."""
     size, last_step = None, None
-    for frame, decoder in decode_all(job.packets):
+    for frame, decoder in decode_all(packets):
         raw_at_ms = frame.pts or 0
-        at_ms, step = raw_at_ms + job.clock_offset_ms, raw_at_ms // job.step_ms
-        if step == last_step or not job.first_at_ms <= at_ms <= job.last_at_ms:
+        at_ms, step = raw_at_ms + wanted.clock_offset_ms, raw_at_ms // wanted.step_ms
+        if step == last_step or not wanted.first_at_ms <= at_ms <= wanted.last_at_ms:
             continue
         last_step = step
         picture = decoder.picture(frame, WIDEST_PX)
@@ -162,16 +193,14 @@ def _shots(job: ClipJob) -> Iterator[_Shot]:
         yield _Shot(at_ms=at_ms, picture=picture, scale=picture.shape[1] / frame.width)
 
 
-def _frames(job: ClipJob, shots: Sequence[_Shot], seen: Sequence[Seen], go_on: Callable[[], bool]) -> Iterator[Image]:
+def _frames(step_ms: int, shots: Sequence[_Shot], seen: Sequence[Seen]) -> Iterator[Image]:
     """Yields one picture a step from the first shot to the last: the latest taken, or a blank one in a gap."""
     number, shown = 0, _marked(shots[0].picture, seen, 0)
-    steps = round((shots[-1].at_ms - shots[0].at_ms) / job.step_ms)
+    steps = round((shots[-1].at_ms - shots[0].at_ms) / step_ms)
     for step in range(steps + 1):
-        if not go_on():
-            return
-        due_ms = shots[0].at_ms + step * job.step_ms
+        due_ms = shots[0].at_ms + step * step_ms
         before = number
-        while number + 1 < len(shots) and shots[number + 1].at_ms <= due_ms + job.step_ms // 2:
+        while number + 1 < len(shots) and shots[number + 1].at_ms <= due_ms + step_ms // 2:
             number += 1
         if number != before:
             shown = _marked(shots[number].picture, seen, number)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import Any, Final, cast
 
@@ -85,7 +85,7 @@ def decode_key(packet: Packet) -> Image | None:
     return decoder.picture(frames[0]) if frames else None
 
 
-def decode_all(packets: Sequence[Packet]) -> Iterator[tuple[VideoFrame, Decoder]]:
+def decode_all(packets: Iterable[Packet]) -> Iterator[tuple[VideoFrame, Decoder]]:
     """Yields every picture of packets that begin with a key picture, in the order of their times."""
     decoder: Decoder | None = None
     for packet in packets:

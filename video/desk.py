@@ -6,25 +6,30 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import av
 import msgspec
 import numpy as np
 import structlog
 
 from video.camera import Camera
-from video.clip import ClipJob
 from video.engine import BoxXYXY, Embedding, FaceEngine, Thresholds, similarity, unit
-from video.messages import CameraState, FromWorker, Observed, SwipeSeen
+from video.messages import CameraState, FromWorker, Observed, StaffKnown, SwipeSeen
 from video.observation import CustomerFace, Observation, Provenance, SecondLook, observe, observe_nothing
+from video.original import Footage, cut_original
 from video.reading import PictureReader
 from video.sample import Sample
 from video.settings import VideoSettings
 from video.sources.port import Packet
+from video.staff import KnownStaff, StaffAtCounter, staff_seen
 from video.still import marked_still
-from video.verdict import verdict_of_frame
-from video.watch import Conclusion, SwipeWatch
+from video.stranger_pairs import StrangerPairs
+from video.verdict import Judging, verdict_of_frame
+from video.watch import Compared, Conclusion, SwipeWatch
 
 _LOG = structlog.get_logger(__name__)
 
+STAFF_AGREES_INTERVALS = 3
+"""A member of staff is said of a counter at rest once two pictures agree that are at most so many intervals apart."""
 GRACE_MS = 1_500
 """So long after a window's end a camera that stands still is waited for; then it is taken for away."""
 
@@ -32,8 +37,8 @@ GRACE_MS = 1_500
 class Visitors(Protocol):
     """Who tells one visitor from another."""
 
-    def recognise(self, frames: Sequence[Embedding], at_ms: int) -> str | None:
-        """Returns the visitor that the frames of one face agree on, None in doubt."""
+    def recognise(self, frames: Sequence[Embedding], institution_id: str, at_ms: int) -> str | None:
+        """Returns the visitor that the frames of one face at a store agree on, None in doubt."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +51,7 @@ class SecondOpinion:
 
 @dataclass
 class _Filming:
-    """A swipe of which a clip is made once its time is over and its customer is known, or nobody looks any more."""
+    """A swipe whose original is cut once its time is over and its customer is known, or nobody looks any more."""
 
     swipe: SwipeSeen
     camera: Camera
@@ -77,26 +82,52 @@ class Desk:
         *,
         send: Callable[[FromWorker], None],
         second: SecondOpinion | None = None,
-        film: Callable[[ClipJob], None] | None = None,
     ) -> None:
-        """Nothing is watched yet. Args: send takes each message for the product, film each clip that is to be made."""
+        """Nothing is watched yet. Args: send takes each message for the product."""
         self._settings, self._cameras, self._engine, self._visitors = settings, tuple(cameras), engine, visitors
         self._send, self._second = send, second
-        self._reader = PictureReader(engine, min_face_px=settings.min_face_px)
-        self._thresholds = _thresholds(settings, engine)
-        self._provenance = Provenance(
-            engine=engine.name, engine_version=engine.version, second_engine=second.name if second else None
+        voter = second.open() if second is not None and settings.vote != "first" else None
+        self._reader = PictureReader(engine, min_face_px=settings.min_face_px, second=voter)
+        self._judging = Judging(
+            first=_thresholds(settings, engine), second=voter.thresholds if voter else None, voting=settings.vote
         )
-        self._film = film
+        self._provenance = Provenance(
+            engine=engine.name,
+            engine_version=engine.version,
+            second_engine=second.name if second else None,
+            vote=settings.vote,
+        )
         self._watching: list[_Watching] = []
         self._filming: list[_Filming] = []
         self._presence: dict[str, int] = {}
+        self._pairs = {
+            one.settings.camera_id: StrangerPairs(
+                one.settings.camera_id, engine.version, kept_ms=settings.visitor_ttl_ms
+            )
+            for one in cameras
+        }
         self._moved: dict[str, tuple[int | None, int]] = {}
+        self._staff: dict[str, list[KnownStaff]] = {}
+        agree_within_ms = STAFF_AGREES_INTERVALS * settings.presence_interval_ms
+        self._at_counters = {one.settings.camera_id: StaffAtCounter(agree_within_ms) for one in cameras}
         self.dropped = 0
+
+    def know_staff(self, known: StaffKnown) -> None:
+        """Afterwards these are the staff, for swipes that come from now on and for cameras at rest."""
+        self._staff = {}
+        for one in known.faces:
+            references = tuple(_embeddings(one.references, self._engine.name))
+            self._staff.setdefault(one.institution_id, []).append(KnownStaff(role=one.role, references=references))
+        for at_counter in self._at_counters.values():
+            at_counter.forget()
+
+    def _staff_of(self, camera: Camera) -> Sequence[KnownStaff]:
+        return self._staff.get(camera.settings.institution_id, ())
 
     def swipe_seen(self, swipe: SwipeSeen) -> None:
         """Afterwards every camera of the swipe's till watches it; of too many watched swipes the oldest is dropped."""
         references = _embeddings(swipe.references, self._engine.name)
+        second_references = _embeddings(swipe.references, self._second.name) if self._second else []
         for camera in self._cameras:
             if (camera.settings.institution_id, camera.settings.till_id) != (swipe.institution_id, swipe.till_id):
                 continue
@@ -104,9 +135,11 @@ class Desk:
             watch = SwipeWatch(
                 swipe,
                 references,
-                self._thresholds,
+                self._judging,
                 look_before_ms=self._settings.look_before_ms,
                 look_after_ms=self._settings.look_after_ms,
+                second_references=second_references,
+                staff=self._staff_of(camera),
             )
             film = _Filming(swipe=swipe, camera=camera)
             self._watching.append(_Watching(watch=watch, camera=camera, film=film))
@@ -127,7 +160,7 @@ class Desk:
         self._send_changes()
         return (
             self._finish_next(now_ms)
-            or self._film_next(now_ms)
+            or self._cut_next(now_ms)
             or self._look_at_rest(watched=True)
             or self._read_next(spoken=False)
             or self._read_next(spoken=True)
@@ -150,7 +183,8 @@ class Desk:
             sample = self._next_sample(watching)
             if sample is None:
                 continue
-            reading = self._reader.read(watching.camera, sample)
+            read = self._reader.read_twice if watch.asks_second else self._reader.read
+            reading = read(watching.camera, sample)
             watching.camera.saw_people(sample, reading.people)
             conclusion = watch.take(reading)
             if conclusion is not None:
@@ -194,6 +228,7 @@ class Desk:
         conclusion = watching.watch.finish()
         if conclusion is not None:
             self._say(watching, conclusion)
+            self._count_pairs(watching, conclusion)
             return
         swipe, state = watching.watch.swipe, watching.camera.state
         if state not in (None, "offline"):
@@ -213,7 +248,13 @@ class Desk:
         customer = self._customer(conclusion, swipe)
         purpose = f"swipe/{swipe.settlement_id}/{conclusion.stage}/{conclusion.first_ms}-{conclusion.last_ms}"
         observation = observe(
-            camera, conclusion.reading, self._provenance, purpose=purpose, stage=conclusion.stage, customer=customer
+            camera,
+            conclusion.reading,
+            self._provenance,
+            purpose=purpose,
+            stage=conclusion.stage,
+            customer=customer,
+            staff=staff_seen(conclusion.staff, self._staff_of(watching.camera)),
         )
         still = self._still(watching, conclusion)
         self._send(_observed(observation, still, swipe.settlement_id))
@@ -222,11 +263,26 @@ class Desk:
         compared = conclusion.compared
         if compared is None:
             return None
+        is_staff = any(seen is compared.sight.seen for seen, _ in conclusion.staff)
         return CustomerFace(
             compared=compared,
             settlement_id=swipe.settlement_id,
-            visitor_id=self._visitors.recognise(compared.embeddings, conclusion.reading.at_ms),
-            second=self._ask_second(conclusion, swipe) if conclusion.stage == "final" else None,
+            visitor_id=None if is_staff else self._recognise(compared, swipe, conclusion.reading.at_ms),
+            second=self._second_look(conclusion, swipe),
+        )
+
+    def _recognise(self, compared: Compared, swipe: SwipeSeen, at_ms: int) -> str | None:
+        return self._visitors.recognise(compared.embeddings, swipe.institution_id, at_ms)
+
+    def _second_look(self, conclusion: Conclusion, swipe: SwipeSeen) -> SecondLook | None:
+        """Returns what the second engine says: with its vote each time, and without one at the end."""
+        voted = conclusion.compared.vote.second if conclusion.compared and conclusion.compared.vote else None
+        if voted is None:
+            return self._ask_second(conclusion, swipe) if conclusion.stage == "final" else None
+        if voted.similarity is None or self._second is None:
+            return None
+        return SecondLook(
+            similarity=voted.similarity, verdict=voted.verdict, engine_version=self._second.open().version
         )
 
     def _ask_second(self, conclusion: Conclusion, swipe: SwipeSeen) -> SecondLook | None:
@@ -241,7 +297,19 @@ class Desk:
         near = similarity(engine.embed(sight.reading.sample.image(), sight.seen.face), references)
         if near is None:
             return None
-        return SecondLook(similarity=near, verdict=verdict_of_frame(near, engine.thresholds))
+        verdict = verdict_of_frame(near, engine.thresholds)
+        return SecondLook(similarity=near, verdict=verdict, engine_version=engine.version)
+
+    def _count_pairs(self, watching: _Watching, conclusion: Conclusion) -> None:
+        """A holder who was recognised is a stranger to all others: how alike they are says what a similarity means."""
+        compared, swipe = conclusion.compared, watching.watch.swipe
+        if compared is None or compared.vote is None or compared.vote.verdict != "match":
+            return
+        references = _embeddings(swipe.references, self._engine.name)
+        pairs = self._pairs[watching.camera.settings.camera_id]
+        counted = pairs.add(references, compared.embeddings[0], swipe.occurred_at_ms)
+        if counted is not None:
+            self._send(counted)
 
     def _still(self, watching: _Watching, conclusion: Conclusion) -> bytes | None:
         """Returns the marked picture, once for each picture that a swipe's observations rest on."""
@@ -257,12 +325,10 @@ class Desk:
         most_bytes = self._settings.still_bytes
         return marked_still(reading.sample.image(), boxes, customer, most_bytes, outside=reading.outside)
 
-    # ---- clips ----------------------------------------------------------------------------------------------------
+    # ---- originals ------------------------------------------------------------------------------------------------
 
-    def _film_next(self, now_ms: int) -> bool:
-        """Hands on what the camera sent around one swipe whose time is over; without any picture there is no clip."""
-        if self._film is None:
-            self._filming.clear()
+    def _cut_next(self, now_ms: int) -> bool:
+        """Cuts what the camera sent around one swipe whose time is over; without any picture there is no original."""
         for film in self._filming:
             at_ms = film.swipe.occurred_at_ms
             first_ms, last_ms = at_ms - self._settings.clip_before_ms, at_ms + self._settings.clip_after_ms
@@ -270,13 +336,21 @@ class Desk:
                 continue
             self._filming.remove(film)
             packets = film.camera.packets(first_ms, last_ms)
-            if packets and self._film is not None:
-                self._film(self._clip_job(film, packets, first_ms, last_ms))
+            if packets:
+                self._cut(self._footage(film, packets, first_ms, last_ms))
             return True
         return False
 
-    def _clip_job(self, film: _Filming, packets: tuple[Packet, ...], first_ms: int, last_ms: int) -> ClipJob:
-        return ClipJob(
+    def _cut(self, footage: Footage) -> None:
+        try:
+            original = cut_original(footage)
+        except av.error.FFmpegError as error:
+            _LOG.warning("original.failed", camera_id=footage.camera_id, reason=error.strerror)
+        else:
+            self._send(original)
+
+    def _footage(self, film: _Filming, packets: tuple[Packet, ...], first_ms: int, last_ms: int) -> Footage:
+        return Footage(
             settlement_id=film.swipe.settlement_id,
             swipe_at_ms=film.swipe.occurred_at_ms,
             camera_id=film.camera.settings.camera_id,
@@ -316,7 +390,11 @@ class Desk:
         self._presence[name] = period
         reading = self._reader.read(camera, sample)
         camera.saw_people(sample, reading.people)
-        observation = observe(camera.settings, reading, self._provenance, purpose="presence", stage="presence")
+        staff = self._staff_of(camera)
+        seen = staff_seen(self._at_counters[name].seen_in(reading, staff, self._judging.first), staff)
+        observation = observe(
+            camera.settings, reading, self._provenance, purpose="presence", stage="presence", staff=seen
+        )
         self._send(_observed(observation, None, None))
 
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from datetime import date
+from typing import Annotated, Literal
 
 import msgspec
+
+from video.calibration import untrimmed_counts
+from video.engine import BoxXYXY
 
 CameraState = Literal["ok", "dark", "covered", "defocused", "moved", "frozen", "clock_drift", "offline"]
 
@@ -18,6 +22,20 @@ class SwipeSeen(msgspec.Struct, frozen=True, kw_only=True, tag="swipe_seen"):
     till_id: str
     occurred_at_ms: int
     references: dict[str, list[list[float]]]
+
+
+class StaffFace(msgspec.Struct, frozen=True, kw_only=True):
+    """What one member of an institution's staff looks like, by engine, and what they are there; not who it is."""
+
+    institution_id: str
+    role: str
+    references: dict[str, list[list[float]]]
+
+
+class StaffKnown(msgspec.Struct, frozen=True, kw_only=True, tag="staff_known"):
+    """The enrolled staff of the institutions that are looked at; it takes the place of what was said before."""
+
+    faces: list[StaffFace]
 
 
 class VisitorNamed(msgspec.Struct, frozen=True, kw_only=True, tag="visitor_named"):
@@ -41,30 +59,13 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True, tag="observed"):
     captured_at_ms: int
 
 
-class ClipMade(msgspec.Struct, frozen=True, kw_only=True, tag="clip_made"):
-    """The film of a swipe: `pictures` of the camera, one every `step_ms`, those that it did not give left blank.
-
-    Times are the till's, `first_raw_at_ms` is the camera's. `camera_state` is what most of the pictures were.
-    """
-
-    webm: bytes
-    settlement_id: str
-    camera_id: str
-    camera_state: CameraState
-    swipe_at_ms: int
-    first_at_ms: int
-    last_at_ms: int
-    first_raw_at_ms: int
-    clock_offset_ms: int
-    pictures: int
-    step_ms: int
-
-
 class OriginalCut(msgspec.Struct, frozen=True, kw_only=True, tag="original_cut"):
     """What the camera itself sent around a swipe: its packets in a container, not encoded again.
 
     `sha256` is that of `video`, hexadecimal. It begins at the key frame before the clip. Times are the till's,
-    `first_raw_at_ms` is the camera's.
+    `first_raw_at_ms` is the camera's. The rest is what a clip of it is made by: its span, a picture every `step_ms`,
+    what most pictures were, and where the customer's face was, with boxes in the camera's pixels; None from earlier
+    versions.
     """
 
     settlement_id: str
@@ -77,6 +78,11 @@ class OriginalCut(msgspec.Struct, frozen=True, kw_only=True, tag="original_cut")
     last_at_ms: int
     first_raw_at_ms: int
     clock_offset_ms: int
+    clip_first_at_ms: int | None = None
+    clip_last_at_ms: int | None = None
+    step_ms: int | None = None
+    camera_state: CameraState | None = None
+    customer: tuple[tuple[int, BoxXYXY], ...] = ()
 
 
 class ClockOffsetEstimated(msgspec.Struct, frozen=True, kw_only=True, tag="clock_offset_estimated"):
@@ -102,10 +108,38 @@ class CameraStateChanged(msgspec.Struct, frozen=True, kw_only=True, tag="camera_
     picture: bytes | None = None
 
 
+Day = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
+AtLeastNone = Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]
+
+
+class PairsCounted(msgspec.Struct, frozen=True, kw_only=True, tag="pairs_counted"):
+    """How alike the holders are whom a camera recognised: a day's counts so far, as `video.calibration` trims them.
+
+    One of the same camera, engine version, day and `begun_at_ms`, when the worker's memory began, takes its place with
+    more pairs. `oldest_day` is the first on which somebody was seen who is in these pairs. Days are those of UTC.
+    """
+
+    camera_id: str
+    engine_version: str
+    day: Day
+    begun_at_ms: int
+    oldest_day: Day
+    people: AtLeastNone
+    spread: Annotated[float, msgspec.Meta(ge=1)]
+    first: AtLeastNone
+    counts: tuple[AtLeastNone, ...]
+
+    def __post_init__(self) -> None:
+        untrimmed_counts(self.first, self.counts)
+        date.fromisoformat(self.day)
+        date.fromisoformat(self.oldest_day)
+
+
 class VisitorAsked(msgspec.Struct, frozen=True, kw_only=True, tag="visitor_asked"):
-    """Which visitor is this? Embeddings of one face; they go no further than to the process that started this one."""
+    """Which visitor is this? Embeddings of one face at a store; they go no further than to who remembers visitors."""
 
     number: int
+    institution_id: str
     embeddings: list[list[float]]
     at_ms: int
 
@@ -116,8 +150,8 @@ class WorkerFailed(msgspec.Struct, frozen=True, tag="worker_failed"):
     reason: str
 
 
-ToWorker = SwipeSeen | VisitorNamed | Stop
-FromCameras = Observed | ClipMade | OriginalCut | CameraStateChanged | ClockOffsetEstimated
+ToWorker = SwipeSeen | StaffKnown | VisitorNamed | Stop
+FromCameras = Observed | OriginalCut | CameraStateChanged | ClockOffsetEstimated | PairsCounted
 """What is said of swipes and cameras, whichever process or machine says it."""
 FromWorker = FromCameras | VisitorAsked | WorkerFailed
 

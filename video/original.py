@@ -1,45 +1,85 @@
-"""The original of a swipe: the camera's own packets, put into a container as they came, with their hash."""
+"""The original of a swipe: the camera's own packets, put into a container as they came, and taken out of it again."""
 
 from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import takewhile
 from typing import Final
 
 import av
 
-from video.clip import ClipJob
 from video.decoding import TICK, decode_key
-from video.messages import OriginalCut
+from video.engine import BoxXYXY
+from video.messages import CameraState, OriginalCut
+from video.sources.demuxing import Demuxed, video_of
 from video.sources.port import Packet
 
 CONTAINER: Final = "matroska"
 
 
-def cut_original(job: ClipJob) -> OriginalCut:
-    """Returns the packets of a job in Matroska: the same bytes, from the key picture before the clip to its end.
+@dataclass(frozen=True, kw_only=True)
+class Footage:
+    """What a camera sent around a swipe, from a key picture at or before first_at_ms, and what a clip of it shows.
+
+    `camera_state` is what the camera was; `customer` is where the customer's face was seen, in pixels, with till times.
+    """
+
+    settlement_id: str
+    swipe_at_ms: int
+    camera_id: str
+    camera_state: CameraState
+    clock_offset_ms: int
+    first_at_ms: int
+    last_at_ms: int
+    step_ms: int
+    packets: tuple[Packet, ...]
+    customer: tuple[tuple[int, BoxXYXY], ...]
+
+
+def cut_original(footage: Footage) -> OriginalCut:
+    """Returns the packets in Matroska: the same bytes, from the key picture before the clip to its end.
 
     A track has one coding: where the camera changed it, what came after is left out.
 
     Raises: av.error.FFmpegError when the camera's coding does not go into Matroska.
     """
-    packets = list(takewhile(lambda one: one.codec == job.packets[0].codec, job.packets))
+    packets = list(takewhile(lambda one: one.codec == footage.packets[0].codec, footage.packets))
     video = _matroska(packets)
     first_ms, last_ms = min(one.raw_at_ms for one in packets), max(one.raw_at_ms for one in packets)
     return OriginalCut(
-        settlement_id=job.settlement_id,
-        camera_id=job.camera_id,
+        settlement_id=footage.settlement_id,
+        camera_id=footage.camera_id,
         container=CONTAINER,
         video=video,
         sha256=hashlib.sha256(video).hexdigest(),
-        swipe_at_ms=job.swipe_at_ms,
-        first_at_ms=first_ms + job.clock_offset_ms,
-        last_at_ms=last_ms + job.clock_offset_ms,
+        swipe_at_ms=footage.swipe_at_ms,
+        first_at_ms=first_ms + footage.clock_offset_ms,
+        last_at_ms=last_ms + footage.clock_offset_ms,
         first_raw_at_ms=first_ms,
-        clock_offset_ms=job.clock_offset_ms,
+        clock_offset_ms=footage.clock_offset_ms,
+        clip_first_at_ms=footage.first_at_ms,
+        clip_last_at_ms=footage.last_at_ms,
+        step_ms=footage.step_ms,
+        camera_state=footage.camera_state,
+        customer=footage.customer,
     )
+
+
+def packets_of(original: OriginalCut) -> Iterator[Packet]:
+    """Yields the packets that an original was cut of, in their order.
+
+    Raises: av.error.FFmpegError, SourceError where it is no Matroska with a film in it.
+    """
+    with av.open(io.BytesIO(original.video), "r", format=CONTAINER) as container:
+        demuxed = Demuxed(container, video_of(container, original.camera_id))
+        for packet in demuxed:
+            if packet.pts is not None and packet.time_base is not None:
+                raw_at_ms = original.first_raw_at_ms + round(packet.pts * packet.time_base / TICK)
+                data, is_key = bytes(packet), packet.is_keyframe
+                yield Packet(raw_at_ms=raw_at_ms, data=data, is_key=is_key, codec=demuxed.codec)
 
 
 def _matroska(packets: Sequence[Packet]) -> bytes:

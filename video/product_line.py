@@ -8,7 +8,7 @@ from multiprocessing.connection import Connection
 
 from video.engine import Embedding
 from video.messages import FromWorker, ToWorker, VisitorAsked, VisitorNamed, decode_to_worker, encode_message
-from video.visitors import LEAST_FRAMES
+from video.visitors.index import LEAST_FRAMES
 
 
 class ProductLine:
@@ -32,12 +32,13 @@ class ProductLine:
             return self._waiting.popleft()
         return self._receive() if self._connection.poll(wait_s) else None
 
-    def recognise(self, frames: Sequence[Embedding], at_ms: int) -> str | None:
-        """Returns what the product's one memory of visitors says; what else comes meanwhile is taken later."""
+    def recognise(self, frames: Sequence[Embedding], institution_id: str, at_ms: int) -> str | None:
+        """Returns what the region's one memory of visitors says; what else comes meanwhile is taken later."""
         if len(frames) < LEAST_FRAMES:
             return None
         self._asked += 1
-        self.send(VisitorAsked(number=self._asked, embeddings=[frame.tolist() for frame in frames], at_ms=at_ms))
+        embeddings = [frame.tolist() for frame in frames]
+        self.send(VisitorAsked(number=self._asked, institution_id=institution_id, embeddings=embeddings, at_ms=at_ms))
         while True:
             message = self._receive()
             if isinstance(message, VisitorNamed) and message.number == self._asked:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from video.camera import Camera
 from video.engine import BoxXYXY, DetectedFace, Embedding, FaceEngine
@@ -19,11 +19,12 @@ MOST_KEPT = 256
 
 @dataclass(frozen=True, kw_only=True)
 class SeenFace:
-    """One face, what it is worth, and its embedding where it may vote."""
+    """One face, what it is worth, and its embedding where it may vote; the second engine's once that was asked."""
 
     face: DetectedFace
     quality: FaceQuality
     embedding: Embedding | None
+    second_embedding: Embedding | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,13 +49,14 @@ class Reading:
 class PictureReader:
     """Reads each picture once, however many swipes ask for it."""
 
-    def __init__(self, engine: FaceEngine, *, min_face_px: float) -> None:
-        self._engine, self._min_face_px = engine, min_face_px
+    def __init__(self, engine: FaceEngine, *, min_face_px: float, second: FaceEngine | None = None) -> None:
+        """Nothing was read yet. Args: second is the engine that votes beside the first, if one does."""
+        self._engine, self._min_face_px, self._second = engine, min_face_px, second
         self._kept: OrderedDict[tuple[str, int, CameraState], Reading] = OrderedDict()
 
     def read(self, camera: Camera, sample: Sample) -> Reading:
         """Returns what is in the picture; of an unhealthy one nothing is concluded and nobody is looked for."""
-        key = (camera.settings.camera_id, sample.raw_at_ms, sample.state)
+        key = _key(camera, sample)
         reading = self._kept.get(key)
         if reading is None:
             reading = self._look(camera, sample)
@@ -63,6 +65,20 @@ class PictureReader:
             while len(self._kept) > MOST_KEPT:
                 self._kept.popitem(last=False)
         return reading
+
+    def read_twice(self, camera: Camera, sample: Sample) -> Reading:
+        """Returns the same with what the second engine makes of each face that may vote; each is embedded once."""
+        reading = self.read(camera, sample)
+        second = self._second
+        if second is None or not any(_is_to_ask(one) for one in reading.faces):
+            return reading
+        image = sample.image()
+        faces = tuple(
+            replace(one, second_embedding=second.embed(image, one.face)) if _is_to_ask(one) else one
+            for one in reading.faces
+        )
+        twice = self._kept[_key(camera, sample)] = replace(reading, faces=faces)
+        return twice
 
     def _look(self, camera: Camera, sample: Sample) -> Reading:
         if sample.state != "ok":
@@ -77,6 +93,14 @@ class PictureReader:
             seen.append(SeenFace(face=face, quality=quality, embedding=embedding))
         people, boxes = _people(len(seen), sample), tuple(face.box for face in outside)
         return Reading(sample=sample, state="ok", people=people, faces=tuple(seen), outside=boxes)
+
+
+def _is_to_ask(seen: SeenFace) -> bool:
+    return seen.embedding is not None and seen.second_embedding is None
+
+
+def _key(camera: Camera, sample: Sample) -> tuple[str, int, CameraState]:
+    return camera.settings.camera_id, sample.raw_at_ms, sample.state
 
 
 def _people(faces: int, sample: Sample) -> int | None:

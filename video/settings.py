@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from video.verdict import Voting
+
 DAY_MS = 86_400_000
 
 
@@ -47,6 +49,7 @@ class VideoSettings(msgspec.Struct, frozen=True, kw_only=True):
     processes: int | None = None
     engine: str = "sface"
     second_engine: str | None = "dlib"
+    vote: Voting = "first"
     models_directory: str | None = None
     match_similarity: float | None = None
     mismatch_similarity: float | None = None
@@ -63,9 +66,17 @@ class VideoSettings(msgspec.Struct, frozen=True, kw_only=True):
     still_bytes: int = 60_000
     clip_before_ms: int = 10_000
     clip_after_ms: int = 10_000
-    most_clips: int = 8
-    visitor_similarity: float = 0.50
     visitor_ttl_ms: int = 7 * DAY_MS
-    visitor_capacity: int = 20_000
-    visitor_file: str | None = None
-    visitor_key: SecretBytes | None = None
+
+
+class VisitorSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How visitors are told apart, for how long, and where that survives the process: sealed, in a folder of its own.
+
+    `similarity` is the least cosine of one visitor, `capacity` the most looks.
+    """
+
+    similarity: float = 0.50
+    ttl_ms: int = 7 * DAY_MS
+    capacity: int = 100_000
+    folder: str | None = None
+    key: SecretBytes | None = None

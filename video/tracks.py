@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from video.engine import BoxXYXY, Embedding, Thresholds, similarity
+from video.engine import BoxXYXY, Embedding, similarity
 from video.reading import Reading, SeenFace
-from video.verdict import FrameVote, Vote, count_votes
+from video.verdict import FrameVote, Judging, Vote, count_votes, vote_together
 
 SAME_PERSON = 0.40
 """Cosine from which two faces, seconds apart before one camera, are one person."""
@@ -20,11 +20,15 @@ FOLLOWED_MS = 1_500
 
 @dataclass(frozen=True, kw_only=True)
 class Sight:
-    """One face of a track in one picture; `similarity` is None where it may not vote or there is no reference."""
+    """One face of a track in one picture; `similarity` is None where it may not vote or there is no reference.
+
+    `second_similarity` is the second engine's, None also where that has no vote.
+    """
 
     reading: Reading
     seen: SeenFace
     similarity: float | None
+    second_similarity: float | None = None
 
 
 @dataclass
@@ -33,14 +37,13 @@ class Track:
 
     sights: list[Sight] = field(default_factory=list)
 
-    def vote(self, thresholds: Thresholds) -> Vote:
+    def vote(self, judging: Judging) -> Vote:
         """Returns the vote of the pictures so far."""
-        votes = [
-            FrameVote(similarity=sight.similarity, quality=sight.seen.quality.score)
-            for sight in self.sights
-            if sight.similarity is not None
-        ]
-        return count_votes(votes, thresholds)
+        first = count_votes(_votes((sight.similarity, sight) for sight in self.sights), judging.first)
+        if judging.second is None:
+            return first
+        second = count_votes(_votes((sight.second_similarity, sight) for sight in self.sights), judging.second)
+        return vote_together(first, second, judging.voting)
 
     @property
     def usable(self) -> list[Sight]:
@@ -66,27 +69,42 @@ class Track:
 class Tracks:
     """The people of one swipe's pictures, compared with its holder's references."""
 
-    def __init__(self, references: Sequence[Embedding]) -> None:
-        """Nobody has been seen yet."""
-        self._references = tuple(references)
+    def __init__(self, references: Sequence[Embedding], second_references: Sequence[Embedding] = ()) -> None:
+        """Nobody has been seen yet. Args: second_references are the second engine's, where it has a vote."""
+        self._references, self._second_references = tuple(references), tuple(second_references)
         self.all: list[Track] = []
 
     def add(self, reading: Reading) -> None:
         """Afterwards each face of the picture belongs to one track; two faces of one picture never to the same."""
         taken: set[int] = set()
         for seen in reading.faces:
-            near = None if seen.embedding is None else similarity(seen.embedding, self._references)
             index = self._track_of(seen, reading.at_ms, taken)
             if index is None:
                 index = len(self.all)
                 self.all.append(Track())
             taken.add(index)
-            self.all[index].sights.append(Sight(reading=reading, seen=seen, similarity=near))
+            self.all[index].sights.append(self._sight(reading, seen))
+
+    def _sight(self, reading: Reading, seen: SeenFace) -> Sight:
+        first, second = seen.embedding, seen.second_embedding
+        return Sight(
+            reading=reading,
+            seen=seen,
+            similarity=None if first is None else similarity(first, self._references),
+            second_similarity=None if second is None else similarity(second, self._second_references),
+        )
 
     def _track_of(self, seen: SeenFace, at_ms: int, taken: set[int]) -> int | None:
         scores = [(_likeness(track, seen, at_ms), -index) for index, track in enumerate(self.all) if index not in taken]
         best = max(scores, default=(0.0, 0))
         return -best[1] if best[0] > 0 else None
+
+
+def _votes(compared: Iterable[tuple[float | None, Sight]]) -> list[FrameVote]:
+    """Returns the votes of those sights that were compared."""
+    return [
+        FrameVote(similarity=near, quality=sight.seen.quality.score) for near, sight in compared if near is not None
+    ]
 
 
 def _likeness(track: Track, seen: SeenFace, at_ms: int) -> float:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from events.types import Verdict
 from video.engine import Thresholds
+
+Voting = Literal["first", "either", "both"]
+"""Who decides: the first engine alone, or two engines of which either or both have to see a match."""
 
 LEAST_FRAMES_FOR_MATCH = 2
 LEAST_FRAMES_FOR_MISMATCH = 3
@@ -28,11 +31,24 @@ class FrameVote:
 
 @dataclass(frozen=True, kw_only=True)
 class Vote:
-    """The verdict of the frames so far; similarity is their mean by weight, None before the first usable frame."""
+    """The verdict of the frames so far; similarity is their mean by weight, None before the first usable frame.
+
+    `second` is what the second engine says by itself, where it has a vote.
+    """
 
     verdict: Verdict
     similarity: float | None
     frames: int
+    second: Vote | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judging:
+    """By which similarities frames decide; `second` are those of the second engine, None where it has no vote."""
+
+    first: Thresholds
+    second: Thresholds | None = None
+    voting: Voting = "first"
 
 
 def verdict_of_frame(similarity: float, thresholds: Thresholds) -> Literal["match", "mismatch", "inconclusive"]:
@@ -59,6 +75,22 @@ def count_votes(votes: Sequence[FrameVote], thresholds: Thresholds) -> Vote:
         seeing[said] += vote.quality > 0
     mean = sum(vote.similarity * vote.quality for vote in sorted(votes, key=lambda vote: vote.similarity)) / weight
     return Vote(verdict=_decide(shares, seeing), similarity=mean, frames=len(votes))
+
+
+def decide_together(first: Verdict, second: Verdict, voting: Voting) -> Verdict:
+    """Returns the verdict of two engines: a mismatch always takes both, a match both or either.
+
+    With "either" one engine that sees the holder outweighs the other, whatever that says; all else that is not said by
+    both is inconclusive. With "first" the second engine has no vote.
+    """
+    if first == second or voting == "first":
+        return first
+    return "match" if voting == "either" and "match" in (first, second) else "inconclusive"
+
+
+def vote_together(first: Vote, second: Vote, voting: Voting) -> Vote:
+    """Returns the first engine's vote with the verdict of both."""
+    return replace(first, verdict=decide_together(first.verdict, second.verdict, voting), second=second)
 
 
 def _decide(shares: dict[str, float], seeing: dict[str, int]) -> Verdict:

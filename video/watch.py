@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from events.types import Verdict
-from video.engine import BoxXYXY, Embedding, Thresholds
+from video.engine import BoxXYXY, Embedding
 from video.messages import CameraState, SwipeSeen
-from video.reading import Reading
+from video.reading import Reading, SeenFace
+from video.staff import KnownStaff, StaffFaces, staff_role
 from video.tracks import Sight, Track, Tracks
-from video.verdict import LEAST_FRAMES_FOR_MISMATCH, Vote
+from video.verdict import LEAST_FRAMES_FOR_MISMATCH, Judging, Vote
 
 Stage = Literal["presence", "provisional", "refined", "final"]
 
@@ -38,6 +39,7 @@ class Conclusion:
     stage: Stage
     reading: Reading
     compared: Compared | None
+    staff: StaffFaces
     first_ms: int
     last_ms: int
 
@@ -54,16 +56,23 @@ class SwipeWatch:
         self,
         swipe: SwipeSeen,
         references: Sequence[Embedding],
-        thresholds: Thresholds,
+        judging: Judging,
         *,
         look_before_ms: int,
         look_after_ms: int,
+        second_references: Sequence[Embedding] = (),
+        staff: Sequence[KnownStaff] = (),
     ) -> None:
+        """Nothing was looked at yet.
+
+        Args: second_references are the second engine's, where it has a vote; staff are asked only if alone to the end.
+        """
         self.swipe = swipe
         self.first_ms = swipe.occurred_at_ms - look_before_ms
         self.last_ms = swipe.occurred_at_ms + look_after_ms
-        self._thresholds, self._references = thresholds, tuple(references)
-        self._tracks = Tracks(self._references)
+        self._judging, self._references = judging, tuple(references)
+        self._second_references, self._staff = tuple(second_references), tuple(staff)
+        self._tracks = Tracks(self._references, self._second_references)
         self._readings: list[Reading] = []
         self._said: Verdict | Literal["unknown"] | None = None
         self._said_empty_until_ms: int | None = None
@@ -74,6 +83,11 @@ class SwipeWatch:
         return self._readings[-1].at_ms if self._readings else self.first_ms - 1
 
     @property
+    def asks_second(self) -> bool:
+        """Whether the second engine looks at its pictures too: where that has a vote and knows the holder."""
+        return self._judging.second is not None and bool(self._second_references)
+
+    @property
     def has_spoken(self) -> bool:
         """Whether anything was said yet."""
         return self._said is not None or self._said_empty_until_ms is not None
@@ -81,7 +95,7 @@ class SwipeWatch:
     @property
     def customer_sights(self) -> tuple[tuple[int, BoxXYXY], ...]:
         """Where the customer's face was seen so far, with the till time of each picture; none without a customer."""
-        track = self._customer()
+        track = self._customer() or self._staff_alone()
         return () if track is None else tuple((one.reading.at_ms, one.seen.face.box) for one in track.sights)
 
     @property
@@ -96,7 +110,7 @@ class SwipeWatch:
         track = self._customer()
         if track is None or len(track.usable) < SETTLED_FRAMES:
             return False
-        return not self._references or track.vote(self._thresholds).verdict == "match"
+        return not self._references or track.vote(self._judging).verdict == "match"
 
     def take(self, reading: Reading) -> Conclusion | None:
         """Returns what is to be said after one more picture, None if nothing new. Pictures come in time order."""
@@ -113,7 +127,7 @@ class SwipeWatch:
         """
         if not self._readings:
             return None
-        track = self._customer()
+        track = self._customer() or self._staff_alone()
         if track is not None:
             return self._conclude("final", track.best.reading, track)
         told = [reading for reading in self._readings if reading.people is not None]
@@ -126,7 +140,7 @@ class SwipeWatch:
         track = self._customer()
         if track is None or len(track.usable) < LEAST_FRAMES_FOR_MISMATCH:
             return None
-        verdict = track.vote(self._thresholds).verdict if self._references else "unknown"
+        verdict = track.vote(self._judging).verdict if self._references else "unknown"
         if verdict == self._said:
             return None
         stage: Stage = "provisional" if self._said is None else "refined"
@@ -145,24 +159,35 @@ class SwipeWatch:
         return self._conclude("provisional" if first else "refined", reading, None)
 
     def _customer(self) -> Track | None:
-        """Returns whoever matches the holder, else the nearest person; of equal ones who came first."""
-        tracks = self._tracks.all
+        """Returns whoever matches the holder, else the nearest not of the staff; of equal ones who came first."""
+        tracks = [track for track in self._tracks.all if staff_role(track, self._staff, self._judging) is None]
         if not tracks:
             return None
-        matching = [track for track in tracks if track.vote(self._thresholds).verdict == "match"]
+        matching = [track for track in tracks if track.vote(self._judging).verdict == "match"]
         if matching:
-            return max(matching, key=lambda track: track.vote(self._thresholds).similarity or 0.0)
+            return max(matching, key=lambda track: track.vote(self._judging).similarity or 0.0)
         return max(tracks, key=lambda track: track.nearness)
+
+    def _staff_alone(self) -> Track | None:
+        """Returns the nearest of the staff: with nobody else there, it is they who use the card."""
+        return max(self._tracks.all, key=lambda track: track.nearness, default=None)
 
     def _conclude(self, stage: Stage, reading: Reading, track: Track | None) -> Conclusion:
         compared = None
         if track is not None:
-            vote = track.vote(self._thresholds) if self._references else None
+            vote = track.vote(self._judging) if self._references else None
             compared = Compared(sight=track.best, vote=vote, embeddings=tuple(track.embeddings(most=5)))
         return Conclusion(
             stage=stage,
             reading=reading,
             compared=compared,
+            staff=tuple(self._staff_in(reading)),
             first_ms=self._readings[0].at_ms,
             last_ms=self._readings[-1].at_ms,
         )
+
+    def _staff_in(self, reading: Reading) -> Iterator[tuple[SeenFace, str]]:
+        for track in self._tracks.all:
+            role = staff_role(track, self._staff, self._judging)
+            if role is not None:
+                yield from ((sight.seen, role) for sight in track.sights if sight.reading is reading)

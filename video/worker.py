@@ -13,15 +13,13 @@ import structlog
 
 from events.errors import ConfigError, InvariantError
 from video.camera import Camera
-from video.clip import Detect
-from video.clip_work import ClipWork
 from video.desk import Desk, SecondOpinion
 from video.dlib_engine import RESNET, open_dlib
 from video.engine import FaceEngine
-from video.messages import Stop, SwipeSeen, WorkerFailed
+from video.messages import StaffKnown, Stop, SwipeSeen, WorkerFailed
 from video.product_line import ProductLine
 from video.settings import VideoSettings
-from video.sface_engine import SFaceEngine, open_sface
+from video.sface_engine import open_sface
 from video.sources.opening import open_source
 from video.sources.port import wall_clock_ms
 from video.sources.thread import CameraThread
@@ -74,37 +72,26 @@ def _watch(line: ProductLine, settings: VideoSettings) -> None:
     second = _second_opinion(settings.second_engine, directory)
     cameras = [Camera(one, engine, settings) for one in settings.cameras]
     threads = [_thread_of(camera, settings.ring_ms) for camera in cameras]
-    clips = ClipWork(lambda: _own_detector(directory), most_waiting=settings.most_clips)
-    desk = Desk(settings, cameras, engine, line, send=line.send, second=second, film=clips.put)
-    helpers: list[CameraThread | ClipWork] = [*threads, clips]
-    for thread in helpers:
+    desk = Desk(settings, cameras, engine, line, send=line.send, second=second)
+    for thread in threads:
         thread.start()
     _LOG.info("worker.started", cameras=len(cameras), engine=engine.name)
     try:
-        _serve(line, desk, helpers, clips, second)
+        _serve(line, desk, threads, second)
     finally:
-        for thread in helpers:
+        for thread in threads:
             thread.stop()
-        for thread in helpers:
+        for thread in threads:
             thread.join(JOIN_S)
     _LOG.info("worker.stopped", dropped_count=desk.dropped)
 
 
-def _serve(
-    line: ProductLine,
-    desk: Desk,
-    helpers: Sequence[CameraThread | ClipWork],
-    clips: ClipWork,
-    second: SecondOpinion | None,
-) -> None:
+def _serve(line: ProductLine, desk: Desk, threads: Sequence[CameraThread], second: SecondOpinion | None) -> None:
     """Works, listens between two pieces of work, and opens the second engine in the first idle moment."""
     idle_rounds = 0
     while True:
         busy = desk.work(wall_clock_ms())
         idle_rounds = 0 if busy else idle_rounds + 1
-        made = None if busy else clips.take()
-        if made is not None:
-            line.send(made)
         if idle_rounds == 1 and second is not None:
             second.open()
         message = line.take(0 if busy else IDLE_S)
@@ -112,16 +99,12 @@ def _serve(
             return
         if isinstance(message, SwipeSeen):
             desk.swipe_seen(message)
-        for thread in helpers:
+        elif isinstance(message, StaffKnown):
+            desk.know_staff(message)
+        for thread in threads:
             if thread.failure is not None:
                 raise InvariantError(f"{thread.name} ended: {type(thread.failure).__name__}") from thread.failure
-            if isinstance(thread, CameraThread):
-                thread.say_if_silent()
-
-
-def _own_detector(directory: Path | None) -> Detect:
-    """Returns a detector beside the engine's, so that looking at a swipe never waits for a clip's turn."""
-    return SFaceEngine(directory).detect
+            thread.say_if_silent()
 
 
 def _thread_of(camera: Camera, ring_ms: int) -> CameraThread:
@@ -132,7 +115,7 @@ def _thread_of(camera: Camera, ring_ms: int) -> CameraThread:
 
 
 def _second_opinion(name: str | None, directory: Path | None) -> SecondOpinion | None:
-    """Checks the second engine's model at once and leaves loading it, which takes seconds, for later."""
+    """Checks the second engine's model at once; one that has no vote is loaded later, which takes seconds."""
     if name is None:
         return None
     if name == "dlib":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Literal
 
 import msgspec
@@ -14,9 +14,11 @@ from events.findings import Finding
 from events.metrics import ALERT_ACTIONS
 from storage.alert_search import AlertFilter
 from storage.centre_desk import StandingSnooze
+from storage.owed_clips import OwedClips
 from storage.queries import AlertDossier, AlertSummary, Queries
+from storage.visitors import VisitorRecord
 from web.access import LoggedIn, Person, Refused, Services
-from web.clips import clip_of, stills_in
+from web.alert_clip import clip_of, makeable, stills_in
 from web.dashboard import AtCentre, InQueries, OnDesk
 from web.dossier import (
     PictureGone,
@@ -36,6 +38,7 @@ from web.pages import InPages
 from web.ports import LiveChange, WebServices
 from web.revisions import steps_of
 from web.texts import language_of
+from web.visitor_corrections import tied
 from web.wording import day_start_ms
 
 router = APIRouter()
@@ -93,16 +96,23 @@ def alert(
     if dossier is None:
         raise Refused("no_such_alert", "there is no such alert", 404)
     dossier, gone = _with_pictures_there(dossier, services)
-    shown, sight, now_ms = dossier.alert, sight_of(dossier), services.now_ms()
+    shown, sight, now_ms = dossier.alert, sight_of(dossier, services.calibrations), services.now_ms()
     entities = snoozable(dossier)
     language = language_of(request)
+    visitor_ids, record = visitors_of(dossier), VisitorRecord(services.database)
+    shown_swipes = [line.swipe for line in sight.swipes]
     revisions = queries.revisions(alert_id)
     camera_ids = services.cameras.ids_by_till().get((shown.institution_id, shown.till_id), ())
     cameras = queries.camera_states()
+    clips = services.clips.for_settlement(shown.settlement_id)
+    originals = services.originals.for_settlement(shown.settlement_id)
+    if who.may("see_faces"):
+        _ask_for_clips([one.original_id for one in makeable(clips, originals)], services)
     clip = clip_of(
         shown,
         next((line.swipe.occurred_at_ms for line in sight.swipes if line.is_anchor), shown.body.time_ms),
-        services.clips.for_settlement(shown.settlement_id),
+        clips,
+        originals,
         camera_ids,
         cameras,
         sight.observations,
@@ -116,7 +126,7 @@ def alert(
         dossier=dossier,
         sight=sight,
         picture=picture_of(shown, camera_ids, cameras, gone),
-        originals=shown_originals(services.originals.for_settlement(shown.settlement_id), sight.observations),
+        originals=shown_originals(originals, sight.observations),
         clip=clip,
         stills_in=stills_in,
         time_zone=pages.time_zone_of(shown.institution_id),
@@ -135,7 +145,9 @@ def alert(
         },
         store_past=past_of(AlertFilter(institution_ids=(shown.institution_id,)), alert_id, services, queries),
         history_days=HISTORY_DAYS,
-        visitor_ids=visitors_of(dossier),
+        visitor_ids=visitor_ids,
+        tied_to={one: tied(record.sightings(one), shown_swipes) for one in visitor_ids},
+        corrections={one: record.acts(one) for one in visitor_ids},
         entities=entities,
         snooze_times=tuple(SNOOZES_MS),
         snoozes=[one for one in desk.snoozes(now_ms) if (one.detector, one.entity) in entities],
@@ -265,6 +277,12 @@ def _with_pictures_there(dossier: AlertDossier, services: WebServices) -> tuple[
     elif main_id not in {one.still_id for one in there}:
         gone = "missing"
     return msgspec.structs.replace(dossier, stills=there), gone
+
+
+def _ask_for_clips(original_ids: Sequence[str], services: WebServices) -> None:
+    """Whoever opens the page waits for its clips: they come before those that nobody looks at."""
+    if original_ids:
+        OwedClips(services.database).ask(original_ids, services.now_ms())
 
 
 def _findings(dossier: AlertDossier) -> Iterable[Finding]:

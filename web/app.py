@@ -45,6 +45,7 @@ from web import (
     rules,
     sign_on,
     terminal,
+    visitor_corrections,
     visitor_pages,
 )
 from web.access import ANYBODY, NotLoggedIn, PasswordChangeNeeded, Refused
@@ -56,6 +57,7 @@ from web.overview import Wall
 from web.pages import Pages
 from web.ports import WebServices
 from web.small_bodies import SmallBodies
+from web.staff_hours import PharmacistDays
 from web.texts import Catalogue
 
 YEAR_S = 365 * 86_400
@@ -92,6 +94,7 @@ def create_app(services: WebServices) -> FastAPI:
     app.state.terminal_desk = Desk(services, app.state.queries)
     app.state.places = InstitutionPlaces(services.database)
     app.state.desk = CentreDesk(services.database)
+    app.state.pharmacists = PharmacistDays(services)
     app.state.wall = Wall(services, app.state.queries)
     app.state.pages = Pages(services, Catalogue.load(), assets)
     app.state.body_budget = BodyBudget(services.limits.bodies_in_flight_bytes)
@@ -110,6 +113,7 @@ def create_app(services: WebServices) -> FastAPI:
         dashboard,
         alert_list,
         alert_page,
+        visitor_corrections,
         visitor_pages,
         rules,
         cameras,
@@ -130,7 +134,7 @@ def create_app(services: WebServices) -> FastAPI:
     app.add_middleware(
         SmallBodies,
         except_paths={ingestion.PATH, camera_agents.MESSAGES_PATH},
-        most_bytes={enrolment.PHOTOS_PATH: enrolment.MOST_BYTES},
+        most_bytes=dict.fromkeys((enrolment.PHOTOS_PATH, enrolment.STAFF_PATH), enrolment.MOST_BYTES),
     )
     app.add_middleware(SecurityHeaders)
     return app

@@ -23,6 +23,7 @@ from web.sse import HEARTBEAT, OPENING, event_stream, message, resume_point
 router = APIRouter()
 MESSAGES_PATH = "/v1/cameras/messages"
 KEEPERS = 16
+ASKERS = 8
 MESSAGE_TYPE = "application/msgpack"
 MESSAGE_BODY = {
     "requestBody": {
@@ -83,12 +84,12 @@ async def swipes(
 async def swipe_stream(
     services: WebServices, agent: Token, after: int, still_allowed: StillAllowed
 ) -> AsyncIterator[bytes]:
-    """Writes the revision of the agent's cameras, now and when it changes, and each fresh swipe once and in order.
+    """Writes the revision of the agent's cameras and its staff, now and when they change, and each fresh swipe once.
 
     A swipe that came before `after`, by another process's count, may be written again. The stream ends with the process
     or with the agent's right to it.
     """
-    agents, told = services.camera_agents, ""
+    agents, told, told_staff = services.camera_agents, "", ""
     services.measurements.add_to_level(STREAMS_OPEN, 1, kind="agent")
     try:
         yield OPENING
@@ -99,6 +100,10 @@ async def swipe_stream(
                 if revision != told:
                     yield message("cameras", {"revision": revision})
                     told = revision
+                staff = agents.staff(agent.institution_ids)
+                if staff.revision != told_staff:
+                    yield message("staff", msgspec.Raw(staff.body))
+                    told_staff = staff.revision
                 for swipe in await run_in_threadpool(agents.swipes, agent.institution_ids, after):
                     yield message("swipe", msgspec.Raw(swipe.body), id_=swipe.swipe_id)
                     after = swipe.swipe_id
@@ -142,6 +147,23 @@ async def take_message(request: Request, agent: Agent, services: Services) -> Re
 
 
 @router.post(
+    "/v1/cameras/visitor",
+    tags=[AGENT_TAG],
+    summary="Ask who a visitor is",
+    responses=answers_with(MESSAGE_TYPE, 403, 422),
+    openapi_extra={"requestBody": {"required": True, "content": {MESSAGE_TYPE: {}}}},
+)
+async def visitor(request: Request, agent: Agent, services: Services) -> Response:
+    """Answers within a second, by the region's one memory; with nobody while that is away."""
+    question = await request.body()
+    try:
+        named = await to_thread.run_sync(services.camera_agents.name_visitor, agent, question, limiter=_askers(request))
+    except MessageRefused as refused:
+        raise _refusal(refused) from refused
+    return Response(named, media_type=MESSAGE_TYPE, headers={"Cache-Control": "no-store"})
+
+
+@router.post(
     "/v1/cameras/report",
     tags=[AGENT_TAG],
     summary="Say how the agent is",
@@ -159,11 +181,20 @@ async def report(request: Request, agent: Agent, services: Services) -> Response
 
 def _keepers(request: Request) -> CapacityLimiter:
     """Returns the threads that keep messages: not those of the pages, which would wait behind a city's agents."""
+    return _threads(request, "camera_message_keepers", KEEPERS)
+
+
+def _askers(request: Request) -> CapacityLimiter:
+    """Returns the threads that ask for visitors: not those that keep messages, behind which a verdict would wait."""
+    return _threads(request, "visitor_askers", ASKERS)
+
+
+def _threads(request: Request, name: str, count: int) -> CapacityLimiter:
     state = request.app.state
-    if not hasattr(state, "camera_message_keepers"):
-        state.camera_message_keepers = CapacityLimiter(KEEPERS)
-    keepers: CapacityLimiter = state.camera_message_keepers
-    return keepers
+    if not hasattr(state, name):
+        setattr(state, name, CapacityLimiter(count))
+    threads: CapacityLimiter = getattr(state, name)
+    return threads
 
 
 def _refusal(refused: MessageRefused) -> Refused:

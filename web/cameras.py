@@ -21,7 +21,8 @@ from web.dashboard import AtCentre, InQueries
 from web.observations import observation_of
 from web.overview import WEEK_MS, CameraMark, camera_mark
 from web.pages import InPages
-from web.ports import CameraPicture, Language, WebServices
+from web.ports import CalibrationStanding, CameraPicture, Language, WebServices
+from web.staff_hours import PharmacistDays
 from web.texts import Catalogue
 
 router = APIRouter()
@@ -39,6 +40,7 @@ class CameraView(msgspec.Struct, frozen=True, kw_only=True):
         clock: what its swipes say of its clock; None until there are enough of them.
         offset_ms: what its worker applied at its newest picture of a swipe; until there is one, what is set.
         facts: what the camera sends, as it was when somebody tried it.
+        calibration: what its similarities are judged by.
     """
 
     camera: RegisteredCamera
@@ -48,6 +50,7 @@ class CameraView(msgspec.Struct, frozen=True, kw_only=True):
     clock: CameraClock | None
     offset_ms: float
     facts: CameraFacts | None
+    calibration: CalibrationStanding
 
 
 @router.get("/cameras")
@@ -60,6 +63,7 @@ def cameras(
     page: Annotated[int, Query(ge=1, le=10_000)] = 1,
 ) -> Response:
     """The cameras, those that are ill in front, those that are switched off at the end."""
+    pharmacists: PharmacistDays = request.app.state.pharmacists
     listed, states = services.cameras.listed(), queries.camera_states()
     ordered = sorted(listed, key=lambda camera: (_rank(camera, states), camera.institution_id, camera.camera_id))
     shown = ordered[(page - 1) * CAMERAS_AT_ONCE : page * CAMERAS_AT_ONCE]
@@ -73,6 +77,7 @@ def cameras(
         page=page,
         pages=-(-len(listed) // CAMERAS_AT_ONCE),
         blind=CameraHealthRecord(services.database).blind_by_institution(services.now_ms() - WEEK_MS),
+        staff_days=pharmacists.of({camera.institution_id for camera in shown}),
         has_tills=any(one.tills for one in services.institutions),
     )
 
@@ -91,6 +96,7 @@ def views_of(cameras: Iterable[RegisteredCamera], queries: Queries, services: We
     cameras = list(cameras)
     camera_ids = [camera.camera_id for camera in cameras]
     states, stills = queries.camera_states(), queries.newest_stills(camera_ids)
+    calibrations = services.calibrations.standing(camera_ids)
     tried, clocks = services.camera_pictures.facts(camera_ids), CameraClocks(services.database).of(camera_ids)
     views = []
     for camera in cameras:
@@ -113,6 +119,7 @@ def views_of(cameras: Iterable[RegisteredCamera], queries: Queries, services: We
                 clock=clocks.get(camera.camera_id),
                 offset_ms=camera.clock_offset_ms if applied_ms is None else applied_ms,
                 facts=facts,
+                calibration=calibrations[camera.camera_id],
             )
         )
     return views

@@ -13,7 +13,7 @@ from events.findings import SEVERITIES, Finding
 from events.types import FaceObserved, Swipe
 from storage.queries import AlertDossier, AlertSummary, CameraState, Fact, HistoryEntry, LoggedEvent, Still
 from web.observations import Observation, ObservedFace, observation_of
-from web.ports import Language
+from web.ports import Calibrations, FalseMatch, Language
 from web.wording import lasting, yuan
 
 PictureState = Literal["kept", "removed", "missing", "no_camera", "camera_unhealthy", "no_picture"]
@@ -47,11 +47,13 @@ class SwipeLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FaceLine(msgspec.Struct, frozen=True, kw_only=True):
-    """One face that was compared with a card holder's, with both engines' opinions."""
+    """One face that was compared with a card holder's, with both engines' opinions and what they are worth."""
 
     observation: Observation
     face: ObservedFace
     is_evidence: bool
+    worth: FalseMatch | None
+    second_worth: FalseMatch | None
 
 
 class AlertPicture(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,19 +99,40 @@ def picture_of(
     return AlertPicture(state="no_picture", still_id=None, camera=None)
 
 
-def sight_of(dossier: AlertDossier) -> Sight:
+def sight_of(dossier: AlertDossier, calibrations: Calibrations) -> Sight:
     """Returns what the dossier's events say of swipes and faces; an event that cannot be read again is left out."""
     cited = {each for one in dossier.findings for each in one.finding.evidence}
     observations = tuple(_observations(dossier.events))
     return Sight(
         swipes=tuple(_swipe_lines(dossier.events, dossier.alert.settlement_id)),
         faces=tuple(
-            FaceLine(observation=one, face=face, is_evidence=one.event_id in cited)
+            _face_line(one, face, calibrations, is_evidence=one.event_id in cited)
             for one in observations
             for face in one.faces
             if face.verdict is not None or face.similarity is not None
         ),
         observations=observations,
+    )
+
+
+def _face_line(
+    observation: Observation, face: ObservedFace, calibrations: Calibrations, *, is_evidence: bool
+) -> FaceLine:
+    """The second engine's similarity is told by the general calibration alone: cameras count the first one's pairs."""
+
+    def worth(
+        camera_id: str | None, engine: str | None, version: str | None, similarity: float | None
+    ) -> FalseMatch | None:
+        if similarity is None or engine is None or version is None:
+            return None
+        return calibrations.false_match(camera_id, engine, version, similarity)
+
+    return FaceLine(
+        observation=observation,
+        face=face,
+        is_evidence=is_evidence,
+        worth=worth(observation.camera_id, observation.engine, observation.engine_version, face.similarity),
+        second_worth=worth(None, observation.second_engine, face.second_engine_version, face.second_similarity),
     )
 
 

@@ -1,9 +1,9 @@
-"""Enrolling holders' faces, opting out, erasing, and faces under two persons: the page and its photographs."""
+"""Enrolling faces of holders and staff, opting out, erasing, faces under two persons: the page, its photographs."""
 
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Annotated, Final
+from typing import Annotated, Final, TypeVar
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
@@ -14,8 +14,9 @@ from starlette.responses import RedirectResponse, Response
 
 from storage.access_changes import By
 from storage.duplicates import Outcome
-from storage.enrolment import Erased, must_be_filed
-from storage.references import Basis, Grounds, OptedOut
+from storage.enrolment import Erased, must_be_filed, subject_of
+from storage.references import Basis, Grounds, OptedOut, is_staff
+from storage.staff import STAFF_ROLES, StaffMember, StaffRole
 from web.access import LoggedIn, Person, Refused, Services
 from web.pages import InPages, Pages
 from web.ports import PhotosUnread, WebServices
@@ -23,24 +24,40 @@ from web.texts import language_of
 
 router = APIRouter()
 PHOTOS_PATH: Final = "/enrolment/photos"
+STAFF_PATH: Final = "/enrolment/staff"
 MOST_PHOTOS: Final = 6
 MOST_BYTES: Final = 12 * 1024 * 1024
 """Of a request with photographs; the page makes them smaller before it sends them."""
 PEOPLE_AT_ONCE: Final = 100
+STAFF_AT_ONCE: Final = 200
 
-PersonId = Annotated[str, Form(min_length=1, max_length=64)]
+PersonId = Annotated[str, Form(min_length=1, max_length=100)]
+WantedT = TypeVar("WantedT", bound="Wanted")
 EnrolsFaces = Annotated[LoggedIn, Depends(Person("enrol_faces"))]
 SettlesDuplicates = Annotated[LoggedIn, Depends(Person("settle_duplicates"))]
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Whom to enrol, on what grounds, by which photographs (their bytes as base64)."""
+    """On what grounds to enrol somebody, by which photographs (their bytes as base64)."""
 
-    person_id: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
     basis: Basis
     day: str
     proof: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
     photos: Annotated[list[bytes], msgspec.Meta(min_length=1, max_length=MOST_PHOTOS)]
+
+
+class WantedHolder(Wanted, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A holder to be enrolled."""
+
+    person_id: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+
+
+class WantedStaff(Wanted, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A member of an institution's staff to be enrolled; `staff_id` is the institution's own word, and no name."""
+
+    institution_id: str
+    staff_id: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+    role: StaffRole
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,7 +68,8 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     photos: list[list[str]]
 
 
-_WANTED = msgspec.json.Decoder(Wanted)
+_HOLDER = msgspec.json.Decoder(WantedHolder)
+_STAFF = msgspec.json.Decoder(WantedStaff)
 
 
 @router.get("/enrolment")
@@ -65,12 +83,20 @@ def enrolment(
 @router.post(PHOTOS_PATH)
 async def enrol(request: Request, who: EnrolsFaces, services: Services, pages: InPages) -> Response:
     """The person is enrolled by all photographs, or by none and each says what to change."""
-    try:
-        wanted = _WANTED.decode(await request.body())
-    except msgspec.DecodeError as error:
-        raise Refused("bad_request", str(error), 422) from error
-    told = await run_in_threadpool(_enrolled, request, who, services, pages, wanted)
-    return Response(msgspec.json.encode(told), media_type="application/json")
+    wanted = _decoded(_HOLDER, await request.body())
+    person_id = wanted.person_id.strip()
+    whom = None if not person_id or is_staff(person_id) else person_id
+    return await _answered(request, who, services, pages, whom, wanted)
+
+
+@router.post(STAFF_PATH)
+async def enrol_staff(request: Request, who: EnrolsFaces, services: Services, pages: InPages) -> Response:
+    """The member of an institution's staff is enrolled by all photographs, or by none and each says what to change."""
+    wanted = _decoded(_STAFF, await request.body())
+    staff_id = wanted.staff_id.strip()
+    is_known = any(wanted.institution_id == one.institution_id for one in services.institutions)
+    member = StaffMember(institution_id=wanted.institution_id, staff_id=staff_id, role=wanted.role)
+    return await _answered(request, who, services, pages, member if is_known and staff_id else None, wanted)
 
 
 @router.post("/enrolment/opt-out")
@@ -115,12 +141,28 @@ def settle(
     return RedirectResponse("/enrolment#duplicates", 303)
 
 
-def _enrolled(request: Request, who: LoggedIn, services: WebServices, pages: Pages, wanted: Wanted) -> Told:
+def _decoded(decoder: msgspec.json.Decoder[WantedT], body: bytes) -> WantedT:
+    try:
+        return decoder.decode(body)
+    except msgspec.DecodeError as error:
+        raise Refused("bad_request", str(error), 422) from error
+
+
+async def _answered(
+    request: Request, who: LoggedIn, services: WebServices, pages: Pages, whom: str | StaffMember | None, wanted: Wanted
+) -> Response:
+    told = await run_in_threadpool(_enrolled, request, who, services, pages, whom, wanted)
+    return Response(msgspec.json.encode(told), media_type="application/json")
+
+
+def _enrolled(
+    request: Request, who: LoggedIn, services: WebServices, pages: Pages, whom: str | StaffMember | None, wanted: Wanted
+) -> Told:
     language = language_of(request)
-    person_id, day = wanted.person_id.strip(), _day(services, wanted.day)
-    if not person_id or day is None:
+    day = _day(services, wanted.day)
+    if whom is None or day is None:
         return Told(is_kept=False, told=pages.catalogue.text("enrolment.bad_day", language), photos=[])
-    if services.enrolment.is_opted_out(person_id):
+    if services.enrolment.is_opted_out(subject_of(whom)):
         return Told(is_kept=False, told=pages.catalogue.text("enrolment.opted_out", language), photos=[])
     try:
         read = services.photo_reader.read(wanted.photos)
@@ -133,7 +175,7 @@ def _enrolled(request: Request, who: LoggedIn, services: WebServices, pages: Pag
     grounds = Grounds(basis=wanted.basis, day=day, proof=wanted.proof.strip(), by=who.account.username)
     faces = [face for one in read for face in one.faces]
     try:
-        enrolled = services.enrolment.enrol(person_id, faces, grounds, services.now_ms())
+        enrolled = services.enrolment.enrol(whom, faces, grounds, services.now_ms())
     except OptedOut:
         return Told(is_kept=False, told=pages.catalogue.text("enrolment.opted_out", language), photos=photos)
     text = pages.catalogue.text("enrolment.kept", language, count=enrolled.references)
@@ -152,7 +194,7 @@ def _page(
 ) -> Response:
     kept = services.enrolment
     people = kept.people(after, PEOPLE_AT_ONCE) if who.may("see_persons") else {}
-    people_count = kept.people_count()
+    people_count, staff = kept.people_count(), kept.staff.enrolled()
     return pages.page(
         request,
         "enrolment.html",
@@ -164,6 +206,10 @@ def _page(
         people=people,
         more=list(people)[-1] if len(people) == PEOPLE_AT_ONCE else None,
         people_count=people_count,
+        staff=staff[:STAFF_AT_ONCE],
+        more_staff=max(0, len(staff) - STAFF_AT_ONCE),
+        staff_roles=STAFF_ROLES,
+        institutions=services.institutions,
         must_be_filed=must_be_filed(people_count),
         opt_out_count=kept.opt_out_count(),
         duplicates=kept.duplicates.found() if who.may("settle_duplicates") else [],

@@ -6,13 +6,14 @@ import msgspec
 
 
 class ObservedFace(msgspec.Struct, frozen=True, kw_only=True):
-    """One face: what the default engine made of it, and the second one's similarity."""
+    """One face: what the first engine made of it, and the second one's opinion."""
 
     quality: float = 0.0
     verdict: str | None = None
     similarity: float | None = None
     second_similarity: float | None = None
     second_verdict: str | None = None
+    second_engine_version: str | None = None
     visitor_id: str | None = None
     staff: bool | None = None
     settlement_id: str | None = None
@@ -34,6 +35,7 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     engine: str | None = None
     engine_version: str | None = None
     second_engine: str | None = None
+    vote: str = "first"
     boxes: tuple[tuple[float, float, float, float], ...] = ()
     frame_size: tuple[int, int] | None = None
     clock_offset_ms: float | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
@@ -251,8 +251,61 @@ class PhotoReader(Protocol):
         ...
 
 
+class FalseMatch(Protocol):
+    """What a similarity is worth: one stranger in `one_in` is that much like the holder, or more."""
+
+    @property
+    def one_in(self) -> int:
+        """Rounded down."""
+        ...
+
+    @property
+    def basis(self) -> Literal["camera", "general"]:
+        """Whether the camera's own pairs say so."""
+        ...
+
+    @property
+    def pairs(self) -> int:
+        """Of how many pairs of strangers it is known."""
+        ...
+
+
+class CalibrationStanding(msgspec.Struct, frozen=True, kw_only=True):
+    """Of a camera: pairs of holders gathered, the most people of a day's, and what its own calibration is made of.
+
+    Until it has one that counts, `since_ms` is None, `pairs` and `people` are 0, and the general one counts.
+    """
+
+    gathered_pairs: int
+    gathered_people: int
+    pairs: int
+    people: int
+    since_ms: int | None
+
+
+class Calibrations(Protocol):
+    """What similarities mean, in general and at each camera."""
+
+    def false_match(
+        self, camera_id: str | None, engine: str, engine_version: str, similarity: float
+    ) -> FalseMatch | None:
+        """Returns what a similarity is worth, at a camera or (None) anywhere; None where nobody knows."""
+        ...
+
+    def standing(self, camera_ids: Collection[str]) -> Mapping[str, CalibrationStanding]:
+        """Returns how it stands with each of these cameras."""
+        ...
+
+
 class AgentCameras(msgspec.Struct, frozen=True, kw_only=True):
     """The cameras that an agent looks through, as JSON; `revision` differs whenever they do."""
+
+    revision: str
+    body: bytes
+
+
+class AgentStaff(msgspec.Struct, frozen=True, kw_only=True):
+    """What the staff of an agent's institutions look like, as JSON; `revision` differs whenever it does."""
 
     revision: str
     body: bytes
@@ -285,6 +338,10 @@ class CameraAgents(Protocol):
         """Returns the cameras at these institutions. Costs next to nothing while they do not change."""
         ...
 
+    def staff(self, institution_ids: Sequence[str]) -> AgentStaff:
+        """Returns the enrolled staff of these institutions. Costs next to nothing where none is enrolled."""
+        ...
+
     def swipes(self, institution_ids: Sequence[str], after: int) -> Sequence[ToldSwipe]:
         """Returns the fresh swipes there that came after one, in order."""
         ...
@@ -294,6 +351,10 @@ class CameraAgents(Protocol):
 
         Raises: MessageRefused; TransientError when they cannot be kept now.
         """
+        ...
+
+    def name_visitor(self, agent: Token, question: bytes) -> bytes:
+        """Returns who somebody at a store of the agent's is, as it is told. Raises: MessageRefused."""
         ...
 
     def heard(self, agent: str, report: bytes) -> None:
@@ -418,6 +479,7 @@ class WebServices:
     camera_pictures: CameraPictures
     camera_probe: CameraProbe
     camera_agents: CameraAgents
+    calibrations: Calibrations
     enrolment: Enrolment
     photo_reader: PhotoReader
     readiness: Callable[[], Sequence[NotReady]]

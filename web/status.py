@@ -14,8 +14,8 @@ from web.measurements import CONTENT_TYPE, Measurements
 from web.ports import NotReady
 
 
-def status_app(measurements: Measurements, readiness: Callable[[], Sequence[NotReady]]) -> Starlette:
-    """Returns an ASGI application with /healthz, /readyz and /metrics."""
+def status_app(measurements: Measurements, readiness: Callable[[], Sequence[NotReady]], *more: Route) -> Starlette:
+    """Returns an ASGI application with /healthz, /readyz and /metrics, and what else the process answers."""
 
     def healthz(_request: Request) -> Response:
         return _json(200, {"alive": True})
@@ -27,7 +27,8 @@ def status_app(measurements: Measurements, readiness: Callable[[], Sequence[NotR
     def metrics(_request: Request) -> Response:
         return Response(measurements.exposition(), media_type=CONTENT_TYPE)
 
-    return Starlette(routes=[Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)])
+    own = (Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics))
+    return Starlette(routes=[*own, *more])
 
 
 def _json(status: int, body: object) -> Response:

@@ -8,11 +8,13 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from events.metrics import FACE_VIEWS
+from storage.visitors import VisitorRecord
 from web.access import LoggedIn, Person, Refused, Services
 from web.dashboard import AtCentre, InQueries, OnDesk
 from web.dossier import cause_of
 from web.observations import observation_of
 from web.pages import InPages
+from web.visitor_corrections import tied
 from web.visitors import cut_out, face_of, marks
 
 router = APIRouter()
@@ -71,11 +73,14 @@ def visitor(
     face = face_of(visitor_id, queries, services.rules_at(services.now_ms()))
     if face is None:
         raise Refused("no_such_visitor", "no alert is about such a visitor", 404)
+    record = VisitorRecord(services.database)
     return pages.page(
         request,
         "visitor.html",
         who=who,
         face=face,
+        tied=tied(record.sightings(visitor_id), [one.swipe for one in face.steps]),
+        acts=record.acts(visitor_id),
         reviewed=desk.reviewed_by(who.account.username, [one.alert_id for one in face.alerts]),
         cause_of=cause_of,
         last_entry_id=last_entry_id,

@@ -22,6 +22,7 @@ RULE = "one_face_many_cards"
 MAX_ALERTS = 60
 MAX_SWIPES = 120
 MARKS_ALERTS = 20
+DEFAULT_WINDOW_MS = 7 * 86_400_000
 # A face with its shoulders: how many times its box's height the picture around it has, and its shape.
 AROUND_FACE = 2.0
 SHAPE = 16 / 9
@@ -294,6 +295,11 @@ def _tier_of(finding: Finding) -> tuple[int, int, int, str]:
 def _number(values: Mapping[str, object], name: str, otherwise: int = 0) -> int:
     value = values.get(name, otherwise)
     return value if isinstance(value, int) else otherwise
+
+
+def longest_window_ms(rules: RulesInForce) -> int:
+    """Returns how far back the rule counts at most."""
+    return max((window_ms for window_ms, *_ in _tiers_in_force(rules)), default=DEFAULT_WINDOW_MS)
 
 
 def _tiers_in_force(rules: RulesInForce) -> list[tuple[int, int, int, str]]:

@@ -18,20 +18,30 @@ from app.at_store.centre import Centre, CentreAway, NeverTaken, TokenRefused
 from app.at_store.follower import Follower
 from app.at_store.sender import Sender
 from app.camera_agents import AgentOrders
+from app.cameras.visitors import remove_former_file
 from app.cameras.work import CameraWork
 from app.clock import now_ms
+from app.known_staff import NO_STAFF
 from app.status_server import StatusServer
 from app.vault import DirectoryLock
+from app.visitor_line import VisitorLine
 from config.settings import AgentSettings
 from events.errors import ConfigError
-from events.metrics import AGENT_DROPPED, AGENT_SENT, AGENT_WAITING, AGENT_WAITING_BYTES, CAMERAS_HELD
+from events.metrics import (
+    AGENT_DROPPED,
+    AGENT_SENT,
+    AGENT_WAITING,
+    AGENT_WAITING_BYTES,
+    CAMERAS_HELD,
+    VISITORS_UNNAMED,
+)
 from storage.camera_agents import AgentReport
-from storage.crypto import Keyring, open_key
+from storage.crypto import Keyring
 from storage.durable_files import replace_file
 from storage.errors import AlteredData, WrongKey
 from storage.references import Embedding
-from video.messages import CameraStateChanged, FromCameras, SwipeSeen
-from video.settings import SecretBytes, VideoSettings
+from video.messages import CameraStateChanged, FromCameras, StaffKnown, SwipeSeen
+from video.settings import VideoSettings
 from web.measurements import Measurements
 from web.ports import NotReady
 
@@ -94,7 +104,7 @@ class StoreAgent:
 
         Args:
             settings: where it says how it is, and how much may wait to be sent.
-            directory: what is not sent yet, keys and visitors; one process's alone.
+            directory: what is not sent yet, and keys; one process's alone.
             address: of the centre.
             token: is asked for each request.
             camera_ids: look through these of the centre's alone; None is all.
@@ -107,21 +117,22 @@ class StoreAgent:
         self._lock = DirectoryLock(directory)
         keys, buffer = directory / "keys", directory / "buffer"
         self._keyring = Keyring.open(keys / "agent.key", needed=any(buffer.glob("*.enc")))
-        self._visitor_file = directory / "visitors.enc"
-        self._visitor_key = open_key(keys / "visitors.key", needed=self._visitor_file.exists())
+        remove_former_file(directory / "visitors")
         self.buffer = StoreBuffer(buffer, self._keyring, most_bytes=settings.buffer_bytes, clock_ms=clock_ms)
         self._intake = BufferIntake(self.buffer)
         self.measurements = Measurements()
         self.measurements.refresh = self._measure
         self._status = StatusServer(self.measurements, self._reasons_not_ready, host=settings.host, port=settings.port)
-        kinds: tuple[tuple[Kind, ...], ...] = (("observation",), ("clip", "original"))
+        kinds: tuple[tuple[Kind, ...], ...] = (("observation",), ("original",))
         self._senders = [Sender(self.buffer, self._centre(), some, on_sent=self._count_sent) for some in kinds]
-        self._reporting = self._centre()
+        self._reporting, self._naming = self._centre(), self._centre()
+        self._visitors = VisitorLine(self._naming.name_visitor, on_unnamed=self._count_unnamed)
         self._orders = self._first_orders()
         self._follower = Follower(self._centre(), self, revision=self._orders.revision, clock_ms=clock_ms)
         self._changing, self._ends, self._report_now = threading.Lock(), threading.Event(), threading.Event()
         self._reporter = threading.Thread(target=self._report, name="agent-report", daemon=True)
         self._cameras = self._camera_work()
+        self._staff = NO_STAFF
 
     @property
     def camera_ids(self) -> list[str]:
@@ -154,6 +165,7 @@ class StoreAgent:
         with ExitStack() as parts:  # the last pushed is stopped first, and each is stopped whatever befell another
             parts.callback(self._lock.release)
             parts.callback(self._reporting.close)
+            parts.callback(self._naming.close)
             for sender in self._senders:
                 parts.callback(sender.stop)
             parts.callback(self._cameras.stop)
@@ -179,11 +191,18 @@ class StoreAgent:
                 return
             self._cameras.stop()
             self._cameras = self._camera_work()
+            self._cameras.know_staff(self._staff)
             self._cameras.start()
 
     def look(self, seen: SwipeSeen) -> None:
         """The cameras of the swipe's till look at it."""
         self._cameras.look(seen)
+
+    def know_staff(self, known: StaffKnown) -> None:
+        """The cameras know this staff; it is kept in memory alone."""
+        with self._changing:
+            self._staff = known
+            self._cameras.know_staff(known)
 
     # ---- cameras ---------------------------------------------------------------------------------------------------
 
@@ -223,17 +242,21 @@ class StoreAgent:
             return NO_CAMERAS
 
     def _video(self) -> VideoSettings:
-        """Returns what the workers are told: as ordered, with the files and keys of this machine."""
+        """Returns what the workers are told: as ordered, for the cameras that were chosen here."""
         video, wanted = self._orders.video, self._camera_ids
         return msgspec.structs.replace(
             video,
             cameras=tuple(camera for camera in video.cameras if wanted is None or camera.camera_id in wanted),
-            visitor_file=str(self._visitor_file),
-            visitor_key=SecretBytes(self._visitor_key),
         )
 
     def _camera_work(self) -> CameraWork:
-        return CameraWork(self._video(), intake=self._intake, references=_Nobody(), clock_ms=self._clock_ms)
+        return CameraWork(
+            self._video(),
+            intake=self._intake,
+            references=_Nobody(),
+            visitors=self._visitors,
+            clock_ms=self._clock_ms,
+        )
 
     # ---- how it is -------------------------------------------------------------------------------------------------
 
@@ -265,6 +288,9 @@ class StoreAgent:
             self.measurements.set_level(AGENT_WAITING_BYTES, levels[kind].size_bytes, kind=kind)
             self.measurements.set_level(AGENT_DROPPED, dropped[kind], kind=kind)
         self.measurements.set_level(CAMERAS_HELD, len(self.camera_ids))
+
+    def _count_unnamed(self) -> None:
+        self.measurements.count(VISITORS_UNNAMED)
 
     def _count_sent(self, messages: int) -> None:
         self.measurements.count(AGENT_SENT, messages)

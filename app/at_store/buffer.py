@@ -17,7 +17,6 @@ from storage.crypto import Keyring
 from storage.durable_files import replace_file
 from storage.errors import AlteredData, WrongKey
 from video.messages import (
-    ClipMade,
     FromCameras,
     Observed,
     OriginalCut,
@@ -25,7 +24,7 @@ from video.messages import (
     encode_message,
 )
 
-Kind = Literal["original", "clip", "still", "observation"]
+Kind = Literal["original", "still", "observation"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 """The least valuable first: when there is no room that is how they go. States of cameras count as observations."""
 MESSAGE_BYTES: Final = 32 * 1024 * 1024 - 65_536
@@ -266,8 +265,6 @@ def _kind_of(message: FromCameras) -> Kind:
     match message:
         case OriginalCut():
             return "original"
-        case ClipMade():
-            return "clip"
         case _:
             return "observation"
 

@@ -1,4 +1,4 @@
-"""Follows the centre's stream of swipes: each is told once, those of a broken line too; and when cameras are others."""
+"""Follows the centre's stream: each swipe is told once, those of a broken line too; and who looks for whom."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import structlog
 from app.at_store.centre import Centre, CentreAway, TokenRefused, Told
 from app.at_store.sender import Pauses
 from app.camera_agents import TOLD_FOR_MS, AgentOrders
-from video.messages import SwipeSeen
+from video.messages import StaffKnown, SwipeSeen
 
 BEFORE_START_MS: Final = 30_000
 """What was swiped longer before this process began is left to the one before it: here are no pictures of it."""
@@ -35,6 +35,9 @@ class Listener(Protocol):
 
     def ordered(self, orders: AgentOrders) -> None:
         """The cameras are these now."""
+
+    def know_staff(self, known: StaffKnown) -> None:
+        """The staff of the store are these now."""
 
     def look(self, seen: SwipeSeen) -> None:
         """The cameras of the swipe's till look at it."""
@@ -95,6 +98,8 @@ class Follower:
                 self._listener.reached()
             if told.event == "cameras":
                 self._take_revision(msgspec.json.decode(told.data, type=_Revision).revision)
+            elif told.event == "staff":
+                self._listener.know_staff(msgspec.json.decode(told.data, type=StaffKnown))
             elif told.event == "swipe":
                 self._take_swipe(msgspec.json.decode(told.data, type=SwipeSeen))
             if told.event_id is not None:

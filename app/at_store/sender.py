@@ -42,8 +42,8 @@ class Pauses:
 class Sender:
     """A thread that sends some kinds, in order: a request waits until the one before it is with the centre.
 
-    What observations say is needed at once, and is small; clips and originals have a sender of their own, so that a
-    film on its way over a thin line does not hold a verdict up.
+    What observations say is needed at once, and is small; originals have a sender of their own, so that a film on its
+    way over a thin line does not hold a verdict up.
     """
 
     def __init__(

@@ -9,23 +9,23 @@ from typing import Final
 import msgspec
 import structlog
 
+from app.calibrations import Calibrations
 from app.vault import Vault
 from events.codec import decode_event
 from events.dead_letters import InvalidEvent
 from events.errors import TransientError
 from storage.camera_clocks import CameraClock
 from storage.camera_states import STATE_PICTURE, BlindSwipe, CameraStates
-from storage.clips import Clip, ClipStore
 from storage.errors import AlteredData
 from storage.evidence import EvidenceStore, Still
 from storage.originals import Original, OriginalStore
 from video.messages import (
     CameraStateChanged,
-    ClipMade,
     ClockOffsetEstimated,
     FromCameras,
     Observed,
     OriginalCut,
+    PairsCounted,
 )
 
 SENDER: Final = "video"
@@ -45,20 +45,20 @@ class _Told(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CameraIntake:
-    """Keeps pictures, clips, originals and states, and hands observations in. Callable from several threads at once."""
+    """Keeps pictures, originals and states, and hands observations in. Callable from several threads at once."""
 
     def __init__(
         self,
         *,
         evidence: EvidenceStore,
-        clips: ClipStore,
         originals: OriginalStore,
         states: CameraStates,
+        calibrations: Calibrations,
         submit: Callable[[str, Sequence[bytes]], object],
     ) -> None:
         """Args: submit takes the sender's name and events as JSON, and raises TransientError when it cannot now."""
-        self._evidence, self._clips, self._originals = evidence, clips, originals
-        self._states, self._submit = states, submit
+        self._evidence, self._originals = evidence, originals
+        self._states, self._calibrations, self._submit = states, calibrations, submit
         self._ends = threading.Event()
 
     def keep_all(self, messages: Sequence[FromCameras]) -> None:
@@ -78,8 +78,6 @@ class CameraIntake:
             case Observed():
                 self._keep_still(message)
                 self._count_blind(message)
-            case ClipMade():
-                self._clips.keep(Clip(**{name: getattr(message, name) for name in Clip.__struct_fields__}))
             case OriginalCut():
                 self._originals.keep(Original(**{name: getattr(message, name) for name in Original.__struct_fields__}))
             case CameraStateChanged():
@@ -89,6 +87,8 @@ class CameraIntake:
             case ClockOffsetEstimated():
                 clock = CameraClock(**{name: getattr(message, name) for name in CameraClock.__struct_fields__})
                 self._states.put_clock(message.camera_id, clock)
+            case PairsCounted():
+                self._calibrations.count(message)
 
     def take(self, message: FromCameras) -> None:
         """Afterwards the message is kept, or it was said why not; an observation is handed in, however long it takes.
@@ -176,8 +176,8 @@ def camera_intake(vault: Vault, submit: Callable[[str, Sequence[bytes]], object]
     """Returns the way of what cameras say into a product's stores; `submit` is as `CameraIntake` takes it."""
     return CameraIntake(
         evidence=vault.evidence,
-        clips=vault.clips,
         originals=vault.originals,
         states=CameraStates(vault.database),
+        calibrations=Calibrations(vault.database),
         submit=submit,
     )

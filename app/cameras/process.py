@@ -11,16 +11,17 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Final, Protocol
 
-import msgspec
 import structlog
 
 from app.cameras.outbox import Outbox
-from app.cameras.visitors import SharedVisitors
+from app.cameras.visitors import VisitorNaming
+from app.known_staff import NO_STAFF, staff_at
 from events.errors import ConfigError
 from video.messages import (
     CameraStateChanged,
     FromCameras,
     Observed,
+    StaffKnown,
     Stop,
     SwipeSeen,
     ToWorker,
@@ -56,7 +57,7 @@ class WorkerProcess:
         settings: VideoSettings,
         *,
         intake: Intake,
-        visitors: SharedVisitors,
+        visitors: VisitorNaming,
         is_fresh: Callable[[int], bool],
         clock_ms: Callable[[], int],
     ) -> None:
@@ -67,6 +68,7 @@ class WorkerProcess:
         self._context = multiprocessing.get_context("spawn")
         self._outbox: Outbox | None = None
         self._recent: deque[SwipeSeen] = deque(maxlen=RECENT_SWIPES)
+        self._staff = NO_STAFF
         self._ends = threading.Event()
         self._thread = threading.Thread(target=self._supervise, name="camera-worker", daemon=True)
         self.failure: str | None = None
@@ -92,6 +94,11 @@ class WorkerProcess:
         """The cameras of the swipe's till look at it, also when the worker dies meanwhile."""
         self._recent.append(seen)
         self._send(seen)
+
+    def know_staff(self, known: StaffKnown) -> None:
+        """The cameras know those of these who are of their institutions, and so does a worker that is started anew."""
+        self._staff = staff_at(known, {institution_id for institution_id, _ in self._tills})
+        self._send(self._staff)
 
     def _send(self, message: ToWorker) -> None:
         outbox = self._outbox
@@ -121,12 +128,12 @@ class WorkerProcess:
             self._take_failure(str(error))
             return
         ours, theirs = self._context.Pipe()
-        told = msgspec.structs.replace(self._settings, visitor_file=None, visitor_key=None)
-        worker = self._context.Process(target=run, args=(theirs, told), name="camera-worker", daemon=True)
+        worker = self._context.Process(target=run, args=(theirs, self._settings), name="camera-worker", daemon=True)
         worker.start()
         theirs.close()
         outbox = self._outbox = Outbox(ours)
         try:
+            outbox.put(self._staff)
             for seen in tuple(self._recent):  # a worker that died may have left them undecided; repeats count once
                 if self._is_fresh(seen.occurred_at_ms):
                     outbox.put(seen)

@@ -14,9 +14,10 @@ import structlog
 from app.cameras.process import Intake, WorkerProcess
 from app.cameras.seen import References, swipe_seen
 from app.cameras.spreading import Share, spread
-from app.cameras.visitors import SharedVisitors
+from app.cameras.visitors import VisitorNaming
+from app.known_staff import NO_STAFF
 from events.types import AnyEvent, Swipe
-from video.messages import SwipeSeen
+from video.messages import StaffKnown, SwipeSeen
 from video.settings import CameraSettings, VideoSettings
 
 FRESH_SWIPE_MS: Final = 120_000
@@ -34,13 +35,15 @@ class CameraWork:
         *,
         intake: Intake,
         references: References,
+        visitors: VisitorNaming,
         clock_ms: Callable[[], int],
     ) -> None:
         """Nothing runs yet."""
         self._settings, self._intake, self._references, self._clock_ms = settings, intake, references, clock_ms
-        self._visitors = SharedVisitors(settings)
+        self._visitors = visitors
         self._most = settings.processes or len(os.sched_getaffinity(0))
         self._tills = _tills_of(settings.cameras)
+        self._staff = NO_STAFF
         self._shares: list[Share] = []
         self._processes: dict[int, WorkerProcess] = {}
         self._wanted: queue.SimpleQueue[tuple[CameraSettings, ...] | None] = queue.SimpleQueue()
@@ -57,12 +60,11 @@ class CameraWork:
         self.change(self._settings.cameras)
 
     def stop(self) -> None:
-        """Every worker has ended, and visitors are kept."""
+        """Every worker has ended."""
         self._intake.stop()
         self._wanted.put(None)
         if self._thread.is_alive():
             self._thread.join()
-        self._visitors.save()
 
     def change(self, cameras: Sequence[CameraSettings]) -> None:
         """These cameras are looked through soon; only workers whose cameras are others now are started anew."""
@@ -82,6 +84,12 @@ class CameraWork:
         for process in self._running():
             if process.has_till(seen.institution_id, seen.till_id):
                 process.look(seen)
+
+    def know_staff(self, known: StaffKnown) -> None:
+        """The cameras know these members of staff, and no others, each camera those of its institution."""
+        self._staff = known
+        for process in self._running():
+            process.know_staff(known)
 
     def _running(self) -> list[WorkerProcess]:
         return list(self._processes.values())
@@ -103,6 +111,7 @@ class CameraWork:
         for number in changed:
             if self._shares[number]:
                 process = self._processes[number] = self._process_for(self._shares[number])
+                process.know_staff(self._staff)
                 process.start()
         if changed and before:
             _log.info("cameras.changed", cameras=len(cameras), restarted=len(changed))

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ from tests.alerts.builders import NOON_MS, STORE
 from tests.storage.events import record
 from video.engine import Embedding, unit
 from video.messages import CameraStateChanged, FromCameras, SwipeSeen, VisitorAsked, VisitorNamed
-from video.settings import CameraSettings, SecretBytes, VideoSettings
+from video.settings import CameraSettings, SecretBytes, VideoSettings, VisitorSettings
 
 DEADLINE_S = 60.0
 SETTINGS = VideoSettings(
@@ -57,17 +58,23 @@ class Broken:
     of = put
 
 
+def visitors_in(folder: Path | None) -> SharedVisitors:
+    settings = VisitorSettings(folder=None if folder is None else str(folder), key=SecretBytes(b"k" * 32))
+    return SharedVisitors(settings, clock_ms=lambda: NOON_MS)
+
+
 def work_with(broken: Broken) -> CameraWork:
     return CameraWork(
         SETTINGS,
         intake=CameraIntake(
             evidence=broken,  # type: ignore[arg-type]
-            clips=broken,  # type: ignore[arg-type]
             originals=broken,  # type: ignore[arg-type]
             states=broken,  # type: ignore[arg-type]
+            calibrations=broken,  # type: ignore[arg-type]
             submit=lambda _sender, _originals: None,
         ),
         references=broken,  # type: ignore[arg-type]
+        visitors=visitors_in(None),
         clock_ms=lambda: NOON_MS,
     )
 
@@ -114,7 +121,7 @@ def workers() -> set[int]:
 def test_a_killed_worker_and_a_changed_camera_disturb_no_other_process():
     heard, cameras = Heard(), (camera("a", "P1"), camera("b", "P2"))
     settings = VideoSettings(cameras=cameras, processes=2, second_engine=None)
-    work = CameraWork(settings, intake=heard, references=heard, clock_ms=lambda: NOON_MS)
+    work = CameraWork(settings, intake=heard, references=heard, visitors=visitors_in(None), clock_ms=lambda: NOON_MS)
     work.start()
     try:
         wait(lambda: sorted(heard.away) == ["a", "b"])
@@ -141,43 +148,41 @@ def test_a_killed_worker_and_a_changed_camera_disturb_no_other_process():
 
 @pytest.mark.video
 def test_visitors_under_another_key_are_said_of_every_camera(tmp_path):
-    (tmp_path / "visitors.enc").write_bytes(b"sealed under a key that is gone" * 4)
+    (tmp_path / "visitors").mkdir()
+    (tmp_path / "visitors" / "00000001.enc").write_bytes(b"\0\0\0\x40" + b"sealed under a key that is gone" * 4)
     heard = Heard()
-    settings = VideoSettings(
-        cameras=(camera("a", "P1"),),
-        visitor_file=str(tmp_path / "visitors.enc"),
-        visitor_key=SecretBytes(b"k" * 32),
-    )
-    work = CameraWork(settings, intake=heard, references=heard, clock_ms=lambda: NOON_MS)
+    visitors = visitors_in(tmp_path / "visitors")
+    settings = VideoSettings(cameras=(camera("a", "P1"),))
+    work = CameraWork(settings, intake=heard, references=heard, visitors=visitors, clock_ms=lambda: NOON_MS)
     work.start()
     try:
         wait(lambda: bool(heard.away))
-        assert "visitors.enc" in (work.failure or "")
+        assert "restore the key" in (work.failure or "")
         assert workers() == set()
     finally:
         work.stop()
 
 
 def test_all_workers_share_one_memory_of_visitors(tmp_path):
-    settings = VideoSettings(
-        cameras=(), visitor_file=str(tmp_path / "visitors.enc"), visitor_key=SecretBytes(b"k" * 32)
-    )
     random = np.random.default_rng(1)
     faces = [unit(random.normal(size=128)) for _ in range(2)]
-    visitors = SharedVisitors(settings)
+    visitors = visitors_in(tmp_path / "visitors")
+
+    def asked(frames: list[list[float]]) -> VisitorAsked:
+        return VisitorAsked(number=1, institution_id=STORE, embeddings=frames, at_ms=NOON_MS)
 
     def ask(face: Embedding) -> str | None:
         frames = [unit(face + random.normal(0, 0.02, 128)).tolist() for _ in range(3)]
-        return visitors.answer(VisitorAsked(number=1, embeddings=frames, at_ms=NOON_MS)).visitor_id
+        return visitors.answer(asked(frames)).visitor_id
 
     with ThreadPoolExecutor(4) as processes:
         named = list(processes.map(ask, [faces[0]] * 8 + [faces[1]] * 8))
     assert len(set(named[:8])) == len(set(named[8:])) == 1
     assert named[0] != named[8]
-    visitors.save()
-    assert SharedVisitors(settings).answer(
-        VisitorAsked(number=2, embeddings=[faces[0].tolist()] * 2, at_ms=NOON_MS)
-    ) == VisitorNamed(number=2, visitor_id=named[0])
+    visitors.stop()
+    again = visitors_in(tmp_path / "visitors")
+    assert again.answer(asked([faces[0].tolist()] * 2)) == VisitorNamed(number=1, visitor_id=named[0])
+    again.stop()
 
 
 @pytest.mark.slow

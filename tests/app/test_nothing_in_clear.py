@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from threading import Lock
 
 import cv2
 import numpy as np
@@ -13,12 +14,11 @@ from app.vault import Vault
 from simulator.photographs import missing_photographs
 from storage.evidence import Still
 from storage.references import Embedding
-from tests.alerts.builders import NOON_MS
+from tests.alerts.builders import NOON_MS, STORE
 from tests.app.in_clear import in_clear
 from tests.app.running import CHECKOUT, run
-from video.sealing import seal_with
-from video.settings import SecretBytes
-from video.visitors import VisitorFile, VisitorIndex
+from video.settings import SecretBytes, VisitorSettings
+from video.visitors.memory import VisitorMemory
 
 PHOTOGRAPHS = CHECKOUT / ".cache" / "demo"
 NAMES = ("obama", "biden")
@@ -47,16 +47,19 @@ def test_a_face_is_nowhere_in_clear_from_enrolling_to_erasing(tmp_path: Path) ->
     assert len(embeddings) == 2
     still = Still(observation_id="o", settlement_id="S1", camera_id="c", captured_at_ms=NOON_MS, jpeg=JPEG)
     vault.evidence.keep(still)
-    seal = seal_with(SecretBytes(vault.visitor_key), "visitors")
-    visitors = VisitorIndex(file=VisitorFile(path=vault.visitor_file, seal=seal))
-    assert visitors.recognise([embeddings[0]] * 3, NOON_MS) is not None
+    remembered = VisitorSettings(folder=str(vault.visitors), key=SecretBytes(vault.visitor_key))
+    visitors = VisitorMemory(remembered, NOON_MS)
+    assert visitors.recognise([embeddings[0]] * 3, STORE, NOON_MS) is not None
+    visitors.write_snapshot(NOON_MS, Lock())
+    assert visitors.recognise([embeddings[1]] * 3, STORE, NOON_MS) is not None
+    visitors.close()
     vault.close()
     where = ("--data", str(data))
     printed += commanded("enrolment", "status", "329900-1", *where)
     assert "consent since" in printed
     found = commanded("enrolment", "duplicates", *where)
     assert found.startswith("329900-1 and 329900-2: sface 1.00")
-    assert vault.visitor_file.stat().st_size > 0
+    assert all(path.stat().st_size > 600 for path in vault.visitors.iterdir())
     assert in_clear(data, printed + found, embeddings, NAMES) == []
 
     assert "opted out; 2 references removed" in commanded(

@@ -142,7 +142,9 @@ def test_a_store_looks_by_itself_and_a_line_that_fails_and_an_agent_that_is_kill
         until(lambda: not agent.is_ready())
         line.mend()
         until(lambda: verdicts(centre.data).get("S000002") == "match", lambda: list(observations(centre.data)))
-        until(lambda: {"still", "clip"} <= evidence(centre.data, "S000001"), lambda: evidence(centre.data, "S000001"))
+        until(
+            lambda: {"still", "original"} <= evidence(centre.data, "S000001"), lambda: evidence(centre.data, "S000001")
+        )
         send(centre, [swipe(3, "329900-1", "1")])
         until(lambda: "S000003" in verdicts(centre.data))  # its film is still to come
         line.cut()
@@ -158,6 +160,10 @@ def test_a_store_looks_by_itself_and_a_line_that_fails_and_an_agent_that_is_kill
         assert not agent.is_ready()
         line.mend()
         until(lambda: agent.is_ready() and agent.level("swipewatch_agent_messages_waiting") == 0)
+        named = [face.get("visitor_id") for seen in observations(centre.data) for face in seen["faces"]]
+        assert len(set(named) - {None}) == 1  # one person, whom the centre remembers and the store does not
+        assert (centre.data / "visitors").exists()
+        assert not (store / "visitors").exists()
         event_ids = [seen["event_id"] for seen in observations(centre.data)]
         assert len(event_ids) == len(set(event_ids))
         assert agent.level("swipewatch_agent_messages_dropped") == 0

@@ -18,7 +18,6 @@ from storage.crypto import Keyring
 from tests.app.running import CHECKOUT
 from video.messages import (
     CameraStateChanged,
-    ClipMade,
     FromCameras,
     Observed,
     OriginalCut,
@@ -27,7 +26,7 @@ from video.messages import (
 
 KEY = b"k" * 32
 STILL = b"\xff\xd8 a customer \xff\xd9" * 1_000
-EVERYTHING: tuple[Kind, ...] = ("observation", "clip", "original")
+EVERYTHING: tuple[Kind, ...] = ("observation", "original")
 
 
 def opened(directory: Path, most_bytes: int = 100_000_000) -> StoreBuffer:
@@ -41,22 +40,6 @@ def observed(number: int, still: bytes | None = STILL) -> Observed:
         settlement_id=f"SETL{number}",
         camera_id="camera-1",
         captured_at_ms=1_000 + number,
-    )
-
-
-def clip(number: int, size_bytes: int = 1_000) -> ClipMade:
-    return ClipMade(
-        webm=bytes(size_bytes),
-        settlement_id=f"SETL{number}",
-        camera_id="camera-1",
-        camera_state="ok",
-        swipe_at_ms=1_000,
-        first_at_ms=0,
-        last_at_ms=2_000,
-        first_raw_at_ms=0,
-        clock_offset_ms=0,
-        pictures=10,
-        step_ms=200,
     )
 
 
@@ -98,9 +81,9 @@ def test_what_was_put_comes_out_whole_and_in_order_also_for_a_later_process(tmp_
         observed(2, None),
     ]
     first = opened(tmp_path)
-    for message in (*put, original(3), clip(4)):
+    for message in (*put, original(3)):
         first.put(message)
-    assert emptied(opened(tmp_path)) == [*put, clip(4), original(3)]
+    assert emptied(opened(tmp_path)) == [*put, original(3)]
     assert counts(opened(tmp_path)) == {}
 
 
@@ -125,25 +108,22 @@ def test_nothing_of_a_face_lies_open_and_nobody_else_may_read(tmp_path: Path) ->
         assert file.stat().st_mode & 0o077 == 0
 
 
-def test_without_room_originals_go_before_clips_clips_before_stills_and_observations_last(tmp_path: Path) -> None:
+def test_without_room_originals_go_before_stills_and_observations_last(tmp_path: Path) -> None:
     buffer = opened(tmp_path, most_bytes=1_000_000)
     for number in range(4):
         buffer.put(observed(number, still=bytes(60_000)))
-        buffer.put(clip(number, 100_000))
-        buffer.put(original(number, 100_000))
-    assert counts(buffer) == {"observation": 4, "still": 4, "clip": 4, "original": 3}
+        buffer.put(original(number, 200_000))
+    assert counts(buffer) == {"observation": 4, "still": 4, "original": 3}
     lost = [buffer.dropped()]
     for number in range(4, 14):
         buffer.put(observed(number, still=bytes(100_000)))
         lost.append(buffer.dropped())
         total_bytes = sum(level.size_bytes for level in buffer.levels().values())
         assert total_bytes <= 1_000_000
-    assert lost[0] == {"original": 1, "clip": 0, "still": 0, "observation": 0}
+    assert lost[0] == {"original": 1, "still": 0, "observation": 0}
     for earlier, later in itertools.pairwise(lost):
-        if later["clip"] > earlier["clip"]:
-            assert later["original"] == 4
         if later["still"] > earlier["still"]:
-            assert later["clip"] == 4
+            assert later["original"] == 4
     assert lost[-1]["still"] > 0
     assert lost[-1]["observation"] == 0
     got = emptied(buffer)
@@ -168,7 +148,7 @@ def test_what_the_centre_would_never_take_is_counted_and_does_not_stop_the_rest(
     (tmp_path / "000000000002.observation.enc").write_bytes(b"SW1 altered by somebody" + bytes(100))
     buffer.put(observed(3))
     assert emptied(buffer) == [observed(3)]
-    assert buffer.dropped() == {"original": 1, "clip": 0, "still": 1, "observation": 1}
+    assert buffer.dropped() == {"original": 1, "still": 1, "observation": 1}
 
 
 def test_a_folder_that_cannot_be_written_is_said_at_once(tmp_path: Path) -> None:
@@ -211,7 +191,7 @@ def test_what_is_small_goes_together_and_a_film_by_itself(tmp_path: Path) -> Non
         buffer.put(observed(number, still=None))
     for number in range(130, 140):
         buffer.put(observed(number, still=bytes(60_000)))
-        buffer.put(clip(number, 300_000))
+        buffer.put(original(number, 300_000))
     sizes = []
     while numbers := buffer.take(EVERYTHING, timeout_s=0):
         sizes.append(len(numbers))

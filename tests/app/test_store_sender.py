@@ -21,12 +21,12 @@ from storage.crypto import Keyring
 from storage.log import AcceptedLog
 from tests.alerts.builders import STORE
 from tests.app.line import Line
-from tests.web.test_camera_agents import clip, observed, original
+from tests.web.test_camera_agents import observed, original
 from tests.web.world import CAMERA, World, poll, serving
 from video.messages import Observed
 
 SMALL: tuple[Kind, ...] = ("observation",)
-LARGE: tuple[Kind, ...] = ("clip", "original")
+LARGE: tuple[Kind, ...] = ("original",)
 
 
 @pytest.fixture
@@ -94,8 +94,7 @@ def test_what_waited_while_the_line_was_down_arrives_once_and_in_order(
 def test_a_centre_that_is_busy_is_asked_again_and_what_it_refuses_holds_nothing_up(
     world: World, buffer: StoreBuffer, line: Line
 ) -> None:
-    buffer.put(clip("elsewhere"))
-    buffer.put(clip())
+    buffer.put(original("elsewhere"))
     buffer.put(original())
     with sending(buffer, line, LARGE):
         poll(lambda: waiting(buffer) == 0)
@@ -105,8 +104,8 @@ def test_a_centre_that_is_busy_is_asked_again_and_what_it_refuses_holds_nothing_
     with sending(buffer, line):
         poll(lambda: waiting(buffer) == 0)
     assert arrived(world) == ["fo-001", "fo-003"]
-    assert buffer.dropped() == {"original": 0, "clip": 1, "still": 1, "observation": 1}
-    assert len(world.clips.for_settlement("SETL1")) == len(world.originals.for_settlement("SETL1")) == 1
+    assert buffer.dropped() == {"original": 1, "still": 1, "observation": 1}
+    assert len(world.originals.for_settlement("SETL1")) == 1
 
 
 def test_a_revoked_token_loses_nothing(world: World, buffer: StoreBuffer, line: Line) -> None:

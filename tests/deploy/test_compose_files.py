@@ -244,6 +244,7 @@ def test_two_workers_keep_their_snapshots_apart_and_web_and_video_share_keys_and
         "web": "shared",
         "ingestion": "shared",
         "video": "shared",
+        "visitors": "visitors",
         "worker-1": "worker-1",
         "worker-2": "worker-2",
     }

@@ -24,7 +24,7 @@ from tests.web.world import bearer, now_ms, poll, swipe_event
 
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.timeout(240)]
 
-PARTS = ("web", "ingestion", "worker-1", "worker-2", "video")
+PARTS = ("web", "ingestion", "worker-1", "worker-2", "video", "visitors")
 TARGETS = [
     target
     for job in yaml.safe_load((CHECKOUT / "deploy/prometheus/prometheus.yml").read_text())["scrape_configs"]

@@ -35,7 +35,7 @@ def test_what_may_help_to_start_again_and_every_other_command_end_as_they_end(tm
     assert start(tmp_path, f"exit {code}", command, "--data", "/data").wait(20) == code
 
 
-@pytest.mark.parametrize(("command", "code"), [("worker", 4), ("web", 2), ("serve", 2), ("video", 2)])
+@pytest.mark.parametrize(("command", "code"), [("worker", 4), ("web", 2), ("serve", 2), ("video", 2), ("visitors", 2)])
 def test_a_part_that_starting_again_does_not_help_stays_down_until_it_is_stopped(tmp_path, command, code):
     process = start(tmp_path, f'echo "$@" >{tmp_path}/given; exit {code}', command, "--data", "a folder")
     said = tmp_path / "said"

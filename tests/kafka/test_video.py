@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from app import cluster_video
 from app.cluster_video import ClusterVideo
 from app.configuration import read_configuration
 from app.vault import Vault
+from app.visitor_service import VisitorService
 from events.errors import ConfigError
 from events.topics import DEFAULT_PARTITIONS, INPUT
 from simulator.clips import Scene, compose_clip
@@ -22,7 +24,7 @@ from storage.database import Database
 from storage.queries import Queries
 from streams.cluster.publishing import partition_of
 from streams.cluster.topics import create_topics
-from tests.app.running import run, started
+from tests.app.running import free_port, run, started
 from tests.app.test_cameras import PHOTOGRAPHS, black_out, registry_of, swipe
 from tests.kafka.broker import Broker
 from tests.kafka.records import write
@@ -44,10 +46,16 @@ class Site:
     data: Path
     broker: Broker
     url: str
+    visitors: str
 
     def options(self) -> list[str]:
         settings = self.registry.with_name("settings.yaml")
-        settings.write_text("video:\n  port: 0\n")
+        settings.write_text(
+            f"video:\n  port: 0\nvisitors:\n  url: {self.visitors}\n  port: {self.visitors.rpartition(':')[2]}\n"
+            f"  secret_file: {settings.with_name('secret')}\n"
+        )
+        settings.with_name("secret").write_text("0123456789abcdef" * 2)
+        settings.with_name("secret").chmod(0o600)
         where = ["--brokers", self.broker.address, "--database", self.url, "--config", str(settings)]
         return [*where, "--data", str(self.data), "--registry", str(self.registry)]
 
@@ -61,7 +69,7 @@ def site(clean: Broker, postgres: Postgres, tmp_path: Path) -> Iterator[Site]:
     black_out(tmp_path / "dark.avi")
     create_topics(clean.address, DEFAULT_PARTITIONS, 1)
     url = postgres.new_database()
-    yield Site(registry_of(tmp_path), tmp_path / "data", clean, url)
+    yield Site(registry_of(tmp_path), tmp_path / "data", clean, url, f"http://127.0.0.1:{free_port()}")
     postgres.drop(url)
 
 
@@ -72,8 +80,10 @@ def observations(site: Site) -> list[dict[str, Any]]:
 
 def test_a_swipe_of_the_topic_is_looked_at_and_what_was_seen_is_written_there(site):
     said = site.data.with_suffix(".err")
-    with started(
-        [sys.executable, "-m", "app", "video", "--port", "0", "--cameras", CAMERA, *site.options()], site.data
+    options = site.options()
+    with (
+        remembering(site),
+        started([sys.executable, "-m", "app", "video", "--port", "0", "--cameras", CAMERA, *options], site.data),
     ):
         poll(lambda: observations(site), SEEN_WITHIN_S)  # somebody stands there: the camera works
         poll(lambda: "input.followed" in said.read_text(), SEEN_WITHIN_S)
@@ -88,7 +98,20 @@ def test_a_swipe_of_the_topic_is_looked_at_and_what_was_seen_is_written_there(si
     database.close()
     assert still.camera_id == CAMERA
     assert list(site.data.glob(f"stills/*/{still.still_id}.enc"))
-    assert len(list(site.data.glob("visitors-*.enc"))) <= 1
+    ids = {face.get("visitor_id") for one in looked_at(site, "S000001") for face in one["faces"]}
+    assert {str(one)[:2] for one in ids} == {"v-"}
+    assert not (site.data / "visitors").exists()
+
+
+@contextmanager
+def remembering(site: Site) -> Iterator[None]:
+    """`swipewatch visitors` runs, with a folder of its own."""
+    service = VisitorService(read_configuration(site.registry.with_name("settings.yaml")), site.data / "of-visitors")
+    service.start()
+    try:
+        yield
+    finally:
+        service.stop()
 
 
 def looked_at(site: Site, settlement: str) -> list[dict[str, Any]]:

@@ -36,6 +36,27 @@ def original(settlement: str = "S-1", camera: str = "cam-1", at_ms: int = NOON_M
         last_at_ms=at_ms + 10_000,
         first_raw_at_ms=at_ms - 12_700,
         clock_offset_ms=1_200,
+        clip_first_at_ms=at_ms - 10_000,
+        clip_last_at_ms=at_ms + 10_000,
+        step_ms=200,
+        camera_state="ok",
+        customer=((at_ms, (10.5, 20.0, 60.25, 90.0)), (at_ms + 600, (11.0, 20.0, 61.0, 90.0))),
+    )
+
+
+def clip_of(settlement: str, at_ms: int) -> Clip:
+    return Clip(
+        settlement_id=settlement,
+        camera_id="cam-1",
+        camera_state="ok",
+        swipe_at_ms=at_ms,
+        first_at_ms=at_ms - 10_000,
+        last_at_ms=at_ms + 9_800,
+        first_raw_at_ms=at_ms - 11_200,
+        clock_offset_ms=1_200,
+        pictures=100,
+        step_ms=200,
+        webm=random.Random(settlement).randbytes(CLIP_BYTES),
     )
 
 
@@ -66,20 +87,7 @@ class Shown:
                 jpeg=noise(STILL_BYTES),
             )
         )
-        clip = Clip(
-            settlement_id=settlement,
-            camera_id="cam-1",
-            camera_state="ok",
-            swipe_at_ms=at_ms,
-            first_at_ms=at_ms - 10_000,
-            last_at_ms=at_ms + 9_800,
-            first_raw_at_ms=at_ms - 11_200,
-            clock_offset_ms=1_200,
-            pictures=100,
-            step_ms=200,
-            webm=noise(CLIP_BYTES),
-        )
-        self.clips.keep(clip)
+        self.clips.keep(clip_of(settlement, at_ms))
         self.originals.keep(original(settlement, at_ms=at_ms))
 
     def alert(self, settlement: str, severity: Severity, cites: tuple[str, ...] = (), *, closed: bool = False) -> None:

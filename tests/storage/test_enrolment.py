@@ -27,6 +27,7 @@ from storage.projector import Projector
 from storage.references import Embedding, Face, Grounds, OptedOut, ReferenceFaces
 from storage.removals import Removals
 from storage.retention import EvidenceRetention
+from storage.staff import StaffMember
 from tests.alerts.builders import NOON_MS, finding, policy
 from tests.storage.events import record_of, swipe_bytes
 from tests.storage.faces import GROUNDS, face_of
@@ -281,3 +282,42 @@ def test_every_swipe_with_evidence_is_looked_at_however_many_there_are(kept, mon
         log_swipe(kept, f"S{number}", "A" if number % 2 else "B")
         picture_and_clip(kept, f"S{number}")
     assert kept.enrolment.erase("B", BY).swipes == 3
+
+
+def test_staff_are_enrolled_beside_holders_and_told_by_institution(kept):
+    member = StaffMember(institution_id="P32990000001", staff_id="17", role="pharmacist")
+    elsewhere = StaffMember(institution_id="P32990000002", staff_id="17", role="clerk")
+    before = kept.enrolment.staff.revision()
+    kept.enrolment.enrol("329900-1", [face_of(looks(1))], GROUNDS, NOON_MS)
+    for one in (member, elsewhere):  # the same face as a holder's: they are insured, too
+        kept.enrolment.enrol(one, [face_of(looks(1))], GROUNDS, NOON_MS)
+    assert kept.enrolment.staff.revision() > before
+    assert kept.enrolment.duplicates.found() == []
+    assert kept.enrolment.people() == {"329900-1": 1}
+    assert kept.enrolment.people_count() == 3
+    assert kept.enrolment.staff.enrolled() == [member, elsewhere]
+    (faces,) = kept.enrolment.staff.faces({"P32990000001"})
+    assert (faces.institution_id, faces.role) == ("P32990000001", "pharmacist")
+    assert np.array_equal(faces.references["sface"][0], looks(1))
+
+
+def test_staff_who_opt_out_or_are_erased_are_known_to_no_camera(kept):
+    members = [StaffMember(institution_id="P32990000001", staff_id=one, role="clerk") for one in "ab"]
+    for one in members:
+        kept.enrolment.enrol(one, [face_of(looks(3))], GROUNDS, NOON_MS)
+    told = kept.enrolment.staff.revision()
+    assert kept.enrolment.opt_out(members[0].subject_id, "letter", "2026-03-01", BY) == 1
+    assert kept.enrolment.staff.enrolled() == [members[1]]
+    assert kept.enrolment.staff.revision() > told
+    with pytest.raises(OptedOut):
+        kept.enrolment.enrol(members[0], [face_of(looks(3))], GROUNDS, NOON_MS)
+    erased = kept.enrolment.erase(members[1].subject_id, LATER)
+    assert (erased.references, erased.swipes, erased.visitors) == (1, 0, 0)
+    assert list(kept.enrolment.staff.faces({"P32990000001"})) == []
+    changes = AccessChanges(kept.database).latest(9, kind="staff")
+    assert [(one.action, one.subject) for one in changes] == [
+        ("erased", members[1].subject_id),
+        ("opted_out", members[0].subject_id),
+        ("enrolled", members[1].subject_id),
+        ("enrolled", members[0].subject_id),
+    ]

@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 from structlog.testing import capture_logs
 
+from app.calibrations import Calibrations
 from app.cameras.intake import CameraIntake
 from storage.camera_states import CameraStates
 from storage.errors import AlteredData, UnknownOriginal
@@ -25,9 +26,9 @@ def shown(database, tmp_path):
 def intake(shown):
     return CameraIntake(
         evidence=shown.stills,
-        clips=shown.clips,
         originals=shown.originals,
         states=CameraStates(shown.database),
+        calibrations=Calibrations(shown.database),
         submit=lambda _sender, _originals: None,
     )
 

@@ -42,6 +42,11 @@ def dlib() -> DlibEngine:
 
 
 @pytest.fixture(scope="session")
+def dlib_seen_before(dlib: DlibEngine) -> FaceEngine:
+    return SeenBefore(dlib)
+
+
+@pytest.fixture(scope="session")
 def counter_frames(photographs: Path):
     """Three seconds and a half of an empty counter, then a visit of seven, five pictures a second."""
 

@@ -16,7 +16,7 @@ from video.engine import Embedding, FaceEngine, Image
 from video.messages import CameraStateChanged, FromWorker, Observed, SwipeSeen
 from video.settings import CameraSettings, VideoSettings
 from video.sources.port import Packet
-from video.visitors import VisitorIndex
+from video.visitors.index import VisitorIndex
 
 CHECKOUT = Path(__file__).parents[2]
 PHOTOGRAPHS = CHECKOUT / ".cache" / "demo"

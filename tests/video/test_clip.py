@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,26 +16,24 @@ from msgspec.structs import replace
 from simulator.clips import Scene, compose_frames
 from tests.video.counter import CAMERA, SETTINGS, START_MS, STEP_MS, Counter
 from tests.video.test_desk import STEPPED_IN
-from video.clip import ClipJob, Seen, encode_webm, follow_customer, hidden_in, make_clip
-from video.clip_work import ClipWork
+from video.clip import ClipMade, Seen, encode_webm, follow_customer, hidden_in, make_clip
 from video.engine import Image, similarity
-from video.messages import ClipMade, decode_from_worker, encode_message
+from video.messages import OriginalCut
 
 SHORT = replace(SETTINGS, clip_before_ms=2_000, clip_after_ms=2_000)
 LEAST_LIKENESS = 0.4
 
 
 class Filmed(Counter):
-    """A counter whose clips are made when the desk asks for them."""
+    """A counter of whose original a clip is made."""
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.jobs: list[ClipJob] = []
-        self.desk._film = self.jobs.append
+    @property
+    def originals(self) -> list[OriginalCut]:
+        return [one for one in self.said if isinstance(one, OriginalCut)]
 
     def clip(self) -> ClipMade:
-        (job,) = self.jobs
-        made = make_clip(job, self.engine.detect)
+        (original,) = self.originals
+        made = make_clip(original, self.engine.detect)
         assert made is not None
         return made
 
@@ -121,7 +117,7 @@ def test_a_camera_that_gave_nothing_has_no_clip(sface):
     counter.camera.away("gone", counter.now_ms)
     counter.swipe("S1")
     counter.wait(8_000)
-    assert counter.jobs == []
+    assert counter.originals == []
     assert counter.events("S1", "final")[0]["camera_state"] == "offline"
 
 
@@ -171,8 +167,8 @@ def test_without_a_customer_who_was_compared_nobody_is_shown(sface, two_people, 
     counter.show(two_people[:STEPPED_IN])
     counter.swipe("S1")
     counter.show(two_people[STEPPED_IN : STEPPED_IN + 25])
-    (job,) = counter.jobs
-    made = make_clip(ClipJob(**{**vars(job), "customer": ()}), sface.detect)
+    (original,) = counter.originals
+    made = make_clip(replace(original, customer=()), sface.detect)
     assert made is not None
     for name in ("obama.jpg", "biden.jpg"):
         found = [likeness(sface, one, reference_of(sface, name)) for one in pictures_of(made.webm, tmp_path)[::4]]
@@ -215,56 +211,3 @@ def opened() -> set[str]:
     with contextlib.suppress(FileNotFoundError):  # one was closed while it was looked at
         return {os.path.realpath(one) for one in Path("/proc/self/fd").iterdir() if one.exists()}
     return opened()
-
-
-def test_too_many_clips_are_refused_at_once_and_nobody_waits(sface, counter_frames):
-    counter = Filmed(sface, settings=SHORT)
-    frames = counter_frames("obama.jpg")
-    counter.show(frames[:STEPPED_IN])
-    counter.swipe("S1")
-    counter.show(frames[STEPPED_IN : STEPPED_IN + 25])
-    (job,) = counter.jobs
-    gate = threading.Event()
-
-    def slow(image: Image):
-        gate.wait(20)
-        return sface.detect(image)
-
-    work = ClipWork(lambda: slow, most_waiting=2)
-    work.start()
-    started = time.monotonic()
-    for _ in range(8):
-        work.put(job)
-    assert time.monotonic() - started < 1
-    assert 5 <= work.refused <= 6
-    gate.set()
-    deadline = time.monotonic() + 30
-    made: list[ClipMade] = []
-    while len(made) < 8 - work.refused:
-        assert time.monotonic() < deadline
-        ready = work.take()
-        if ready is None:
-            time.sleep(0.02)
-        elif isinstance(ready, ClipMade):
-            made.append(ready)
-    work.stop()
-    work.join(10)
-    assert not work.is_alive()
-    assert work.failure is None
-
-
-def test_a_clip_survives_the_journey():
-    clip = ClipMade(
-        webm=b"\x1a\x45",
-        settlement_id="S1",
-        camera_id="c",
-        camera_state="ok",
-        swipe_at_ms=5,
-        first_at_ms=1,
-        last_at_ms=9,
-        first_raw_at_ms=0,
-        clock_offset_ms=1,
-        pictures=3,
-        step_ms=200,
-    )
-    assert decode_from_worker(encode_message(clip)) == clip

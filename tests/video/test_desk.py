@@ -13,7 +13,7 @@ from tests.video.counter import CAMERA, STEP_MS, Counter, packet_of
 from video.camera import Camera
 from video.desk import Desk, SecondOpinion
 from video.engine import Embedding, Image
-from video.messages import SwipeSeen
+from video.messages import PairsCounted, SwipeSeen
 from video.settings import VideoSettings
 
 STEPPED_IN = 26
@@ -284,6 +284,69 @@ def test_the_second_engine_speaks_once_and_last(sface, dlib, counter_frames, ref
     scores = [event["faces"][0].get("second_similarity") for event in counter.events("S1")]
     assert scores[:-1] == [None] * (len(scores) - 1)
     assert scores[-1] >= dlib.thresholds.match
+
+
+@pytest.mark.parametrize(
+    ("vote", "said"),
+    [("either", ["match", "match", "mismatch"]), ("both", ["inconclusive", "inconclusive", "mismatch"])],
+)
+def test_two_engines_that_vote_call_nobody_a_mismatch_whom_one_of_them_recognises(
+    vote, said, sface, dlib_seen_before, counter_frames, reference_of
+):
+    counter = Counter(
+        sface,
+        settings=VideoSettings(cameras=(CAMERA,), vote=vote, look_every_ms=1_000),
+        second=SecondOpinion(name="dlib", open=lambda: dlib_seen_before),
+    )
+    own = {"sface": reference_of(sface, "obama2.jpg"), "dlib": reference_of(dlib_seen_before, "obama2.jpg")}
+    other = {"sface": reference_of(sface, "biden.jpg"), "dlib": reference_of(dlib_seen_before, "biden.jpg")}
+    counter.show(counter_frames("obama.jpg")[:STEPPED_IN])
+    counter.swipe("first alone", sface=own["sface"], dlib=other["dlib"])
+    counter.swipe("second alone", sface=other["sface"], dlib=own["dlib"])
+    counter.swipe("neither", **other)
+    counter.show(counter_frames("obama.jpg")[STEPPED_IN:])
+    assert [counter.verdicts(swipe)[-1] for swipe in ("first alone", "second alone", "neither")] == said
+    final = counter.events("second alone", "final")[0]
+    (face,) = final["faces"]
+    assert (final["vote"], face["second_verdict"]) == (vote, "match")
+    assert face["second_similarity"] >= dlib_seen_before.thresholds.match > face["similarity"]
+    assert face["second_engine_version"] == dlib_seen_before.version
+
+
+def test_a_holder_whom_the_second_engine_does_not_know_is_no_mismatch_where_both_vote(
+    sface, dlib_seen_before, counter_frames, reference_of
+):
+    counter = Counter(
+        sface,
+        settings=VideoSettings(cameras=(CAMERA,), vote="both", look_every_ms=1_000),
+        second=SecondOpinion(name="dlib", open=lambda: dlib_seen_before),
+    )
+    counter.show(counter_frames("obama.jpg")[:STEPPED_IN])
+    counter.swipe("S1", sface=reference_of(sface, "biden.jpg"))
+    counter.show(counter_frames("obama.jpg")[STEPPED_IN:])
+    assert set(counter.verdicts("S1")) == {"inconclusive"}
+
+
+def test_two_holders_who_were_recognised_are_a_pair_of_strangers(sface, counter_frames, reference_of):
+    counter = Counter(sface)
+    counter.show(counter_frames("obama.jpg")[:STEPPED_IN])
+    counter.swipe("S1", sface=reference_of(sface, "obama2.jpg"))
+    counter.swipe("S2", sface=reference_of(sface, "obama3.jpg"))
+    counter.swipe("S3", sface=reference_of(sface, "biden.jpg"))
+    counter.show(counter_frames("obama.jpg")[STEPPED_IN:])
+    (twice,) = [one for one in counter.said if isinstance(one, PairsCounted)]
+    counter.show(counter_frames("biden.jpg")[18:STEPPED_IN])
+    counter.swipe("S4", sface=reference_of(sface, "biden.jpg"))
+    counter.show(counter_frames("biden.jpg")[STEPPED_IN:])
+    assert [counter.verdicts(swipe)[-1] for swipe in ("S1", "S2", "S3", "S4")] == [
+        "match",
+        "match",
+        "mismatch",
+        "match",
+    ]
+    said = [one for one in counter.said if isinstance(one, PairsCounted)]
+    assert (sum(twice.counts), [sum(one.counts) for one in said], said[-1].people) == (1, [1, 3], 3)
+    assert (said[-1].camera_id, said[-1].engine_version) == ("c-1", sface.version)
 
 
 def test_too_many_swipes_drop_the_oldest_and_count_it(sface, counter_frames):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from itertools import combinations
 
 import cv2
@@ -8,6 +9,8 @@ import numpy as np
 import pytest
 
 from events.errors import ConfigError
+from video import dlib_engine
+from video.dlib_engine import RESNET, DlibEngine
 from video.engine import similarity, unit
 from video.model_files import ModelError, ModelFile
 from video.sface_engine import SFACE, YUNET, SFaceEngine, open_sface
@@ -126,6 +129,20 @@ def test_an_altered_model_is_a_clear_error(tmp_path):
         SFaceEngine(tmp_path)
     assert str(altered) in str(raised.value)
     assert SFACE.sha256 in str(raised.value)
+
+
+def test_an_altered_model_of_the_second_engine_is_a_clear_error_before_it_is_loaded(monkeypatch):
+    monkeypatch.setattr(dlib_engine, "RESNET", replace(RESNET, sha256="0" * 64))
+    with pytest.raises(ModelError) as raised:
+        DlibEngine()
+    assert RESNET.name in str(raised.value)
+    assert "0" * 64 in str(raised.value)
+
+
+def test_an_absent_model_of_the_second_engine_is_a_clear_error(monkeypatch):
+    monkeypatch.setattr(dlib_engine, "RESNET", replace(RESNET, name="models/absent.dat"))
+    with pytest.raises(ModelError, match=r"absent\.dat"):
+        DlibEngine()
 
 
 def test_a_package_that_is_not_installed_is_a_clear_error():

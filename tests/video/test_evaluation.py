@@ -16,6 +16,7 @@ from video.evaluation.degraded import Degrading, degradings
 from video.evaluation.folder import Pair, middle_face, people_of, read_pairs, read_picture
 from video.evaluation.rates import Rate, accepted_at, best_threshold, folded_accuracy, threshold_at
 from video.evaluation.verdicts import Trial, Visit, choose_visits, embed_references
+from video.evaluation.voting import Judge, measure_voting
 
 NAMES = {"Man": ("obama.jpg", "obama2.jpg", "obama3.jpg"), "Other": ("biden.jpg",), "Pilot": ("astronaut.png",)}
 PAIRS = "2\t1\nMan\t1\t2\nMan\t1\tOther\t1\nMan\t1\t3\nMan\t2\tPilot\t1\n"
@@ -78,9 +79,21 @@ def test_a_missed_face_counts_against_the_engine(tmp_path):
         pairs,
         Embedded(faces=faces, refused=Rate(hits=0, of=2), problems={}),
         Thresholds(match=0.4, mismatch=0.25),
+        alike_from=0.55,
     )
     assert measured.missed == Rate(hits=1, of=3)
     assert measured.accepted == Rate(hits=0, of=1)
+
+
+def test_two_engines_that_vote_are_undecided_where_either_misses_a_face(tmp_path):
+    pair = Pair(fold=0, same=True, first=tmp_path / "a" / "1.jpg", second=tmp_path / "a" / "2.jpg")
+    north = unit(np.array([0.0, 1.0]))
+    nothing = Rate(hits=0, of=2)
+    sees = Embedded(faces={pair.first: north, pair.second: -north}, refused=nothing, problems={})
+    misses = Embedded(faces={pair.first: north, pair.second: None}, refused=nothing, problems={})
+    judges = [Judge(embedded=one, thresholds=Thresholds(match=0.4, mismatch=0.25)) for one in (sees, misses)]
+    assert measure_voting([pair], judges[0], judges[0], "both").false_mismatch.hits == 1
+    assert measure_voting([pair], judges[0], judges[1], "either").undecided_same.hits == 1
 
 
 def test_strangers_are_all_pictures_of_different_people_and_each_pair_counts_once(tmp_path):
@@ -182,7 +195,9 @@ def test_both_engines_are_measured_side_by_side(labelled):
     table = _run("evaluate", str(labelled))
     assert "2 pairs of one person, 2 of two" in table
     (heads,) = (line.split() for line in table.splitlines() if line.strip().startswith("sface"))
-    assert heads == ["sface", "dlib"]
+    assert heads == ["sface", "dlib", "either", "both"]
+    (undecided,) = (line.split() for line in table.splitlines() if line.startswith("one person undecided"))
+    assert undecided.count("2") == 4
     assert "0.0000 [0.0000, 0.4345] of 5" in next(line for line in table.splitlines() if line.startswith("no face"))
 
 
@@ -191,6 +206,7 @@ def test_the_numbers_come_as_json_with_their_samples(labelled):
     assert told["pairs"]["best"] == {"value": 1.0, "low": 0.51011, "high": 1.0, "hits": 4, "of": 4}
     assert told["pairs"]["folded"]["mean"] == 1.0
     assert told["speed"]["embed_ms"] > 0
+    assert (told["pairs"]["alike_from"], told["pairs"]["strange_alike"]["of"]) == (0.55, 7)
 
 
 def test_a_calibration_is_numbers_alone(labelled, tmp_path):
@@ -213,6 +229,13 @@ def test_the_calibration_that_ships_is_of_this_engine_and_says_what_its_threshol
     assert shipped.is_enough
     assert 1e-5 < shipped.false_match(sface.thresholds.match) < 1e-3
     assert 1e-2 < shipped.false_match(sface.thresholds.mismatch) < 5e-2
+
+
+def test_a_calibration_ships_for_the_second_engine_too(dlib):
+    shipped = general_calibration(dlib.name, dlib.version)
+    assert shipped is not None
+    assert shipped.is_enough
+    assert 1e-3 < shipped.false_match(dlib.thresholds.match) < 1e-2 < shipped.false_match(dlib.thresholds.mismatch)
 
 
 def test_no_calibration_ships_for_another_engine_version():

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from itertools import product
+from typing import get_args
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from events.types import Verdict
 from video.engine import Thresholds
-from video.verdict import FrameVote, count_votes, verdict_of_frame
+from video.verdict import FrameVote, count_votes, decide_together, verdict_of_frame, vote_together
 
 THRESHOLDS = Thresholds(match=0.40, mismatch=0.30)
 VOTES = st.lists(
@@ -75,3 +79,36 @@ def test_a_mismatch_is_never_said_while_half_the_frames_match(votes):
     if vote.verdict == "mismatch":
         matching = sum(one.quality for one in votes if one.similarity >= THRESHOLDS.match)
         assert matching <= 0.21 * sum(one.quality for one in votes)
+
+
+# ------------------------------------------------------------------------------------------------------- two engines
+
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+
+
+@pytest.mark.parametrize("voting", ["either", "both"])
+@pytest.mark.parametrize(("first", "second"), list(product(VERDICTS, VERDICTS)))
+def test_with_two_engines_a_mismatch_takes_both(voting, first, second):
+    said = decide_together(first, second, voting)
+    assert (said == "mismatch") == (first == second == "mismatch")
+    assert said == decide_together(second, first, voting)
+
+
+@pytest.mark.parametrize(("voting", "said"), [("first", "mismatch"), ("either", "match"), ("both", "inconclusive")])
+def test_a_match_of_the_second_engine_alone_counts_as_was_chosen(voting, said):
+    assert decide_together("mismatch", "match", voting) == said
+
+
+def test_an_engine_without_a_picture_turns_no_match_into_a_mismatch():
+    nothing = count_votes([], THRESHOLDS).verdict
+    assert decide_together("match", nothing, "either") == "match"
+    assert decide_together("match", nothing, "both") == "inconclusive"
+    assert decide_together("mismatch", nothing, "either") == "inconclusive"
+
+
+@given(VOTES, VOTES)
+def test_a_vote_together_keeps_the_first_engines_similarity_and_tells_the_seconds(votes, others):
+    first, second = count_votes(votes, THRESHOLDS), count_votes(others, THRESHOLDS)
+    both = vote_together(first, second, "both")
+    assert (both.similarity, both.frames, both.second) == (first.similarity, first.frames, second)
+    assert both.verdict == decide_together(first.verdict, second.verdict, "both")

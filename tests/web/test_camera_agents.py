@@ -24,6 +24,7 @@ from storage.camera_sources import SecretText
 from storage.log import AcceptedLog
 from storage.queries import Queries
 from storage.references import ReferenceFaces
+from storage.staff import StaffMember
 from tests.alerts.builders import OTHER_STORE, PERSON, STORE
 from tests.storage.faces import GROUNDS, face_of
 from tests.web.world import (
@@ -39,10 +40,12 @@ from tests.web.world import (
 )
 from video.messages import (
     CameraStateChanged,
-    ClipMade,
     FromCameras,
     Observed,
     OriginalCut,
+    PairsCounted,
+    StaffFace,
+    StaffKnown,
     SwipeSeen,
     encode_message,
     encode_some,
@@ -78,26 +81,10 @@ def observed(settlement: str = "SETL1", event_id: str = "fo-1", **changes: objec
     )
 
 
-def clip(camera_id: str = CAMERA, webm: bytes = b"webm") -> ClipMade:
-    return ClipMade(
-        webm=webm,
-        settlement_id="SETL1",
-        camera_id=camera_id,
-        camera_state="ok",
-        swipe_at_ms=1_000,
-        first_at_ms=0,
-        last_at_ms=2_000,
-        first_raw_at_ms=0,
-        clock_offset_ms=0,
-        pictures=10,
-        step_ms=200,
-    )
-
-
-def original(video: bytes = b"packets", sha256: str = "") -> OriginalCut:
+def original(camera_id: str = CAMERA, *, video: bytes = b"packets", sha256: str = "") -> OriginalCut:
     return OriginalCut(
         settlement_id="SETL1",
-        camera_id=CAMERA,
+        camera_id=camera_id,
         container="matroska",
         video=video,
         sha256=sha256 or hashlib.sha256(video).hexdigest(),
@@ -106,6 +93,20 @@ def original(video: bytes = b"packets", sha256: str = "") -> OriginalCut:
         last_at_ms=2_000,
         first_raw_at_ms=0,
         clock_offset_ms=0,
+    )
+
+
+def counted(camera_id: str = CAMERA) -> PairsCounted:
+    return PairsCounted(
+        camera_id=camera_id,
+        engine_version="one",
+        day="2026-03-02",
+        begun_at_ms=1,
+        oldest_day="2026-03-02",
+        people=4,
+        spread=1.0,
+        first=210,
+        counts=(1, 2, 3),
     )
 
 
@@ -133,6 +134,12 @@ def told_of(stream: Iterator[Told]) -> tuple[str, str]:
     return told.event, msgspec.json.decode(told.data).get("settlement_id", "")
 
 
+def staff_in(stream: Iterator[Told]) -> list[StaffFace]:
+    told = next(one for one in stream if one.event != "beat")
+    assert told.event == "staff"
+    return msgspec.json.decode(told.data, type=StaffKnown).faces
+
+
 # ---------------------------------------------------------------------------------------------------- what it is told
 
 
@@ -155,7 +162,7 @@ def test_an_agent_is_told_of_the_cameras_of_its_own_stores_that_are_looked_throu
     assert msgspec.json.decode(again.content, type=AgentOrders).video.cameras[0].zone is not None
 
 
-def test_swipes_of_its_stores_are_told_with_what_their_holders_look_like_and_again_after_a_break(
+def test_swipes_and_staff_of_its_stores_are_told_with_what_they_look_like_and_again_after_a_break(
     at_store: World,
 ) -> None:
     looks = np.linspace(-1, 1, 128, dtype=np.float32)
@@ -164,6 +171,7 @@ def test_swipes_of_its_stores_are_told_with_what_their_holders_look_like_and_aga
         swiped(at_store, "BEFORE")
         with agent.stream(None) as stream:
             assert told_of(stream) == ("cameras", "")
+            assert staff_in(stream) == []
             told = next(stream)
             seen = msgspec.json.decode(told.data, type=SwipeSeen)
             assert (seen.settlement_id, seen.till_id) == ("BEFORE", "1")
@@ -174,17 +182,25 @@ def test_swipes_of_its_stores_are_told_with_what_their_holders_look_like_and_aga
             at_store.cameras.change(BY, CAMERA, CameraChange(clock_offset_ms=500))
             at_store.camera_agents.refresh()
             assert told_of(stream) == ("cameras", "")
+            for institution_id, role in ((STORE, "pharmacist"), (OTHER_STORE, "clerk")):
+                member = StaffMember(institution_id=institution_id, staff_id="17", role=role)
+                at_store.enrolment.enrol(member, [face_of(looks)], GROUNDS, 1)
+            at_store.camera_agents.refresh()
+            (known,) = staff_in(stream)
+            assert (known.institution_id, known.role) == (STORE, "pharmacist")
+            assert np.allclose(known.references["sface"][0], looks)
         swiped(at_store, "MEANWHILE")
         swiped(at_store, "LATER")
         with agent.stream(told.event_id) as stream:
-            assert [told_of(stream) for _ in range(4)] == [
+            assert [told_of(stream) for _ in range(5)] == [
                 ("cameras", ""),
+                ("staff", ""),
                 ("swipe", "FIRST"),
                 ("swipe", "MEANWHILE"),
                 ("swipe", "LATER"),
             ]
         with agent.stream("1") as stream:  # another process's count: what is fresh is told again
-            assert [told_of(stream)[1] for _ in range(5)] == ["", "BEFORE", "FIRST", "MEANWHILE", "LATER"]
+            assert [told_of(stream)[1] for _ in range(6)] == ["", "", "BEFORE", "FIRST", "MEANWHILE", "LATER"]
             at_store.accounts.revoke_token("ankang-cameras", 1)
             assert list(stream) is not None  # ends, since the token has
         with pytest.raises(TokenRefused), agent.stream(None):
@@ -210,26 +226,28 @@ def test_whatever_is_said_is_kept_when_it_is_answered_and_the_same_again_changes
 ) -> None:
     everything: list[FromCameras] = [
         observed(),
-        clip(),
         original(),
         CameraStateChanged(camera_id=CAMERA, state="dark", detail="mean grey 3", at_ms=5),
+        counted(),
     ]
     for message in everything * 2:
         answer = post(client, message)
         assert (answer.status_code, answer.json()) == (200, {"kept": 1})
     assert observations(at_store) == 1
-    assert [at_store.clips.read(one.clip_id) for one in at_store.clips.for_settlement("SETL1")] == [b"webm"]
     kept = at_store.originals.for_settlement("SETL1")
     assert [at_store.originals.read(one.original_id) for one in kept] == [b"packets"]
     assert Queries(at_store.database).camera_states()[CAMERA].state == "dark"
     assert set(Queries(at_store.database).newest_stills([CAMERA])) == {CAMERA}
+    assert at_store.calibrations.standing([CAMERA])[CAMERA].gathered_pairs == 6
 
 
 @pytest.mark.parametrize(
     ("message", "refusal"),
     [
-        (clip("elsewhere"), (403, "foreign_camera")),
-        (clip("unheard-of"), (403, "foreign_camera")),
+        (original("elsewhere"), (403, "foreign_camera")),
+        (original("unheard-of"), (403, "foreign_camera")),
+        (counted("elsewhere"), (403, "foreign_camera")),
+        (encode_some([encode_message(counted()).replace(b"2026-03-02", b"2026-02-30")]), (422, "bad_message")),
         (observed(camera_id="elsewhere"), (403, "foreign_camera")),
         (observed(institution_id=OTHER_STORE), (403, "foreign_camera")),
         (
@@ -250,7 +268,7 @@ def test_what_is_not_its_own_or_no_message_is_refused_for_good(
 
 
 @pytest.mark.parametrize(
-    "message", [clip(), original(), observed(), msgspec.structs.replace(observed("S-OWN"), settlement_id="SETL1")]
+    "message", [original(), observed(), msgspec.structs.replace(observed("S-OWN"), settlement_id="SETL1")]
 )
 def test_of_a_card_that_was_swiped_at_another_store_its_own_camera_shows_nothing(
     client: httpx.Client, at_store: World, message: FromCameras
@@ -258,7 +276,6 @@ def test_of_a_card_that_was_swiped_at_another_store_its_own_camera_shows_nothing
     at_store.log(msgspec.json.encode(swipe_event("SETL1", institution_id=OTHER_STORE)))
     assert code_of(post(client, message)) == (403, "foreign_camera")
     assert observations(at_store) == 0
-    assert at_store.clips.for_settlement("SETL1") == []
     assert at_store.originals.for_settlement("SETL1") == []
     at_store.log(msgspec.json.encode(swipe_event("S-OWN")))
     assert post(client, observed("S-OWN")).status_code == 200
@@ -270,7 +287,7 @@ def test_a_camera_that_was_switched_off_or_given_to_the_centre_may_still_say_wha
     at_store.cameras.change(BY, CAMERA, CameraChange(at_store=False, is_enabled=False))
     at_store.camera_agents.refresh()
     assert client.get("/v1/cameras", headers=bearer(World.agent)).json()["video"]["cameras"] == []
-    assert post(client, clip()).status_code == 200
+    assert post(client, original()).status_code == 200
 
 
 def test_what_cannot_be_kept_now_is_to_be_sent_again(client: httpx.Client, at_store: World) -> None:
@@ -289,11 +306,11 @@ def test_large_messages_are_taken_up_to_a_limit_and_so_many_at_once(data: Path) 
     try:
         world.cameras.change(BY, CAMERA, CameraChange(at_store=True))
         with serving(world) as address, closing(agent_of(address, World.agent)) as agent:
-            agent.send([encode_message(clip(webm=bytes(100_000)))])
+            agent.send([encode_message(original(video=bytes(100_000)))])
             with pytest.raises(NeverTaken, match="body_too_large"):
-                agent.send([encode_message(clip(webm=bytes(300_000)))])
+                agent.send([encode_message(original(video=bytes(300_000)))])
             with pytest.raises(CentreAway) as away:
-                agent.send([encode_message(clip(webm=bytes(190_000)))])
+                agent.send([encode_message(original(video=bytes(190_000)))])
             assert away.value.retry_after_s > 0
     finally:
         world.close()

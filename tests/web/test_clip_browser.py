@@ -6,12 +6,13 @@ import msgspec
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from storage.owed_clips import OwedClips
 from storage.queries import Queries
 from tests.web.browsing import Complaints, check_layout, log_in, window
 from tests.web.films import film_of_a_counter
 from tests.web.test_centre_browser import VIEWS, barriers
-from tests.web.world import World, observation_bytes, poll, swipe_event
-from web.clips import LATE_MS
+from tests.web.world import CAMERA, World, observation_bytes, poll, swipe_event
+from web.alert_clip import LATE_MS
 
 pytestmark = pytest.mark.browser
 AGO_MS = 120_000
@@ -167,18 +168,25 @@ def test_the_timeline_is_a_slider_by_keyboard_and_by_pointer(
         assert page.evaluate("document.querySelector('video').playbackRate") == 0.25
 
 
-def test_a_clip_that_comes_while_the_page_is_open_appears_on_it(
+def test_a_clip_that_is_made_because_the_page_was_opened_appears_on_it(
     browser: Browser, complaints: Complaints, world: World, address: str
 ) -> None:
-    alert_id, settlement, at_ms = alert_with_clip(world, clip=False, ago_ms=5_000)
+    alert_id, settlement, at_ms = alert_with_clip(world, clip=False)
+    for camera in (CAMERA, "camera-2"):
+        world.keep_original(settlement, at_ms, b"packets", camera_id=camera)
     with window(browser, complaints) as (_, page):
         log_in(page, address)
         page.goto(f"{address}/alerts/{alert_id}")
-        expect(page.locator(".no-clip")).to_contain_text("The clip is on its way")
+        expect(page.locator(".no-clip")).to_contain_text("The clip is being made")
+        assert OwedClips(world.database).waiting() == 2
         world.keep_clip(settlement, at_ms, film_of_a_counter())
         expect(page.locator(".player")).to_have_count(1, timeout=15_000)
         page.keyboard.press("s")
         expect_at(page, "At the swipe", 10.0)
+        world.keep_clip(settlement, at_ms, film_of_a_counter(), camera_id="camera-2")
+        expect(page.locator(".player")).to_have_count(2, timeout=15_000)
+        expect(page.locator(".no-clip")).to_have_count(0)
+        expect(page.locator(".when b").first).to_have_text("At the swipe")
 
 
 def test_without_a_recording_the_keys_do_nothing_and_nothing_breaks(

@@ -8,7 +8,10 @@ import httpx
 import msgspec
 import pytest
 
+from storage.clips import clip_id_of
 from storage.face_views import FaceView, FaceViews
+from storage.originals import KeptOriginal
+from storage.owed_clips import ClipFailure, OwedClips
 from storage.queries import Queries
 from tests.alerts.builders import OTHER_STORE
 from tests.web.films import film_of_a_counter
@@ -216,3 +219,87 @@ def test_two_cameras_at_one_till_have_a_player_each(client: httpx.Client, world:
     for camera in (CAMERA, "camera-2"):
         world.keep_clip(settlement, swiped_at(world, settlement), film_of_a_counter(), camera_id=camera)
     assert page_of(log_in(client), world).count("<video") == 2
+
+
+def with_original(world: World, **changes: object) -> str:
+    """An alert with an original of which no clip is made yet; returns the original's id."""
+    settlement = alerted(world)
+    return world.keep_original(settlement, swiped_at(world, settlement), b"packets", **changes)
+
+
+def known(world: World, original_id: str) -> KeptOriginal:
+    return world.originals.of(original_id)
+
+
+def test_who_opens_the_page_has_the_clip_made_and_a_role_that_may_not_see_it_has_not(
+    client: httpx.Client, world: World
+) -> None:
+    original_id = with_original(world)
+    page_of(log_in(client, "viewer"), world)
+    assert known(world, original_id).clip_owed_since_ms is None
+    page = page_of(log_in(client), world)
+    assert "The clip is being made" in page
+    assert "about five seconds" in page
+    assert 'data-coming="making"' in page
+    assert known(world, original_id).clip_owed_since_ms is not None
+    now_ms = world.now_ms()
+    world.clock_ms = lambda: now_ms + 31_000
+    assert "The clip is still being made" in page_of(client, world)
+    settlement = known(world, original_id).settlement_id
+    world.keep_clip(settlement, swiped_at(world, settlement), film_of_a_counter())
+    page = page_of(client, world)
+    assert "<video" in page
+    assert "data-coming" not in page
+
+
+def test_a_clip_that_is_asked_for_before_it_is_made_is_made_and_nobody_has_seen_anything(
+    client: httpx.Client, world: World
+) -> None:
+    original_id = with_original(world)
+    wanted, alert_id = clip_id_of(known(world, original_id).settlement_id, CAMERA), newest(world)
+    assert part(log_in(client, "viewer"), wanted, alert_id).status_code == 403
+    assert OwedClips(world.database).waiting() == 0
+    answer = part(log_in(client), wanted, alert_id, "bytes=0-")
+    assert (answer.status_code, answer.json()) == (202, {"state": "making"})
+    assert int(answer.headers["Retry-After"]) > 0
+    assert OwedClips(world.database).claim(world.now_ms()) == original_id
+    assert views(world) == []
+    assert part(client, clip_id_of("another", CAMERA), alert_id).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("failure", "said"),
+    [
+        ("undecodable", "Nothing in the sealed original can be decoded"),
+        ("crashed", "broke off twice"),
+        ("unreadable", "does not open, or was altered"),
+        ("missing", "The clip is missing"),
+    ],
+)
+def test_why_a_clip_could_not_be_made_is_said_and_the_page_waits_no_longer(
+    client: httpx.Client, world: World, failure: ClipFailure, said: str
+) -> None:
+    original_id = with_original(world)
+    OwedClips(world.database).failed(original_id, failure)
+    page = page_of(log_in(client), world)
+    assert said in page
+    assert "data-coming" not in page
+    wanted = clip_id_of(known(world, original_id).settlement_id, CAMERA)
+    assert part(client, wanted, newest(world)).status_code == 404
+
+
+def test_an_original_of_an_earlier_version_is_offered_and_has_no_clip(client: httpx.Client, world: World) -> None:
+    with_original(world, clip_first_at_ms=None, clip_last_at_ms=None, step_ms=None, camera_state=None)
+    assert "An earlier version kept the sealed original" in page_of(log_in(client, "auditor"), world)
+    assert "/originals/" in client.get(f"/alerts/{newest(world)}").text
+
+
+def test_of_two_cameras_the_clip_that_is_there_plays_while_the_other_is_made(
+    client: httpx.Client, world: World
+) -> None:
+    original_id = with_original(world, camera_id="camera-2")
+    settlement = known(world, original_id).settlement_id
+    world.keep_clip(settlement, swiped_at(world, settlement), film_of_a_counter())
+    page = page_of(log_in(client), world)
+    assert page.count("<video") == 1
+    assert "The clip is being made" in page

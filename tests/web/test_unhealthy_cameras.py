@@ -37,9 +37,9 @@ def picture() -> bytes:
 def intake(world: World) -> CameraIntake:
     return CameraIntake(
         evidence=world.evidence,
-        clips=world.clips,
         originals=world.originals,
         states=CameraStates(world.database),
+        calibrations=world.calibrations,
         submit=lambda _sender, _originals: None,
     )
 

@@ -23,8 +23,10 @@ from jinja2 import BytecodeCache
 from jinja2.bccache import Bucket
 from PIL import Image, ImageDraw
 
+from app.calibrations import Calibrations
 from app.camera_agents import CameraAgents
 from app.cameras.intake import CameraIntake
+from app.cameras.visitors import SharedVisitors
 from events.codec import decode_event
 from events.dead_letters import DeadLetter, InvalidEvent, Place
 from events.errors import TransientError
@@ -47,10 +49,11 @@ from storage.originals import Original, OriginalStore
 from storage.projector import Projector
 from storage.references import Face, ReferenceFaces
 from storage.retention import EvidenceRetention
+from storage.staff import Staff
 from storage.terminal_contacts import TerminalContacts
 from tests.alerts.builders import OTHER_STORE, PERSON, STORE, finding, policy
 from tests.storage.faces import face_of
-from video.settings import CameraSettings, VideoSettings
+from video.settings import CameraSettings, VideoSettings, VisitorSettings
 from web.access import csrf_of
 from web.app import create_app
 from web.feed import Broadcast
@@ -265,17 +268,21 @@ class World:
         self.not_ready: list[NotReady] = []
         self.camera_probe = DrawnCounters()
         self.cameras = CameraRegistry(self.database, self.keyring, CAMERAS_OF_FILE, folder=directory)
+        self.calibrations = Calibrations(self.database, self.now_ms)
+        self.visitors = SharedVisitors(VisitorSettings(), clock_ms=self.now_ms)
         self.camera_agents = CameraAgents(
             lambda cameras: VideoSettings(cameras=tuple(cameras)),
             StoreCameras(self.cameras),
             intake=CameraIntake(
                 evidence=self.evidence,
-                clips=self.clips,
                 originals=self.originals,
                 states=CameraStates(self.database),
+                calibrations=self.calibrations,
                 submit=self._hand_in,
             ),
             references=ReferenceFaces(self.database, self.keyring),
+            visitors=self.visitors,
+            staff=Staff(self.database, ReferenceFaces(self.database, self.keyring)),
             log=AcceptedLog(self.database),
             contacts=AgentContacts(self.database),
             clock_ms=self.now_ms,
@@ -301,6 +308,7 @@ class World:
             camera_pictures=CameraPictures(self.database, self.keyring),
             camera_probe=self.camera_probe,
             camera_agents=self.camera_agents,
+            calibrations=self.calibrations,
             enrolment=self.enrolment,
             photo_reader=self.photo_reader,
             readiness=lambda: self.not_ready,
@@ -412,6 +420,10 @@ class World:
             "last_at_ms": swipe_at_ms + 10_000,
             "first_raw_at_ms": swipe_at_ms - 10_300,
             "clock_offset_ms": -1_200,
+            "clip_first_at_ms": swipe_at_ms - 10_000,
+            "clip_last_at_ms": swipe_at_ms + 10_000,
+            "step_ms": 200,
+            "camera_state": "ok",
             **changes,
         }
         return self.originals.keep(Original(settlement_id=settlement, swipe_at_ms=swipe_at_ms, video=video, **values))

@@ -47,6 +47,7 @@ class Accuracy:
 
     `accepted` is the share of pairs of one person accepted from `accept_from` on, where at most one in a thousand of
     the listed pairs of two is; `accepted_widely` the same, where the strangers are all pictures of different people.
+    `own_alike` and `strange_alike` are the pairs of one person, and all of two, that would be told as duplicates.
     """
 
     pairs: Rate
@@ -64,6 +65,9 @@ class Accuracy:
     false_match: Rate
     undecided_same: Rate
     undecided_different: Rate
+    alike_from: float
+    own_alike: Rate
+    strange_alike: Rate
 
 
 def embed_pictures(engine: FaceEngine, pictures: Iterable[Path], tell: Callable[[int], None]) -> Embedded:
@@ -84,8 +88,13 @@ def embed_pictures(engine: FaceEngine, pictures: Iterable[Path], tell: Callable[
     return Embedded(faces=faces, refused=Rate(hits=refused, of=seen), problems=dict(sorted(problems.items())))
 
 
-def measure_accuracy(pairs: Sequence[Pair], embedded: Embedded, thresholds: Thresholds) -> Accuracy:
-    """Returns what the engine makes of the pairs; a pair with a missed face counts as not recognised."""
+def measure_accuracy(
+    pairs: Sequence[Pair], embedded: Embedded, thresholds: Thresholds, *, alike_from: float
+) -> Accuracy:
+    """Returns what the engine makes of the pairs; a pair with a missed face counts as not recognised.
+
+    Args: alike_from is the similarity from which two enrolled people are told as one face.
+    """
     similarities = np.array([_similarity(pair, embedded) for pair in pairs])
     same, fold = np.array([pair.same for pair in pairs]), np.array([pair.fold for pair in pairs])
     own, strange = similarities[same], similarities[~same]
@@ -109,6 +118,9 @@ def measure_accuracy(pairs: Sequence[Pair], embedded: Embedded, thresholds: Thre
         false_match=accepted_at(strange, thresholds.match),
         undecided_same=_between(own, thresholds),
         undecided_different=_between(strange, thresholds),
+        alike_from=alike_from,
+        own_alike=accepted_at(own, alike_from),
+        strange_alike=accepted_at(everybody, alike_from),
     )
 
 

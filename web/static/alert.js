@@ -8,29 +8,46 @@ import { openStream } from "./stream.js";
 const words = JSON.parse(document.body.dataset.words);
 const { alert } = document.body.dataset;
 const live = document.getElementById("live");
-const CLIP_WITHIN_MS = 5_000;
+const LOOK_AGAIN_MS = { coming: 5_000, late: 5_000, making: 2_000, slow: 5_000 };
 let after = Number(document.body.dataset.after);
 
-/** The picture gives way to one that shows more: a still, a clip, how long it is awaited, or that there is none; else it plays on. */
+/**
+ * The picture gives way to one that shows more: a still, a clip, how long it is awaited, or that there is none. A clip
+ * that is there plays on; one of another camera that has come since stands below it.
+ */
 function showMore(fresh) {
   const figure = document.querySelector(".shot-panel");
   const picture = fresh.querySelector(".shot-panel");
   const gains = (what) => !figure.querySelector(what) && picture.querySelector(what);
   const awaited = (where) => where.querySelector("[data-coming]")?.dataset.coming;
-  if (!gains("img") && !gains("video") && awaited(figure) === awaited(picture)) return;
-  figure.replaceWith(picture);
+  const plays = figure.querySelector(".player");
+  if (gains("img") || gains("video") || (!plays && awaited(figure) !== awaited(picture))) {
+    figure.replaceWith(picture);
+  } else if (plays) {
+    addPlayers(figure, picture);
+  }
   startClips();
+}
+
+function addPlayers(figure, picture) {
+  const films = new Set([...figure.querySelectorAll("video")].map((film) => film.getAttribute("src")));
+  for (const player of picture.querySelectorAll(".player")) {
+    if (films.has(player.querySelector("video").getAttribute("src"))) continue;
+    [...figure.querySelectorAll(".player")].at(-1).after(player);
+  }
+  if (!picture.querySelector("[data-coming]")) figure.querySelector("[data-coming]")?.remove();
 }
 
 const follow = partsOf(showMore);
 
-/** While the clip is still on its way, the page looks again. */
+/** While a clip is still on its way, the page looks again. */
 function lookForClip() {
-  if (!document.querySelector("[data-coming]")) return;
+  const awaited = document.querySelector("[data-coming]");
+  if (!awaited) return;
   setTimeout(async () => {
     await follow();
     lookForClip();
-  }, CLIP_WITHIN_MS);
+  }, LOOK_AGAIN_MS[awaited.dataset.coming]);
 }
 
 lookForClip();

@@ -34,31 +34,34 @@ function line(kind, outcome, text) {
   return element;
 }
 
-const form = document.querySelector("[data-enrol]");
-const [report, button, photos] = [form.querySelector("[data-report]"), form.querySelector("button"), form.elements.photos];
+/** Sends what one form says, and shows what became of it. */
+function listen(form) {
+  const [report, button, photos] = [form.querySelector("[data-report]"), form.querySelector("button"), form.elements.photos];
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const files = [...photos.files].slice(0, Number(photos.dataset.most));
+    const wanted = Object.fromEntries([...new FormData(form)].filter(([name]) => name !== "photos"));
+    button.disabled = true;
+    report.replaceChildren(line("p", "reading", form.dataset.reading));
+    try {
+      const body = JSON.stringify({ ...wanted, photos: await Promise.all(files.map(smaller)) });
+      const headers = { "X-CSRF-Token": csrf, "Content-Type": "application/json", Accept: "application/json" };
+      const answer = await fetch(form.dataset.enrol, { method: "POST", body, headers });
+      if (!answer.ok) throw new Error(`${answer.status}`);
+      const found = await answer.json();
+      const list = document.createElement("ol");
+      list.append(
+        ...found.photos.map((problems, place) =>
+          line("li", problems.length ? "problem" : "good", `${files[place].name}: ${problems.join(" ") || form.dataset.good}`),
+        ),
+      );
+      report.replaceChildren(line("p", found.is_kept ? "good" : "problem", found.told), list);
+      if (found.is_kept) photos.value = "";
+    } catch {
+      report.replaceChildren(line("p", "problem", form.dataset.failed));
+    }
+    button.disabled = false;
+  });
+}
 
-form.addEventListener("submit", async (event) => {
-  event.preventDefault();
-  const files = [...photos.files].slice(0, Number(photos.dataset.most));
-  const wanted = Object.fromEntries(["person_id", "basis", "day", "proof"].map((name) => [name, form.elements[name].value]));
-  button.disabled = true;
-  report.replaceChildren(line("p", "reading", form.dataset.reading));
-  try {
-    const body = JSON.stringify({ ...wanted, photos: await Promise.all(files.map(smaller)) });
-    const headers = { "X-CSRF-Token": csrf, "Content-Type": "application/json", Accept: "application/json" };
-    const answer = await fetch(form.dataset.enrol, { method: "POST", body, headers });
-    if (!answer.ok) throw new Error(`${answer.status}`);
-    const found = await answer.json();
-    const list = document.createElement("ol");
-    list.append(
-      ...found.photos.map((problems, place) =>
-        line("li", problems.length ? "problem" : "good", `${files[place].name}: ${problems.join(" ") || form.dataset.good}`),
-      ),
-    );
-    report.replaceChildren(line("p", found.is_kept ? "good" : "problem", found.told), list);
-    if (found.is_kept) photos.value = "";
-  } catch {
-    report.replaceChildren(line("p", "problem", form.dataset.failed));
-  }
-  button.disabled = false;
-});
+for (const form of document.querySelectorAll("[data-enrol]")) listen(form);

@@ -1,0 +1,71 @@
+"""The process that makes clips, as its parent sees it: started when it is needed, and ended when it hangs."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+
+import msgspec
+
+from video.clip_process import ClipAnswer, decode_answer, run
+from video.messages import OriginalCut, encode_message
+
+
+class ChildDied(Exception):
+    """The process has ended, or spoke nonsense, while it made a clip; the next one starts another."""
+
+
+class ClipChild:
+    """One such process at most. `end` may be called from any thread, the rest from one."""
+
+    def __init__(self, models_directory: str | None, *, target: Callable[[Connection, str | None], None] = run) -> None:
+        """Nothing runs yet. Args: target is what the process runs."""
+        self._models_directory, self._target = models_directory, target
+        self._context = multiprocessing.get_context("spawn")
+        self._process: BaseProcess | None = None
+        self._connection: Connection | None = None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether there is a process."""
+        return self._process is not None
+
+    def ask(self, original: OriginalCut) -> None:
+        """The clip of the original is being made. Raises: ChildDied."""
+        try:
+            self._opened().send_bytes(encode_message(original))
+        except OSError as error:
+            self.end()
+            raise ChildDied(str(error)) from error
+
+    def answer(self, wait_s: float) -> ClipAnswer | None:
+        """Returns what came of it, None when nothing has in time. Raises: ChildDied."""
+        connection = self._connection
+        if connection is None:
+            raise ChildDied("the process was ended")
+        try:
+            return decode_answer(connection.recv_bytes()) if connection.poll(wait_s) else None
+        except (EOFError, OSError, msgspec.MsgspecError) as error:
+            self.end()
+            raise ChildDied(str(error) or type(error).__name__) from error
+
+    def end(self) -> None:
+        """There is no process."""
+        process, connection = self._process, self._connection
+        self._process = self._connection = None
+        if process is not None:
+            process.kill()
+            process.join()
+        if connection is not None:
+            connection.close()
+
+    def _opened(self) -> Connection:
+        if self._connection is None:
+            self._connection, theirs = self._context.Pipe()
+            arguments = (theirs, self._models_directory)
+            self._process = self._context.Process(target=self._target, args=arguments, name="clips", daemon=True)
+            self._process.start()
+            theirs.close()
+        return self._connection

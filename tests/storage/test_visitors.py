@@ -1,0 +1,130 @@
+"""Whom faces are taken for: as observed, as corrected since, undone, forgotten with a person; and staff by the hour."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+import pytest
+
+from storage.database import Database
+from storage.log import AcceptedLog
+from storage.staff_hours import StaffHour, StaffHours
+from storage.visitors import Sighting, VisitorRecord
+from tests.storage.events import record_of, swipe_bytes
+
+STORE = "P32990000001"
+HOUR_MS = 3_600_000
+AT_MS = 500_000 * HOUR_MS
+
+
+def accept(database: Database, *events: dict[str, object] | bytes, sender: str = "li") -> None:
+    originals = [one if isinstance(one, bytes) else msgspec.json.encode(one) for one in events]
+    with database.session() as session:
+        AcceptedLog(database).append(session, [record_of(one, sender=sender) for one in originals])
+
+
+def observed(event_id: str, *faces: dict[str, object], at_ms: int = AT_MS, **more: object) -> dict[str, object]:
+    common = {"type": "face_observed", "institution_id": STORE, "till_id": "1", "camera_id": "c-1", "healthy": True}
+    return {**common, "event_id": event_id, "occurred_at_ms": at_ms, "people": len(faces), "faces": faces, **more}
+
+
+def face(visitor_id: str | None, settlement_id: str | None = "S1", **more: object) -> dict[str, object]:
+    return {"quality": 0.8, "visitor_id": visitor_id, "settlement_id": settlement_id, **more}
+
+
+def corrected(number: int, observation_id: str, becomes: str | None, **more: object) -> dict[str, object]:
+    common = {"type": "visitor_correction", "event_id": f"vc-{number}", "occurred_at_ms": AT_MS + number}
+    return {**common, "observation_id": observation_id, "face_no": 0, "visitor_id": becomes, **more}
+
+
+def ids(sightings: Sequence[Sighting]) -> list[str]:
+    return [one.observation_id for one in sightings]
+
+
+@pytest.fixture
+def record(database: Database) -> VisitorRecord:
+    return VisitorRecord(database)
+
+
+def test_a_face_is_its_visitors_until_a_correction_and_again_once_that_is_undone(database, record):
+    accept(database, observed("o1", face("v1")), observed("o2", face("v1"), face(None)))
+    assert ids(record.sightings("v1")) == ["o1", "o2"]
+    said = {"act_id": "a", "act": "not_this_person", "was_visitor_id": "v1", "settlement_id": "S1", "reason": "twins"}
+    accept(database, corrected(2, "o1", None, **said))
+    assert ids(record.sightings("v1")) == ["o2"]
+    (act,) = record.acts("v1")
+    assert (act.kind, act.by, act.reason, act.stands, act.settlement_ids) == (
+        "not_this_person",
+        "li",
+        "twins",
+        True,
+        ("S1",),
+    )
+    accept(database, corrected(3, "o1", "v1", act_id="b", act="undone"), sender="wang")
+    assert ids(record.sightings("v1")) == ["o1", "o2"]
+    undone, first = record.acts("v1")
+    assert (undone.kind, undone.by, first.stands) == ("undone", "wang", False)
+
+
+def test_of_two_corrections_the_later_holds_whichever_came_first(database, record):
+    accept(database, corrected(9, "o1", "v9"), corrected(4, "o1", "v4"), observed("o1", face("v1")))
+    assert ids(record.sightings("v9")) == ["o1"]
+    assert record.sightings("v1") == record.sightings("v4") == []
+    assert record.sightings("v9", since_ms=AT_MS + 1) == []
+
+
+def test_staff_are_no_visitors_and_what_others_write_into_a_correction_breaks_nothing(database, record):
+    accept(database, observed("o1", face("v1", staff=True)), corrected(1, "o2", "v1", act="nonsense", reason=7))
+    assert record.sightings("v1") == []
+    (act,) = record.acts("v1")
+    assert (act.kind, act.act_id, act.reason) == ("other", "vc-1", "")
+
+
+def test_erasing_a_person_forgets_the_visitors_of_their_swipes_but_not_who_was_seen_to_be_another(database, record):
+    for number, person in enumerate(("329900-1", "329900-1", "329900-2"), 1):
+        accept(database, swipe_bytes(f"S{number}", person=person))
+    accept(
+        database,
+        observed("o1", face("own", "S1")),
+        observed("o2", face("thief", "S2", verdict="mismatch")),
+        observed("o3", face("other", "S3")),
+    )
+    assert record.erase("329900-1", AT_MS) == 1
+    (order,) = record.orders()
+    assert (order.kind, order.visitor_id) == ("forget", "own")
+    assert record.sightings("own") == []
+    assert ids([*record.sightings("thief"), *record.sightings("other")]) == ["o2", "o3"]
+    record.done(order.number)
+    assert record.orders() == []
+    assert record.erase("329900-1", AT_MS) == 0
+
+
+def test_old_sightings_go(database, record):
+    accept(database, observed("o1", face("v1")), observed("o2", face("v1"), at_ms=AT_MS + 1))
+    record.remove_before(AT_MS + 1)
+    assert ids(record.sightings("v1")) == ["o2"]
+
+
+def test_hours_count_the_looks_that_could_tell_and_those_that_saw_the_role(database):
+    seen = {"quality": 0.8, "staff": True, "staff_role": "pharmacist"}
+    sought = {"staff_sought": ["clerk", "pharmacist"]}
+    accept(
+        database,
+        observed("o1", seen, **sought),
+        observed("o2", face("v1"), at_ms=AT_MS + HOUR_MS - 1, **sought),
+        observed("o3", seen, at_ms=AT_MS + HOUR_MS, **sought),
+        observed("o4", seen, healthy=False, **sought),
+        observed("o5", seen),
+        observed("o6", seen, staff_sought=7),
+    )
+    accept(database, observed("o7", seen, **sought))
+    hours = StaffHours(database)
+    found = sorted(hours.since([STORE], "pharmacist", AT_MS), key=lambda one: one.hour_ms)
+    assert [(one.hour_ms - AT_MS, one.looks, one.seen) for one in found] == [(0, 3, 2), (HOUR_MS, 1, 1)]
+    assert hours.since([STORE], "clerk", AT_MS + HOUR_MS) == [
+        StaffHour(institution_id=STORE, role="clerk", hour_ms=AT_MS + HOUR_MS, looks=1, seen=0)
+    ]
+    assert hours.since(["P32990000002"], "pharmacist", 0) == []
+    hours.remove_before(AT_MS + HOUR_MS)
+    assert hours.since([STORE], "pharmacist", 0) == [one for one in found if one.hour_ms > AT_MS]

@@ -47,11 +47,13 @@ class Calibrations:
         if history.versions and history.current != history.versions[-1]:
             return
         total = self._kept.totals([pairs.camera_id]).get(pairs.camera_id)
+        if total is None:
+            return
         before = history.current
-        if before is not None and before.calibration.engine_version != pairs.engine_version:
+        if before is not None and before.calibration.engine_version != total.engine_version:
             before = None
         least = 0 if before is None else GROWN * before.calibration.pairs
-        if total is None or total.pairs < least:
+        if total.pairs < least:
             return
         batches = self._batches(pairs.camera_id)
         if before is not None:

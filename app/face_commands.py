@@ -184,10 +184,19 @@ def _measure_verdicts(engine: FaceEngine, folder: Path, people: int, frames: int
 
 
 def _verdict_table(verdicts: Sequence[Verdicts]) -> list[str]:
-    titles = ("picture", "false reject", "false accept", "own inconclusive", "others inconclusive", "no usable frame")
+    titles = (
+        "picture",
+        "wrong",
+        "false reject",
+        "false accept",
+        "own inconclusive",
+        "others inconclusive",
+        "no usable frame",
+    )
     rows = [
         (
             one.name,
+            _words(one.wrong),
             _words(one.false_reject),
             _words(one.false_accept),
             f"{one.inconclusive_own.value:.3f}",

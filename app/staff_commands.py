@@ -45,7 +45,9 @@ def enrol(  # noqa: PLR0913, PLR0917 - an option each; typer passes them by name
     """Keeps reference faces of a member of staff, encrypted; the photographs themselves are not kept."""
     configure_logs()
     configuration = read_configuration(config, registry_file=registry)
-    member = StaffMember(institution_id=_known(institution_id, configuration), staff_id=staff_id.strip(), role=role)
+    member = StaffMember(
+        institution_id=known_institution(institution_id, configuration), staff_id=staff_id.strip(), role=role
+    )
     if not member.staff_id:
         raise ConfigError("command line", "STAFF_ID", staff_id, "what the institution calls the person")
     grounds = Grounds(basis=basis, day=checked_day(since), proof=consent, by=MACHINE)
@@ -70,7 +72,8 @@ def list_(
             typer.echo(f"{member.subject_id} {member.role}")
 
 
-def _known(institution_id: str, configuration: Configuration) -> str:
+def known_institution(institution_id: str, configuration: Configuration) -> str:
+    """Returns the institution. Raises: ConfigError for one that the registry, if it has any, does not have."""
     known = {one.institution_id for one in configuration.registry.institutions}
     if not institution_id.strip() or (known and institution_id not in known):
         raise ConfigError("command line", "INSTITUTION_ID", institution_id, "an institution of the registry")

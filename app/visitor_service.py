@@ -27,15 +27,16 @@ class VisitorService:
     def __init__(self, configuration: Configuration, directory: Path, *, clock_ms: Callable[[], int] = now_ms) -> None:
         """Afterwards visitors are known. Args: `directory` is one process's alone. Raises: ConfigError."""
         secret = visitor_secret(configuration)
-        self._lock = DirectoryLock(directory)
         self.measurements = Measurements()
         self.measurements.refresh = self._measure
-        self.visitors = SharedVisitors(
-            visitor_settings(configuration, directory, visitor_key(directory)),
-            clock_ms=clock_ms,
-            on_answer=self._count,
-        )
-        self.visitors.open()
+        self._lock = DirectoryLock(directory)
+        try:
+            remembered = visitor_settings(configuration, directory / "visitors", visitor_key(directory))
+            self.visitors = SharedVisitors(remembered, clock_ms=clock_ms, on_answer=self._count)
+            self.visitors.open()
+        except ConfigError:
+            self._lock.release()
+            raise
         where = configuration.effective.settings.visitors
         self._status = StatusServer(
             self.measurements,

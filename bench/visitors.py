@@ -29,7 +29,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from video.engine import Embedding, Image, unit
+from video.engine import BoxXYXY, Embedding, Image, unit
 from video.evaluation.folder import people_of, read_picture
 from video.settings import SecretBytes, VisitorSettings
 from video.sface_engine import open_sface
@@ -78,8 +78,8 @@ def main() -> None:
         "memory_of": [
             _strangers(random, visits, first, 1_000, made_up[:0]),
             _strangers(random, visits, first, 2_000, made_up[:0]),
-            _strangers(random, visits, first, 2_000, made_up[: 10_000 - 2_000]),
-            _strangers(random, visits, first, 2_000, made_up[: 100_000 - 2_000]),
+            _strangers(random, visits, first, 1_000, made_up[: 10_000 - 1_000]),
+            _strangers(random, visits, first, 1_000, made_up[: 100_000 - 1_000]),
         ],
         "life": [_life(random, visits, people) for people in (1_000, len(first))],
         "cost": [_cost(made_up[:size], visits.frames) for size in SIZES],
@@ -126,10 +126,11 @@ def _looks_of(picture: Image) -> Iterator[Image]:
 def _face_in(picture: Image) -> Embedding | None:
     """Returns the face nearest to the middle, whose picture it is."""
     engine = open_sface()
-    height, width = picture.shape[:2]
+    height, width = (int(side) for side in picture.shape[:2])
 
-    def off_middle(box: tuple[float, float, float, float]) -> float:
-        return abs((box[0] + box[2]) / 2 - width / 2) + abs((box[1] + box[3]) / 2 - height / 2)
+    def off_middle(box: BoxXYXY) -> float:
+        across, down = (box[0] + box[2] - width) / 2, (box[1] + box[3] - height) / 2
+        return abs(across) + abs(down)
 
     faces = sorted(engine.detect(picture), key=lambda face: off_middle(face.box))
     return engine.embed(picture, faces[0]) if faces else None
@@ -270,9 +271,9 @@ def _cost(faces: Faces, frames: Faces) -> dict[str, object]:
         inserted_s = time.thread_time() - began_s
         now_ms = BEGIN_MS + DAY_MS
         asked = [list(frames[number % len(frames)]) for number in range(ROUNDS)]
-        questions = _timed([lambda one=one: memory.index.ask(one, "nowhere", now_ms) for one in asked])
-        at_store = _timed([lambda one=one: memory.index.ask(one, "7", now_ms) for one in asked])
-        kept = _timed([lambda one=one: memory.recognise(one, "7", now_ms) for one in asked], time.perf_counter)
+        questions = _timed(lambda one: memory.index.ask(one, "nowhere", now_ms), asked)
+        at_store = _timed(lambda one: memory.index.ask(one, "7", now_ms), asked)
+        kept = _timed(lambda one: memory.recognise(one, "7", now_ms), asked, time.perf_counter)
         began_s = time.perf_counter()
         memory.write_snapshot(now_ms, threading.Lock())
         snapshot_s = time.perf_counter() - began_s
@@ -300,11 +301,15 @@ def _cost(faces: Faces, frames: Faces) -> dict[str, object]:
     }
 
 
-def _timed(calls: Sequence[Callable[[], object]], clock: Callable[[], float] = time.thread_time) -> dict[str, float]:
+def _timed(
+    ask: Callable[[list[Embedding]], object],
+    asked: Sequence[list[Embedding]],
+    clock: Callable[[], float] = time.thread_time,
+) -> dict[str, float]:
     taken = []
-    for call in calls:
+    for frames in asked:
         began_s = clock()
-        call()
+        ask(frames)
         taken.append(1_000 * (clock() - began_s))
     return {"median": round(float(np.median(taken)), 2), "p95": round(float(np.percentile(taken, 95)), 2)}
 

@@ -161,7 +161,7 @@ AGENT_WAITING = Metric(
     name="swipewatch_agent_messages_waiting",
     kind="gauge",
     unit="messages",
-    meaning="What this camera agent has not sent yet, by kind (observation, still, clip, original).",
+    meaning="What this camera agent has not sent yet, by kind (observation, still, original).",
     labels=("kind",),
 )
 AGENT_WAITING_BYTES = Metric(

@@ -33,6 +33,7 @@ class CameraPairs(msgspec.Struct, frozen=True, kw_only=True):
 class PairTotals(msgspec.Struct, frozen=True, kw_only=True):
     """How many pairs a camera has of its newest engine version, and the most people that one day's are made of."""
 
+    engine_version: str
     pairs: int
     people: int
 
@@ -76,15 +77,15 @@ class CameraCalibrations:
         row = CameraPairsRow
         newest = func.max(row.begun_at_ms)
         wanted = (
-            select(row.camera_id, func.sum(row.pairs), func.max(row.people))
+            select(row.camera_id, row.engine_version, func.sum(row.pairs), func.max(row.people))
             .where(row.camera_id.in_(camera_ids))
             .group_by(row.camera_id, row.engine_version)
             .order_by(newest)
         )
         with self._database.read() as session:
             return {
-                camera_id: PairTotals(pairs=int(pairs), people=people)
-                for camera_id, pairs, people in session.execute(wanted)
+                camera_id: PairTotals(engine_version=version, pairs=int(pairs), people=people)
+                for camera_id, version, pairs, people in session.execute(wanted)
             }
 
     def pairs_of(self, camera_id: str) -> list[CameraPairs]:

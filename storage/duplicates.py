@@ -11,7 +11,7 @@ from sqlalchemy import func, or_, select
 
 from storage.access_changes import By
 from storage.database import Database
-from storage.models import FaceDuplicateRow
+from storage.models import FaceDuplicateRow, ReferenceFaceRow
 from storage.references import Face, ReferenceFaces
 from storage.upsert import insert_new
 
@@ -21,12 +21,16 @@ ALIKE_FROM: Final[Mapping[str, float]] = {"sface": 0.55, "dlib": 0.96}
 
 
 class Duplicate(msgspec.Struct, frozen=True, kw_only=True):
-    """Two persons whose references are as alike as that (cosine); `outcome` is None until somebody has settled it."""
+    """Two persons whose references are as alike as that (cosine); `outcome` is None until somebody has settled it.
+
+    `engine_version` is that of the references which stand now, None where none does.
+    """
 
     duplicate_id: int
     person_id: str
     other_person_id: str
     engine: str
+    engine_version: str | None
     similarity: float
     found_at_ms: int
     found_by: str
@@ -72,11 +76,14 @@ class Duplicates:
 
     def found(self, limit: int = 200) -> list[Duplicate]:
         """Returns what was found: what waits for somebody first, then the newest."""
-        query = select(FaceDuplicateRow).order_by(
+        theirs = ReferenceFaceRow.person_id == FaceDuplicateRow.person_id
+        of_engine = ReferenceFaceRow.engine == FaceDuplicateRow.engine
+        version = select(func.max(ReferenceFaceRow.engine_version)).where(theirs, of_engine).scalar_subquery()
+        query = select(FaceDuplicateRow, version).order_by(
             FaceDuplicateRow.outcome.is_not(None), FaceDuplicateRow.duplicate_id.desc()
         )
         with self._database.read() as session:
-            return [_duplicate(row) for row in session.scalars(query.limit(limit))]
+            return [_duplicate(row, version) for row, version in session.execute(query.limit(limit))]
 
     def waiting_count(self) -> int:
         """Returns how many wait for somebody."""
@@ -113,5 +120,6 @@ class Duplicates:
         return found
 
 
-def _duplicate(row: FaceDuplicateRow) -> Duplicate:
-    return msgspec.convert({name: getattr(row, name) for name in Duplicate.__struct_fields__}, Duplicate)
+def _duplicate(row: FaceDuplicateRow, engine_version: str | None) -> Duplicate:
+    told = {name: getattr(row, name) for name in Duplicate.__struct_fields__ if name != "engine_version"}
+    return msgspec.convert(told | {"engine_version": engine_version}, Duplicate)

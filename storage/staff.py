@@ -11,12 +11,16 @@ from sqlalchemy import func, select
 
 from storage.database import Database
 from storage.errors import AlteredData, WrongKey
+from storage.log import chunks
 from storage.models import AccessChangeRow, FaceOptOutRow, ReferenceFaceRow, StaffRow
 from storage.references import STAFF_PREFIX, Embedding, ReferenceFaces
 from storage.upsert import upsert
 
 StaffRole = Literal["pharmacist", "physician", "clerk", "other"]
 STAFF_ROLES: tuple[StaffRole, ...] = get_args(StaffRole)
+
+_HAS_REFERENCE = select(ReferenceFaceRow.reference_id).where(ReferenceFaceRow.person_id == StaffRow.subject_id).exists()
+_OPTED_OUT = select(FaceOptOutRow.person_id).where(FaceOptOutRow.person_id == StaffRow.subject_id).exists()
 
 _log = structlog.get_logger()
 
@@ -63,21 +67,15 @@ class Staff:
 
     def enrolled(self, institution_ids: Collection[str] | None = None) -> list[StaffMember]:
         """Returns those who have a reference and have not opted out, of some institutions or of all, by institution."""
+        query = select(StaffRow).where(_HAS_REFERENCE, ~_OPTED_OUT).order_by(StaffRow.institution_id, StaffRow.staff_id)
+        queries = [query]
+        if institution_ids is not None:
+            queries = [query.where(StaffRow.institution_id.in_(some)) for some in chunks(sorted(institution_ids))]
         with self._database.read() as session:
-            rows = session.scalars(
-                select(StaffRow)
-                .where(
-                    select(ReferenceFaceRow.reference_id)
-                    .where(ReferenceFaceRow.person_id == StaffRow.subject_id)
-                    .exists(),
-                    ~select(FaceOptOutRow.person_id).where(FaceOptOutRow.person_id == StaffRow.subject_id).exists(),
-                )
-                .order_by(StaffRow.institution_id, StaffRow.staff_id)
-            )
             return [
                 msgspec.convert(row, StaffMember, from_attributes=True)
-                for row in rows
-                if institution_ids is None or row.institution_id in institution_ids
+                for one in queries
+                for row in session.scalars(one)
             ]
 
     def revision(self) -> int:

@@ -147,13 +147,15 @@ def calibrate(
 class FalseMatch:
     """What a screen says instead of a cosine: one stranger in `one_in` is this much like the holder, or more.
 
-    `basis` "general" means that the camera has no calibration of its own.
+    `basis` "general" means that the camera has no calibration of its own. One holder in `holders_one_in` is this unlike
+    the own reference, or more: always in general, for a camera knows only those whom it recognised.
     """
 
     probability: float
     one_in: int
     basis: Basis
     pairs: int
+    holders_one_in: int | None
 
 
 def false_match(similarity: float, general: Calibration, own: Calibration | None) -> FalseMatch:
@@ -164,8 +166,14 @@ def false_match(similarity: float, general: Calibration, own: Calibration | None
     is_own = own is not None and own.is_enough and own.engine_version == general.engine_version
     chosen = own if own is not None and is_own else general
     probability = chosen.false_match(similarity)
-    basis: Basis = "camera" if is_own else "general"
-    return FalseMatch(probability=probability, one_in=one_in(probability), basis=basis, pairs=chosen.pairs)
+    unlike = general.false_non_match(similarity)
+    return FalseMatch(
+        probability=probability,
+        one_in=one_in(probability),
+        basis="camera" if is_own else "general",
+        pairs=chosen.pairs,
+        holders_one_in=None if unlike is None else one_in(unlike),
+    )
 
 
 def one_in(probability: float) -> int:

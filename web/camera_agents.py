@@ -73,7 +73,11 @@ async def swipes(
     services: Services,
     last_event_id: Annotated[str | None, Header(description="Go on after this one.")] = None,
 ) -> Response:
-    """Each fresh swipe with its holder's references (`swipe`), and that the cameras are others now (`cameras`)."""
+    """Each fresh swipe with its holder's references (`swipe`), and that cameras or staff are others now.
+
+    `cameras`: their revision. `staff`: what the enrolled staff of the institutions look like; it takes the place of
+    what was said before.
+    """
 
     async def still_allowed() -> bool:
         return await still_has(AGENT, request)

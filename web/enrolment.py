@@ -13,13 +13,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 
 from storage.access_changes import By
-from storage.duplicates import Outcome
+from storage.duplicates import Duplicate, Outcome
 from storage.enrolment import Erased, must_be_filed, subject_of
 from storage.references import Basis, Grounds, OptedOut, is_staff
 from storage.staff import STAFF_ROLES, StaffMember, StaffRole
 from web.access import LoggedIn, Person, Refused, Services
 from web.pages import InPages, Pages
-from web.ports import PhotosUnread, WebServices
+from web.ports import Calibrations, FalseMatch, PhotosUnread, WebServices
 from web.texts import language_of
 
 router = APIRouter()
@@ -195,6 +195,7 @@ def _page(
     kept = services.enrolment
     people = kept.people(after, PEOPLE_AT_ONCE) if who.may("see_persons") else {}
     people_count, staff = kept.people_count(), kept.staff.enrolled()
+    duplicates = kept.duplicates.found() if who.may("settle_duplicates") else []
     return pages.page(
         request,
         "enrolment.html",
@@ -212,8 +213,15 @@ def _page(
         institutions=services.institutions,
         must_be_filed=must_be_filed(people_count),
         opt_out_count=kept.opt_out_count(),
-        duplicates=kept.duplicates.found() if who.may("settle_duplicates") else [],
+        duplicates=duplicates,
+        worths={one.duplicate_id: _worth(one, services.calibrations) for one in duplicates},
     )
+
+
+def _worth(one: Duplicate, calibrations: Calibrations) -> FalseMatch | None:
+    if one.engine_version is None:
+        return None
+    return calibrations.false_match(None, one.engine, one.engine_version, one.similarity)
 
 
 def _day(services: WebServices, text: str) -> str | None:

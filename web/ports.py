@@ -269,6 +269,11 @@ class FalseMatch(Protocol):
         """Of how many pairs of strangers it is known."""
         ...
 
+    @property
+    def holders_one_in(self) -> int | None:
+        """One holder in so many is this unlike the own reference, or more; None where nobody counted."""
+        ...
+
 
 class CalibrationStanding(msgspec.Struct, frozen=True, kw_only=True):
     """Of a camera: pairs of holders gathered, the most people of a day's, and what its own calibration is made of.

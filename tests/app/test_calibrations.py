@@ -157,6 +157,8 @@ def test_another_engine_version_begins_anew_and_the_old_one_does_not_count(calib
     assert current is not None
     assert (current.calibration.engine_version, current.batches) == ("newer", (_day(9),))
     assert calibrations.false_match(CAMERA, "sface", "newer", 0.4) is None
+    calibrations.count(_counted(4, 1_000))  # what was still on its way
+    assert calibrations.history(CAMERA).current == current
 
 
 def test_the_commands_show_make_anew_and_roll_back(tmp_path: Path, calibrations, clock):

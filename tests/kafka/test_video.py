@@ -21,11 +21,13 @@ from events.errors import ConfigError
 from events.topics import DEFAULT_PARTITIONS, INPUT
 from simulator.clips import Scene, compose_clip
 from storage.database import Database
+from storage.owed_clips import OwedClips
 from storage.queries import Queries
 from streams.cluster.publishing import partition_of
 from streams.cluster.topics import create_topics
 from tests.app.running import free_port, run, started
 from tests.app.test_cameras import PHOTOGRAPHS, black_out, registry_of, swipe
+from tests.app.test_clip_making import clips, kept
 from tests.kafka.broker import Broker
 from tests.kafka.records import write
 from tests.kafka.webs import input_lines
@@ -78,8 +80,16 @@ def observations(site: Site) -> list[dict[str, Any]]:
     return [msgspec.json.decode(line.content) for line in input_lines(site.broker) if line.sender == "video"]
 
 
-def test_a_swipe_of_the_topic_is_looked_at_and_what_was_seen_is_written_there(site):
+def owe_a_clip(site: Site, settlement: str) -> None:
+    """Somebody has asked for the clip of a swipe whose original is kept."""
+    vault = Vault(site.data, database=site.url, held="beside")
+    OwedClips(vault.database).ask([kept(vault, settlement)], 1)
+    vault.close()
+
+
+def test_a_swipe_of_the_topic_is_looked_at_and_what_was_seen_is_written_there_and_owed_clips_are_made(site):
     said = site.data.with_suffix(".err")
+    owe_a_clip(site, "S-owed")
     options = site.options()
     with (
         remembering(site),
@@ -90,6 +100,9 @@ def test_a_swipe_of_the_topic_is_looked_at_and_what_was_seen_is_written_there(si
         line = msgspec.json.encode(swipe(1, "329900-1", "1"))
         write(site.broker, INPUT.name, [line], partition_of(line, DEFAULT_PARTITIONS))
         (seen, *_) = poll(lambda: looked_at(site, "S000001"), SEEN_WITHIN_S)
+        vault = Vault(site.data, database=site.url, held="beside")
+        poll(lambda: clips(vault, "S-owed"), SEEN_WITHIN_S)
+        vault.close()
     assert seen["camera_id"] == CAMERA
     assert seen["people"] == 1
     assert {one["camera_id"] for one in observations(site)} == {CAMERA}

@@ -38,7 +38,7 @@ def test_pairs_of_the_newest_engine_version_add_up_and_the_oldest_days_go(databa
     for one in (PAIRS, later, replace(later, counts=(1,)), replace(later, day="2026-03-03", people=5)):
         kept.put_pairs(one)
     kept.put_pairs(replace(PAIRS, camera_id="c-2"))
-    assert kept.totals(["c-1"]) == {"c-1": PairTotals(pairs=12, people=7)}
+    assert kept.totals(["c-1"]) == {"c-1": PairTotals(engine_version="new", pairs=12, people=7)}
     assert [one.day for one in kept.pairs_of("c-1")] == ["2026-03-02", "2026-03-02", "2026-03-03"]
     assert kept.pairs_of("c-2") == [replace(PAIRS, camera_id="c-2")]
     kept.put_pairs(replace(later, day="2027-04-07"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 import pytest
@@ -108,7 +109,7 @@ def test_old_sightings_go(database, record):
 
 def test_hours_count_the_looks_that_could_tell_and_those_that_saw_the_role(database):
     seen = {"quality": 0.8, "staff": True, "staff_role": "pharmacist"}
-    sought = {"staff_sought": ["clerk", "pharmacist"]}
+    sought: dict[str, Any] = {"staff_sought": ["clerk", "pharmacist"]}
     accept(
         database,
         observed("o1", seen, **sought),

@@ -143,6 +143,15 @@ def test_a_camera_with_enough_of_its_own_is_judged_by_it():
     assert said.probability > false_match(0.4, _calibration(_normal()), None).probability
 
 
+def test_how_many_holders_are_as_unlike_is_said_in_general_also_at_a_camera():
+    general = _calibration(_normal(), own=np.random.default_rng(4).normal(0.65, 0.1, 20_000))
+    said = false_match(0.45, general, _calibration(_normal(5_000) + 0.1))
+    assert (said.basis, said.holders_one_in) == ("camera", false_match(0.45, general, None).holders_one_in)
+    assert said.holders_one_in is not None
+    assert 28 <= said.holders_one_in <= 43
+    assert false_match(0.45, _calibration(_normal()), None).holders_one_in is None
+
+
 @pytest.mark.parametrize(("probability", "said"), [(1.0, 1), (0.4, 2), (1 / 57.9, 57), (1 / 1_299, 1_200)])
 def test_one_in_is_rounded_towards_caution(probability, said):
     assert one_in(probability) == said

@@ -8,6 +8,7 @@ import json
 import multiprocessing
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,13 @@ class Worker:
         return any(event["stage"] == "final" for event in self.events(settlement_id))
 
     def stop(self) -> int | None:
+        """Listens until the worker has ended: one that still has much to say waits for whoever listens."""
         self.send(Stop())
+        deadline = time.monotonic() + 15
+        with suppress(EOFError):
+            while time.monotonic() < deadline:
+                if self.connection.poll(0.05):
+                    self.hear(decode_from_worker(self.connection.recv_bytes()))
         self.process.join(15)
         return self.process.exitcode
 

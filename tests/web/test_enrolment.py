@@ -12,9 +12,11 @@ import pytest
 
 from app.photo_reading import ChildPhotoReader
 from simulator.photographs import missing_photographs
+from tests.alerts.builders import STORE
 from tests.app.running import CHECKOUT
 from tests.storage.faces import GROUNDS, face_of
 from tests.web.world import World, drawn_face, form_token, log_in
+from video.calibration_file import GENERAL, read_calibration
 from web.enrolment import MOST_BYTES, MOST_PHOTOS
 
 PHOTOGRAPHS = CHECKOUT / ".cache" / "demo"
@@ -112,6 +114,15 @@ def test_erasing_answers_with_what_went_and_what_stays(administrator, world):
     assert world.enrolment.people_count() == 0
 
 
+def test_how_alike_two_persons_are_is_told_by_the_general_calibration(client: httpx.Client, world: World) -> None:
+    version = read_calibration(GENERAL / "sface.yaml").engine_version
+    for person in (PERSON, "329900-other"):
+        world.enrolment.enrol(person, [face_of(drawn_face(b"one").embedding, version=version)], GROUNDS, 1)
+    page = log_in(client, "supervisor").get("/enrolment", headers={"accept-language": "en"}).text
+    assert "1 stranger in" in page
+    assert "general calibration · 1.000 sface" in page
+
+
 def test_of_a_look_alike_a_supervisor_hears_and_nobody_else(administrator, world):
     world.enrolment.enrol("329900-other", [drawn_face(b"one")], GROUNDS, 1)
     told = send(administrator, b"one")
@@ -120,7 +131,9 @@ def test_of_a_look_alike_a_supervisor_hears_and_nobody_else(administrator, world
     assert "alike" not in seen
     (pair,) = world.enrolment.duplicates.found()
     log_in(administrator, "supervisor")
-    assert "alike" in administrator.get("/enrolment", headers={"accept-language": "en"}).text
+    page = administrator.get("/enrolment", headers={"accept-language": "en"}).text
+    assert "alike" in page
+    assert "no calibration for this engine version · sface" in page
     path = "/enrolment/settle"
     assert post(administrator, path, duplicate_id="99", outcome="same_person").status_code == 404
     assert post(administrator, path, duplicate_id=str(pair.duplicate_id), outcome="same_person").status_code == 303
@@ -160,3 +173,34 @@ def test_real_photographs_are_read_in_a_process_of_their_own(real, world):
     assert send(real, photo).json()["is_kept"]
     (kept,) = world.enrolment.status(PERSON).references
     assert kept.engine == "sface"
+
+
+def test_staff_are_enrolled_by_store_and_their_own_word_and_go_as_holders_do(administrator, world):
+    headers = {"X-CSRF-Token": form_token(administrator), "accept-language": "en"}
+    wanted = {
+        "institution_id": STORE,
+        "staff_id": "17",
+        "role": "pharmacist",
+        "basis": "consent",
+        "day": "2026-01-31",
+        "proof": "file 18",
+        "photos": [base64.b64encode(b"one").decode()],
+    }
+    for wrong, status in (
+        ({"role": "owner"}, 422),
+        ({"institution_id": "P00000000000"}, 200),
+        ({"staff_id": " "}, 200),
+    ):
+        answer = administrator.post("/enrolment/staff", json=wanted | wrong, headers=headers)
+        assert answer.status_code == status
+        assert status == 422 or not answer.json()["is_kept"]
+    assert not send(administrator, b"one", person_id=f"staff:{STORE}/17").json()["is_kept"]
+    assert administrator.post("/enrolment/staff", json=wanted, headers=headers).json()["is_kept"]
+    (member,) = world.enrolment.staff.enrolled()
+    assert (member.institution_id, member.staff_id, member.role) == (STORE, "17", "pharmacist")
+    page = administrator.get("/enrolment", headers={"accept-language": "en"}).text
+    assert "Ankang Pharmacy</td>" in page
+    assert f"/enrolment?person=staff%3A{STORE}/17" in page
+    assert "file 18" in administrator.get("/enrolment", params={"person": member.subject_id}).text
+    assert "Removed references: 1." in post(administrator, "/enrolment/erase", person_id=member.subject_id).text
+    assert world.enrolment.staff.enrolled() == []

@@ -185,6 +185,14 @@ def test_parts_of_a_cluster_have_one_memory_that_survives_a_restart(configured, 
         assert poll(lambda: parts[0].answer(asked(0)).visitor_id) == named[0]
     for part in parts:
         part.stop()
+    key = tmp_path / "data" / "keys" / "visitors.key"
+    key.rename(key.with_suffix(".lost"))
+    with pytest.raises(ConfigError, match="restore it"):
+        VisitorService(configuration, tmp_path / "data")
+    key.write_bytes(b"x" * 32)
+    key.chmod(0o600)
+    with pytest.raises(ConfigError, match="restore the key"):
+        VisitorService(configuration, tmp_path / "data")
 
 
 def test_what_others_say_of_visitors_reaches_the_memory(configured, tmp_path: Path) -> None:

@@ -32,8 +32,8 @@ def gathered(pairs: int) -> PairsCounted:
     )
 
 
-def face(similarity: float) -> dict[str, object]:
-    return {"quality": 0.8, "verdict": "match", "similarity": similarity, "frames": 5}
+def face(similarity: float, verdict: str = "match") -> dict[str, object]:
+    return {"quality": 0.8, "verdict": verdict, "similarity": similarity, "frames": 5}
 
 
 def seen(world: World, similarity: float = 0.45, **changes: object) -> None:
@@ -51,6 +51,15 @@ def test_a_similarity_is_how_many_strangers_are_as_much_alike(client: httpx.Clie
     assert worth is not None
     assert f"1 stranger in {worth.one_in:,} is this much like the holder, or more" in page
     assert "general, not calibrated at this camera · 0.450 sface" in page
+    assert "1 holder in" not in page
+
+
+def test_a_mismatch_says_how_many_holders_are_as_unlike_themselves(client: httpx.Client, world: World) -> None:
+    seen(world, faces=[face(0.2, "mismatch")])
+    page = alert_page(log_in(client), world)
+    worth = world.calibrations.false_match(None, "sface", VERSION, 0.2)
+    assert worth is not None
+    assert f"1 holder in {worth.holders_one_in} is this unlike their own reference, or more" in page
 
 
 def test_whoever_is_as_unlike_as_anybody_is_said_to_be(client: httpx.Client, world: World) -> None:

@@ -24,6 +24,8 @@ from tests.alerts.builders import VISITOR
 from tests.app.test_living_rules import Quiet
 from tests.web.many_cards import three_cards
 from tests.web.world import World, form_token, log_in, observation_bytes, poll, swipe_event
+from video.engine import Embedding
+from video.visitors.index import Near
 
 EN = {"Accept": "text/html", "Accept-Language": "en"}
 PAGE = f"/visitors/{VISITOR}"
@@ -141,6 +143,9 @@ def test_a_face_that_was_compared_with_nobody_is_corrected_by_the_swipe_it_was_s
     for number, after_ms in enumerate((15_000, 15_001, -30_000, -30_001)):
         faces = [{"quality": 0.9, "visitor_id": VISITOR}]
         world.log(observation_bytes(f"fo-{number}", settlement, at_ms + after_ms, faces=faces))
+    ahead = {"type": "visitor_correction", "event_id": "vc-1", "observation_id": "fo-0", "face_no": 0}
+    later_ms = world.now_ms() + 300_000  # another process's clock: what is decided after it holds all the same
+    world.log(msgspec.json.encode({**ahead, "visitor_id": VISITOR, "occurred_at_ms": later_ms}))
     log_in(client, "operator")
     assert post(client, f"{PAGE}/not-this", settlement_id=settlement).status_code == 303
     left = VisitorRecord(world.database).sightings(VISITOR)
@@ -154,10 +159,10 @@ class Memory:
         self.told: list[tuple[str, ...]] = []
         self.is_away = True
 
-    def near(self, _frames: object, _least: float, /) -> list[object]:
+    def near(self, _frames: Sequence[Embedding], _least: float, /) -> list[Near]:
         return []
 
-    def near_visitor(self, _visitor_id: str, _least: float, /) -> list[object]:
+    def near_visitor(self, _visitor_id: str, _least: float, /) -> list[Near]:
         return []
 
     def forget(self, visitor_id: str, /) -> bool:

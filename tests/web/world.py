@@ -184,8 +184,10 @@ class TwinReader:
     def __init__(self) -> None:
         self.refuses: dict[bytes, tuple[str, ...]] = {}
         self.fails: Literal["busy", "failed"] | None = None
+        self.seen: list[bytes] = []
 
     def read(self, photos: Sequence[bytes]) -> list[ReadPhoto]:
+        self.seen += photos
         if self.fails is not None:
             raise PhotosUnread(self.fails)
         return [ReadPhoto(problems=self.refuses.get(one, ()), faces=(drawn_face(one),)) for one in photos]

@@ -31,10 +31,12 @@ class Visit:
 class Verdicts:
     """The verdicts of visits with one way to make pictures worse: each visitor with the own card and with others'.
 
-    `unusable` are visits of which no frame passed the gate or showed a face; their verdicts are inconclusive too.
+    `wrong` are false rejects and false accepts among all verdicts. `unusable` are visits of which no frame passed the
+    gate or showed a face; their verdicts are inconclusive too.
     """
 
     name: str
+    wrong: Rate
     false_reject: Rate
     inconclusive_own: Rate
     false_accept: Rate
@@ -131,6 +133,7 @@ def _verdicts_of(name: str, tally: _Tally) -> Verdicts:
     own, strange = tally.own.total(), tally.strange.total()
     return Verdicts(
         name=name,
+        wrong=Rate(hits=tally.own["mismatch"] + tally.strange["match"], of=own + strange),
         false_reject=Rate(hits=tally.own["mismatch"], of=own),
         inconclusive_own=Rate(hits=tally.own["inconclusive"], of=own),
         false_accept=Rate(hits=tally.strange["match"], of=strange),

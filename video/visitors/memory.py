@@ -70,10 +70,10 @@ class VisitorMemory:
         return self._done(self.index.join(kept_id, gone_id))
 
     def is_to_be_written(self, now_ms: int) -> bool:
-        """Returns whether a snapshot is due: much was appended, or what was forgotten is still on the disk."""
+        """Returns whether a snapshot is due: much was appended, or what is forgotten, also now, is still on the disk."""
+        self.index.advance(now_ms)
         if self._journal is None:
             return False
-        self.index.advance(now_ms)
         if self._journal.appended_bytes > max(LEAST_APPENDED_BYTES, self._snapshot_bytes):
             return True
         is_time = now_ms - self._snapshot_at_ms >= ERASED_WITHIN_MS

@@ -20,11 +20,14 @@ function showMore(fresh) {
   const picture = fresh.querySelector(".shot-panel");
   const gains = (what) => !figure.querySelector(what) && picture.querySelector(what);
   const awaited = (where) => where.querySelector("[data-coming]")?.dataset.coming;
-  const plays = figure.querySelector(".player");
-  if (gains("img") || gains("video") || (!plays && awaited(figure) !== awaited(picture))) {
+  const [said, says] = [figure, picture].map((where) => where.querySelector(".no-clip"));
+  if (gains("img") || gains("video")) {
     figure.replaceWith(picture);
-  } else if (plays) {
+  } else if (figure.querySelector(".player")) {
     addPlayers(figure, picture);
+  } else if (awaited(figure) !== awaited(picture)) {
+    if (said && says) said.replaceWith(says); // the picture is not fetched again: each time is on record
+    else figure.replaceWith(picture);
   }
   startClips();
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import threading
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -18,19 +19,15 @@ class ChildDied(Exception):
 
 
 class ClipChild:
-    """One such process at most. `end` may be called from any thread, the rest from one."""
+    """One such process at most. `kill` may be called from any thread, the rest from one."""
 
     def __init__(self, models_directory: str | None, *, target: Callable[[Connection, str | None], None] = run) -> None:
         """Nothing runs yet. Args: target is what the process runs."""
         self._models_directory, self._target = models_directory, target
         self._context = multiprocessing.get_context("spawn")
+        self._turn = threading.Lock()
         self._process: BaseProcess | None = None
         self._connection: Connection | None = None
-
-    @property
-    def is_running(self) -> bool:
-        """Whether there is a process."""
-        return self._process is not None
 
     def ask(self, original: OriginalCut) -> None:
         """The clip of the original is being made. Raises: ChildDied."""
@@ -51,10 +48,17 @@ class ClipChild:
             self.end()
             raise ChildDied(str(error) or type(error).__name__) from error
 
+    def kill(self) -> None:
+        """The process ends now, if there is one; what waits for its answer hears of it."""
+        with self._turn:
+            if self._process is not None:
+                self._process.kill()
+
     def end(self) -> None:
         """There is no process."""
-        process, connection = self._process, self._connection
-        self._process = self._connection = None
+        with self._turn:
+            process, connection = self._process, self._connection
+            self._process = self._connection = None
         if process is not None:
             process.kill()
             process.join()
@@ -62,10 +66,12 @@ class ClipChild:
             connection.close()
 
     def _opened(self) -> Connection:
-        if self._connection is None:
-            self._connection, theirs = self._context.Pipe()
-            arguments = (theirs, self._models_directory)
-            self._process = self._context.Process(target=self._target, args=arguments, name="clips", daemon=True)
-            self._process.start()
-            theirs.close()
-        return self._connection
+        with self._turn:
+            if self._connection is None:
+                ours, theirs = self._context.Pipe()
+                arguments = (theirs, self._models_directory)
+                process = self._context.Process(target=self._target, args=arguments, name="clips", daemon=True)
+                process.start()
+                theirs.close()
+                self._process, self._connection = process, ours
+            return self._connection

@@ -65,7 +65,7 @@ class ClipMaker:
     def stop(self) -> None:
         """The thread and the process have ended; a clip that was in hand is owed as before."""
         self._ends.set()
-        self._child.end()
+        self._child.kill()
         if self._thread.is_alive():
             self._thread.join()
         self._child.end()

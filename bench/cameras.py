@@ -15,6 +15,7 @@ import json
 import multiprocessing
 import os
 import signal
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -24,6 +25,7 @@ from pathlib import Path
 import av
 import msgspec
 import numpy as np
+import structlog
 
 from app.clip_making import ClipMaker
 from app.clock import now_ms
@@ -138,6 +140,7 @@ def main() -> None:
     parser.add_argument("--clip", type=float, default=10, help="seconds of the clip on each side of a swipe")
     parser.add_argument("--bit-rate", type=int, default=2_000_000)
     chosen = parser.parse_args()
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     if missing_rtsp_server():
         raise SystemExit(MISSING)
     with tempfile.TemporaryDirectory() as folder:

@@ -61,8 +61,9 @@ def main() -> None:
     """Measures all of it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--faces", type=Path, required=True)
+    parser.add_argument("--similarity", type=float, default=0.5, help="The least cosine of one visitor.")
     arguments = parser.parse_args()
-    began_s = time.perf_counter()
+    began_s, similarity = time.perf_counter(), arguments.similarity
     visits = visits_of(arguments.faces)
     random = np.random.default_rng(1)
     first = _first_of_each(visits)
@@ -70,18 +71,16 @@ def main() -> None:
     made_up = _drawn(random, mean, root, SIZES[-1])
     result = {
         "bench": "visitors",
-        "threshold": 0.5,
+        "similarity": similarity,
         "people": len(first),
         "pictures": visits.pictures,
         "visits": len(visits.person),
         "tail": {"real": _tail(random, visits.frames[first][:, 0]), "made_up": _tail(random, made_up[:20_000])},
         "memory_of": [
-            _strangers(random, visits, first, 1_000, made_up[:0]),
-            _strangers(random, visits, first, 2_000, made_up[:0]),
-            _strangers(random, visits, first, 1_000, made_up[: 10_000 - 1_000]),
-            _strangers(random, visits, first, 1_000, made_up[: 100_000 - 1_000]),
+            _strangers(random, visits, known, made_up[: looks - known], similarity)
+            for known, looks in ((1_000, 1_000), (2_000, 2_000), (1_000, 10_000), (1_000, 100_000))
         ],
-        "life": [_life(random, visits, people) for people in (1_000, len(first))],
+        "life": [_life(random, visits, people, similarity) for people in (1_000, len(first))],
         "cost": [_cost(made_up[:size], visits.frames) for size in SIZES],
         "took_s": round(time.perf_counter() - began_s),
         "load": os.getloadavg()[0],
@@ -167,9 +166,9 @@ def _tail(random: np.random.Generator, faces: Faces) -> dict[str, float]:
 # ---- who is taken for whom -----------------------------------------------------------------------------------------
 
 
-def _filled(faces: Sequence[Embedding]) -> VisitorIndex:
+def _filled(faces: Sequence[Embedding], similarity: float) -> VisitorIndex:
     """Returns a memory of so many people, each seen once, whose keys are their numbers."""
-    index = VisitorIndex(capacity=200_000)
+    index = VisitorIndex(similarity=similarity, capacity=200_000)
     index.apply(index.ask([faces[0]] * 2, "S", BEGIN_MS).records[:1])
     week = week_of(BEGIN_MS)
     for number, face in enumerate(faces):
@@ -183,9 +182,10 @@ def _mean(frames: Faces) -> Embedding:
 
 
 def _strangers(
-    random: np.random.Generator, visits: Visits, first: npt.NDArray[np.int64], known: int, made_up: Faces
+    random: np.random.Generator, visits: Visits, known: int, made_up: Faces, similarity: float
 ) -> dict[str, object]:
     """Returns what becomes of strangers and of second visits before a memory of `known` people and made-up looks."""
+    first = _first_of_each(visits)
     order = random.permutation(len(first))
     aside = max(len(first) - known, 100)
     counts = {"strangers": 0, "taken_for_somebody": 0, "in_doubt": 0}
@@ -193,7 +193,7 @@ def _strangers(
     for begin in range(0, len(first) if known > len(first) / 2 else aside, aside):
         strangers = order[begin : begin + aside]
         inside = np.setdiff1d(order, strangers, assume_unique=True)[:known]
-        index = _filled([*(_mean(visits.frames[first[one]]) for one in inside), *made_up])
+        index = _filled([*(_mean(visits.frames[first[one]]) for one in inside), *made_up], similarity)
         for one in strangers:
             answer = index.ask(list(visits.frames[first[one]]), "T", BEGIN_MS)
             counts["strangers"] += 1
@@ -220,11 +220,12 @@ def _strangers(
     }
 
 
-def _life(random: np.random.Generator, visits: Visits, people: int) -> dict[str, object]:
+def _life(random: np.random.Generator, visits: Visits, people: int, similarity: float) -> dict[str, object]:
     """Returns what becomes of all visits of so many people, each remembered."""
     chosen = random.permutation(np.unique(visits.person))[:people]
     order = random.permutation(np.flatnonzero(np.isin(visits.person, chosen)))
-    index, owners, named = VisitorIndex(), {}, {}  # type: VisitorIndex, dict[str, int], dict[int, set[str]]
+    index, owners = VisitorIndex(similarity=similarity), {}  # type: VisitorIndex, dict[str, int]
+    named: dict[int, set[str]] = {}
     merged = split = doubt = repeated = 0
     for place, visit in enumerate(order):
         person = int(visits.person[visit])

@@ -70,6 +70,11 @@ class Act(msgspec.Struct, frozen=True, kw_only=True):
         return any(one.stands for one in self.corrections)
 
     @property
+    def can_be_undone(self) -> bool:
+        """Whether there is a way back: what was undone is decided anew, and of others' corrections none is known."""
+        return self.kind in {"not_this_person", "same_person"}
+
+    @property
     def settlement_ids(self) -> tuple[str, ...]:
         """The swipes that it is about."""
         return tuple(dict.fromkeys(one.settlement_id for one in self.corrections if one.settlement_id is not None))

@@ -113,7 +113,7 @@ async def undo(
     """
     record = VisitorRecord(services.database)
     act = await run_in_threadpool(record.act, act_id)
-    if act is None or act.kind == "other" or visitor_id not in _visitors_of(act):
+    if act is None or not act.can_be_undone or visitor_id not in _visitors_of(act):
         raise Refused("no_such_correction", "there is no such correction of this visitor", 404)
     if act.kind == "same_person" and not who.may("merge_visitors"):
         raise Refused("role", "only who may join two visitors may part them", 403)

@@ -182,6 +182,28 @@ def test_two_visitors_that_are_one_answer_by_the_first_id():
     assert index.join(str(one), str(two)) == index.join(str(one), str(one)) == ()
 
 
+def test_two_that_are_one_were_seen_when_the_last_of_them_was():
+    index = VisitorIndex(ttl_ms=2 * DAY_MS)
+    one = index.recognise(person(1), HERE, NOW_MS)
+    two = index.recognise(person(2), THERE, NOW_MS + DAY_MS)
+    index.apply(index.join(str(one), str(two)))
+    (near,) = index.near(person(2), 0.5)
+    assert (near.visitor_id, near.institution_id, near.seen_ms) == (one, THERE, NOW_MS + DAY_MS)
+    assert index.recognise(person(1), HERE, NOW_MS + 3 * DAY_MS) == one
+
+
+def test_a_salt_that_is_read_after_its_visitor_names_it_all_the_same():
+    """As in a snapshot that was begun before the first visitor of a week came."""
+    index, other = VisitorIndex(), VisitorIndex()
+    answer = index.ask(person(1), HERE, NOW_MS)
+    index.apply(answer.records)
+    salted, visitor = answer.records
+    other.apply([visitor, salted])
+    assert other.ask(person(1), HERE, NOW_MS).visitor_id == answer.visitor_id
+    assert not other.ask(person(1), HERE, NOW_MS).is_new
+    assert other.forget(str(answer.visitor_id))
+
+
 def test_a_forgotten_visitor_gets_another_id():
     index = VisitorIndex()
     first = index.recognise(person(1), HERE, NOW_MS)

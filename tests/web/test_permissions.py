@@ -112,6 +112,7 @@ EXPECTED = {
     "GET /v1/cameras/swipes": "agent",
     "POST /v1/cameras/messages": "agent",
     "POST /v1/cameras/report": "agent",
+    "POST /v1/cameras/visitor": "agent",
 }
 
 

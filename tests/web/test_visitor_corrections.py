@@ -94,7 +94,9 @@ def test_a_swipe_that_is_not_the_visitors_withdraws_the_finding_and_undone_it_st
     (act_id,) = re.findall(r'name="act_id" value="([0-9a-f]+)"', page)
     assert post(client, f"{PAGE}/undo", act_id=act_id).status_code == 303
     poll(lambda: standing(world) == [(VISITOR, 3)])
-    assert "no longer holds" in client.get(PAGE, headers=EN).text
+    page = client.get(PAGE, headers=EN).text
+    assert "no longer holds" in page
+    assert 'name="act_id"' not in page
     assert post(client, f"{PAGE}/undo", act_id=act_id).status_code == 409
     assert post(client, "/visitors/v-other/undo", act_id=act_id).status_code == 404
 

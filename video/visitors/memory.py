@@ -70,7 +70,7 @@ class VisitorMemory:
         return self._done(self.index.join(kept_id, gone_id))
 
     def is_to_be_written(self, now_ms: int) -> bool:
-        """Returns whether a snapshot is due: much was appended, or what is forgotten, also now, is still on the disk."""
+        """Returns whether a snapshot is due: much was appended, or what is forgotten by now is still on the disk."""
         self.index.advance(now_ms)
         if self._journal is None:
             return False

@@ -197,14 +197,14 @@ VISITOR_LOOKS = Metric(
     meaning="Looks of visitors that this `visitors` process remembers; beyond 100,000 the longest unseen go.",
 )
 VISITORS_ASKED = Metric(
-    name="swipewatch_visitors_asked_total",
+    name="swipewatch_visitor_questions_total",
     kind="counter",
     unit="questions",
     meaning="Questions who a visitor is that this `visitors` process has answered, by result (named, doubt).",
     labels=("result",),
 )
 VISITORS_UNNAMED = Metric(
-    name="swipewatch_visitors_unnamed_total",
+    name="swipewatch_visitor_unnamed_faces_total",
     kind="counter",
     unit="faces",
     meaning="Faces without a visitor id because whoever remembers visitors was away.",

@@ -153,6 +153,8 @@ class SharedVisitors:
 
     def start(self) -> None:
         """Who is forgotten goes from memory and disk from now on, also while nobody asks."""
+        if self._settings.folder is not None:
+            remove_former_file(Path(self._settings.folder))
         self._thread.start()
 
     def stop(self) -> None:
@@ -209,10 +211,13 @@ class SharedVisitors:
             return self._opened().join(kept_id, gone_id)
 
     def tidy(self) -> None:
-        """Who is to be forgotten is; and where it is time, from the disk as well. Raises: NotKept."""
+        """Who is to be forgotten is; and where it is time, from the disk as well.
+
+        Raises: NotKept; ConfigError as `open` does.
+        """
         now_ms = self._clock_ms()
         with self._lock:
-            memory = self._memory
+            memory = self._opened() if self._is_there() else None
             is_due = memory is not None and memory.is_to_be_written(now_ms)
         if memory is not None and is_due:
             memory.write_snapshot(now_ms, self._lock)
@@ -223,10 +228,12 @@ class SharedVisitors:
         with self._lock:
             return (0, 0) if self._memory is None else (len(self._memory.index), self._memory.index.looks)
 
+    def _is_there(self) -> bool:
+        folder = self._settings.folder
+        return self._memory is not None or (folder is not None and Path(folder).exists())
+
     def _opened(self) -> VisitorMemory:
         if self._memory is None:
-            if self._settings.folder is not None:
-                remove_former_file(Path(self._settings.folder))
             memory = VisitorMemory(self._settings, self._clock_ms())
             if memory.torn_bytes:
                 _log.warning("visitors.torn", bytes=memory.torn_bytes)
@@ -239,6 +246,8 @@ class SharedVisitors:
                 self.tidy()
             except NotKept as error:
                 _log.error("visitors.not_written", error=str(error))
+            except ConfigError as error:
+                self._said.failed(str(error))
 
 
 def faces_of(embeddings: Sequence[Sequence[float]]) -> list[Embedding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import stat
 import subprocess
@@ -188,6 +189,9 @@ def test_wherever_the_end_is_torn_only_the_last_piece_is_lost_and_it_goes_on(tmp
         (torn / file.name).write_bytes(written[:length])
         again = opened(torn)
         assert again.torn_bytes == length - last
+        again.close()
+        again = opened(torn)
+        assert again.torn_bytes == 0
         assert [again.recognise(person(seed), HERE, NOW_MS + 9) for seed in range(2)] == ids[:2]
         fresh = again.recognise(person(2), HERE, NOW_MS + 9)
         assert fresh not in ids
@@ -224,14 +228,15 @@ def test_a_segment_of_which_not_even_the_head_was_written_is_nothing(tmp_path):
 def test_a_disk_that_is_full_gives_no_id_and_loses_nothing(tmp_path):
     memory = opened(tmp_path)
     first = memory.recognise(person(1), HERE, NOW_MS)
-    assert memory._journal is not None
-    file = memory._journal._file
-    memory._journal._file = os.open("/dev/full", os.O_RDWR)
-    with pytest.raises(NotKept, match="No space"):
-        memory.recognise(person(2), HERE, NOW_MS + 1)
-    assert len(memory.index) == 1
-    os.close(memory._journal._file)
-    memory._journal._file = file
+    (file,) = segments(tmp_path)
+    size, limits = file.stat().st_size, resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 50, limits[1]))
+    try:
+        with pytest.raises(NotKept, match="50 of"):
+            memory.recognise(person(2), HERE, NOW_MS + 1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert (len(memory.index), file.stat().st_size) == (1, size)
     second = memory.recognise(person(2), HERE, NOW_MS + 2)
     memory.close()
     again = opened(tmp_path)

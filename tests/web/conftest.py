@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import shutil
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,8 +19,14 @@ def _nothing_runs_on() -> Iterator[None]:
     """A server or a thread that a module leaves behind fails it; else the whole run would never end."""
     before = set(threading.enumerate())
     yield
-    left = [one.name for one in threading.enumerate() if one not in before and not one.daemon]
-    assert left == [], f"still running: {left}"
+
+    def left() -> list[str]:
+        return [one.name for one in threading.enumerate() if one not in before and not one.daemon]
+
+    ends = time.monotonic() + 10
+    while left() and time.monotonic() < ends:  # a pool's thread ends a moment after its loop
+        time.sleep(0.01)
+    assert left() == [], f"still running: {left()}"
 
 
 @pytest.fixture(scope="session")

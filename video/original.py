@@ -69,7 +69,7 @@ def cut_original(footage: Footage) -> OriginalCut:
 
 
 def packets_of(original: OriginalCut) -> Iterator[Packet]:
-    """Yields the packets that an original was cut of, in their order.
+    """Yields the packets that an original was cut of, in their order, each key picture with its parameter sets.
 
     Raises: av.error.FFmpegError, SourceError where it is no Matroska with a film in it.
     """

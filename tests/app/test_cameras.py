@@ -210,7 +210,7 @@ def watched_swipes(data: Path, clips: Path, enrolled: dict[str, str], *, worker_
             lambda: list(observations(data)),
         )
         if not worker_dies:
-            until(lambda: alerted(data) and alerted(data) <= clipped(data), lambda: clipped(data))
+            until(lambda: set() < alerted(data) <= clipped(data), lambda: clipped(data))
     return data
 
 

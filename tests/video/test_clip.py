@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -19,6 +21,9 @@ from tests.video.test_desk import STEPPED_IN
 from video.clip import ClipMade, Seen, encode_webm, follow_customer, hidden_in, make_clip
 from video.engine import Image, similarity
 from video.messages import OriginalCut
+from video.original import Footage, cut_original, packets_of
+from video.sources.demuxing import Demuxed
+from video.sources.port import Packet
 
 SHORT = replace(SETTINGS, clip_before_ms=2_000, clip_after_ms=2_000)
 LEAST_LIKENESS = 0.4
@@ -211,3 +216,57 @@ def opened() -> set[str]:
     with contextlib.suppress(FileNotFoundError):  # one was closed while it was looked at
         return {os.path.realpath(one) for one in Path("/proc/self/fd").iterdir() if one.exists()}
     return opened()
+
+
+def test_what_was_cut_comes_out_again_packet_by_packet_though_pictures_look_back_on_later_ones():
+    packets = looking_back()
+    assert [one.raw_at_ms for one in packets] != sorted(one.raw_at_ms for one in packets)
+    cut = cut_original(footage_of(packets))
+    again = list(packets_of(cut))
+    assert [(one.raw_at_ms, one.is_key, one.codec) for one in again] == [
+        (one.raw_at_ms, one.is_key, one.codec) for one in packets
+    ]
+    assert all(out.data.endswith(into.data[-20:]) for out, into in zip(again, packets, strict=True))
+    made = make_clip(cut, lambda _picture: [])
+    assert made is not None
+    assert (made.pictures, made.first_raw_at_ms) == (12, START_MS)
+
+
+@pytest.mark.parametrize("video", [b"", b"no Matroska", b"\x1a\x45\xdf\xa3" + bytes(500)])
+def test_of_an_original_that_is_no_film_there_is_no_clip(video):
+    cut = cut_original(footage_of(looking_back()))
+    assert make_clip(replace(cut, video=video), lambda _picture: []) is None
+
+
+def looking_back() -> list[Packet]:
+    """Twelve pictures in H.264, some of which are sent after later ones that they look back on."""
+    film = io.BytesIO()
+    with av.open(film, "w", format="matroska") as container:
+        stream = container.add_stream("libx264", rate=5, options={"bf": "2", "b_strategy": "0", "g": "12"})
+        stream.width, stream.height, stream.pix_fmt = 160, 90, "yuv420p"
+        for number in range(12):
+            picture = np.full((90, 160, 3), 20 * number, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="bgr24")))
+        container.mux(stream.encode(None))
+    film.seek(0)
+    with av.open(film, "r") as container:
+        demuxed = Demuxed(container, container.streams.video[0])
+        return [
+            Packet(raw_at_ms=START_MS + (packet.pts or 0), data=bytes(packet), is_key=packet.is_keyframe, codec="h264")
+            for packet in demuxed
+        ]
+
+
+def footage_of(packets: list[Packet]) -> Footage:
+    return Footage(
+        settlement_id="S1",
+        swipe_at_ms=START_MS,
+        camera_id="c-1",
+        camera_state="ok",
+        clock_offset_ms=0,
+        first_at_ms=START_MS,
+        last_at_ms=START_MS + 10_000,
+        step_ms=STEP_MS,
+        packets=tuple(packets),
+        customer=(),
+    )

@@ -12,9 +12,9 @@ import msgspec
 
 from app.cameras.intake import CameraIntake
 from app.cameras.seen import References, swipe_seen
-from app.cameras.visitors import NoFaces, VisitorNaming
 from app.configuration import Configuration, camera_work
 from app.known_staff import NO_STAFF, StaffRecord, known_staff, staff_at
+from app.visitors.shared import NoFaces, VisitorNaming
 from events.codec import decode_event
 from events.identity import identity_text
 from events.types import AnyEvent, FaceObserved, Swipe

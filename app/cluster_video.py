@@ -15,14 +15,14 @@ import structlog
 from app.camera_list import CameraList
 from app.camera_watch import CameraWatch
 from app.cameras.intake import camera_intake
-from app.cameras.visitors import remove_former_file
 from app.cameras.work import CameraWork
 from app.clip_making import ClipMaker
 from app.clock import now_ms
 from app.configuration import Configuration, camera_work
-from app.region_visitors import visitors_of
 from app.status_server import StatusServer
 from app.vault import Vault
+from app.visitors.region import visitors_of
+from app.visitors.shared import remove_former_file
 from events.errors import ConfigError
 from events.metrics import CAMERAS_HELD, OBSERVATIONS_WRITTEN, VISITORS_UNNAMED
 from storage.duties import Duties

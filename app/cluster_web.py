@@ -13,8 +13,8 @@ from app.clock import now_ms
 from app.configuration import Configuration, alert_policy
 from app.front import Behind, Front
 from app.kept_rules import KeptRules
-from app.region_visitors import visitors_of
 from app.vault import Vault
+from app.visitors.region import visitors_of
 from detectors.catalogue import Rulebook
 from events.codec import decode_events
 from events.dead_letters import InvalidEvent

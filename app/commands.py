@@ -256,7 +256,7 @@ def visitors(
     port: Annotated[int | None, typer.Option(help="Port to be asked at, instead of the configured one.")] = None,
 ) -> None:
     """On a cluster: remembers visitors for all of a region, so that a face has one id everywhere; one process alone."""
-    from app.visitor_service import VisitorService
+    from app.visitors.service import VisitorService
 
     configure_logs()
     configuration = _listening(read_configuration(config), "visitors", host, port)

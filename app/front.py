@@ -17,7 +17,6 @@ from app.camera_health_watch import CameraHealthWatch
 from app.camera_list import CameraList, camera_registry
 from app.camera_probe import ChildProbe
 from app.cameras.intake import camera_intake
-from app.cameras.visitors import RegionMemory
 from app.configuration import Configuration, institution_entries, sign_on, web_limits
 from app.expiry import Expiry, free_space, keeping_times
 from app.kept_rules import KeptRules
@@ -26,7 +25,8 @@ from app.rule_pages import RulePages
 from app.rule_watch import RuleWatch
 from app.terminal_watch import TerminalWatch
 from app.vault import Vault
-from app.visitor_orders import VisitorOrders
+from app.visitors.orders import VisitorOrders
+from app.visitors.shared import RegionMemory
 from app.webhook import webhook_of
 from detectors.catalogue import Rulebook
 from storage.camera_agents import AgentContacts

@@ -13,15 +13,15 @@ import structlog
 from app.camera_list import CameraList
 from app.camera_watch import CameraWatch
 from app.cameras.intake import camera_intake
-from app.cameras.visitors import SharedVisitors
 from app.cameras.work import CameraWork
 from app.clip_making import ClipMaker
 from app.clock import now_ms
 from app.configuration import Configuration, alert_policy, camera_work, pipeline_limits, visitor_settings
 from app.front import Behind, Front
 from app.kept_rules import KeptRules
-from app.region_visitors import visitors_of
 from app.vault import Vault
+from app.visitors.region import visitors_of
+from app.visitors.shared import SharedVisitors
 from events.dead_letters import DeadLetter
 from events.errors import ConfigError, TransientError
 from events.metrics import VISITORS_UNNAMED

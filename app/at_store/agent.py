@@ -18,13 +18,13 @@ from app.at_store.centre import Centre, CentreAway, NeverTaken, TokenRefused
 from app.at_store.follower import Follower
 from app.at_store.sender import Sender
 from app.camera_agents import AgentOrders
-from app.cameras.visitors import remove_former_file
 from app.cameras.work import CameraWork
 from app.clock import now_ms
 from app.known_staff import NO_STAFF
 from app.status_server import StatusServer
 from app.vault import DirectoryLock
-from app.visitor_line import VisitorLine
+from app.visitors.line import VisitorLine
+from app.visitors.shared import remove_former_file
 from config.settings import AgentSettings
 from events.errors import ConfigError
 from events.metrics import (

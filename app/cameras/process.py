@@ -14,8 +14,8 @@ from typing import Final, Protocol
 import structlog
 
 from app.cameras.outbox import Outbox
-from app.cameras.visitors import VisitorNaming
 from app.known_staff import NO_STAFF, staff_at
+from app.visitors.shared import VisitorNaming
 from events.errors import ConfigError
 from video.messages import (
     CameraStateChanged,

@@ -14,8 +14,8 @@ import structlog
 from app.cameras.process import Intake, WorkerProcess
 from app.cameras.seen import References, swipe_seen
 from app.cameras.spreading import Share, spread
-from app.cameras.visitors import VisitorNaming
 from app.known_staff import NO_STAFF
+from app.visitors.shared import VisitorNaming
 from events.types import AnyEvent, Swipe
 from video.messages import StaffKnown, SwipeSeen
 from video.settings import CameraSettings, VideoSettings

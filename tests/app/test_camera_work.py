@@ -16,8 +16,8 @@ import pytest
 
 from app.cameras.intake import CameraIntake
 from app.cameras.outbox import Outbox
-from app.cameras.visitors import SharedVisitors
 from app.cameras.work import CameraWork
+from app.visitors.shared import SharedVisitors
 from storage.errors import DatabaseUnavailable
 from tests.alerts.builders import NOON_MS, STORE
 from tests.storage.events import record

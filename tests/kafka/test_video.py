@@ -16,7 +16,7 @@ from app import cluster_video
 from app.cluster_video import ClusterVideo
 from app.configuration import read_configuration
 from app.vault import Vault
-from app.visitor_service import VisitorService
+from app.visitors.service import VisitorService
 from events.errors import ConfigError
 from events.topics import DEFAULT_PARTITIONS, INPUT
 from simulator.clips import Scene, compose_clip

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from app.at_store.centre import Centre, CentreAway, TokenRefused
-from app.cameras.visitors import NoVisitors, SharedVisitors
 from app.configuration import Configuration, read_configuration, visitor_settings
-from app.region_visitors import (
+from app.visitors.line import FIRST_PAUSE_S, LONGEST_PAUSE_S, Circuit, VisitorLine
+from app.visitors.region import (
     Answering,
     RegionVisitors,
     VisitorsAway,
@@ -25,8 +25,8 @@ from app.region_visitors import (
     _reply_seal,
     visitors_of,
 )
-from app.visitor_line import FIRST_PAUSE_S, LONGEST_PAUSE_S, Circuit, VisitorLine
-from app.visitor_service import VisitorService
+from app.visitors.service import VisitorService
+from app.visitors.shared import NoVisitors, SharedVisitors
 from events.errors import ConfigError
 from tests.alerts.builders import OTHER_STORE, STORE
 from tests.app.line import Line

@@ -93,6 +93,7 @@ def test_the_document_describes_the_api_and_no_page(client: httpx.Client) -> Non
         "/v1/cameras/messages",
         "/v1/cameras/report",
         "/v1/cameras/swipes",
+        "/v1/cameras/visitor",
         "/v1/events",
         "/v1/terminal/notices",
         "/v1/terminal/stream",

@@ -13,7 +13,7 @@ import pytest
 from app.configuration import alert_policy, read_configuration
 from app.product import PipelineIntake, wait_until_ready
 from app.rule_files import read_rules
-from app.visitor_orders import VisitorOrders
+from app.visitors.orders import VisitorOrders
 from config.settings import packaged
 from events.errors import TransientError
 from storage.access_changes import AccessChanges

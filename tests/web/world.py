@@ -26,7 +26,7 @@ from PIL import Image, ImageDraw
 from app.calibrations import Calibrations
 from app.camera_agents import CameraAgents
 from app.cameras.intake import CameraIntake
-from app.cameras.visitors import SharedVisitors
+from app.visitors.shared import SharedVisitors
 from events.codec import decode_event
 from events.dead_letters import DeadLetter, InvalidEvent, Place
 from events.errors import TransientError

@@ -7,12 +7,12 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from app.cameras.visitors import SharedVisitors
 from app.clock import now_ms
 from app.configuration import Configuration, visitor_secret, visitor_settings
-from app.region_visitors import Answering
 from app.status_server import StatusServer
 from app.vault import DirectoryLock, visitor_key
+from app.visitors.region import Answering
+from app.visitors.shared import SharedVisitors
 from events.errors import ConfigError
 from events.metrics import VISITOR_LOOKS, VISITORS, VISITORS_ASKED
 from video.messages import VisitorNamed

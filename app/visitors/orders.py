@@ -8,7 +8,7 @@ from typing import Final
 
 import structlog
 
-from app.cameras.visitors import VisitorDesk
+from app.visitors.shared import VisitorDesk
 from events.errors import ConfigError, TransientError
 from storage.visitors import Order, VisitorRecord
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from app.cameras.visitors import UnnamedSaid
+from app.visitors.shared import UnnamedSaid
 from events.errors import TransientError
 from video.messages import VisitorAsked, VisitorNamed
 

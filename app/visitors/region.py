@@ -14,9 +14,9 @@ from typing import Final
 import httpx
 import msgspec
 
-from app.cameras.visitors import NoFaces, NoVisitors, RegionMemory, SharedVisitors, faces_of
 from app.configuration import Configuration, visitor_secret
-from app.visitor_line import VisitorLine
+from app.visitors.line import VisitorLine
+from app.visitors.shared import NoFaces, NoVisitors, RegionMemory, SharedVisitors, faces_of
 from events.errors import ConfigError, TransientError
 from video.engine import Embedding
 from video.messages import VisitorAsked, VisitorNamed

@@ -1,0 +1,1 @@
+"""Who remembers a region's visitors: in this process, or asked elsewhere."""

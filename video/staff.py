@@ -41,9 +41,11 @@ def staff_seen(faces: StaffFaces, staff: Sequence[KnownStaff]) -> StaffSeen:
 def staff_role(track: Track, staff: Sequence[KnownStaff], judging: Judging) -> str | None:
     """Returns what somebody is at the store, None for whoever is not of its staff, and in doubt.
 
-    One member has to be seen by a vote like a holder's. Whoever matches the swipe's holder, and is no more alike to a
-    member of staff, is the holder.
+    One member has to be seen by a vote like a holder's. Whoever matches the swipe's holder is the holder: staff pay
+    with cards of their own.
     """
+    if track.vote(judging).verdict == "match":
+        return None
     best: tuple[float, str] | None = None
     for member in staff:
         votes = [
@@ -54,11 +56,7 @@ def staff_role(track: Track, staff: Sequence[KnownStaff], judging: Judging) -> s
         vote = count_votes(votes, judging.first)
         if vote.verdict == "match" and vote.similarity is not None:
             best = max(best or (vote.similarity, member.role), (vote.similarity, member.role))
-    if best is None:
-        return None
-    holder = track.vote(judging)
-    is_holder = holder.verdict == "match" and (holder.similarity or 0.0) >= best[0]
-    return None if is_holder else best[1]
+    return None if best is None else best[1]
 
 
 class StaffAtCounter:

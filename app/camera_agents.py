@@ -14,7 +14,7 @@ from app.cameras.intake import CameraIntake
 from app.cameras.seen import References, swipe_seen
 from app.configuration import Configuration, camera_work
 from app.known_staff import NO_STAFF, StaffRecord, known_staff, staff_at
-from app.visitors.shared import NoFaces, VisitorNaming
+from app.visitors.shared import NoFaces, VisitorNaming, faces_of
 from events.codec import decode_event
 from events.identity import identity_text
 from events.types import AnyEvent, FaceObserved, Swipe
@@ -187,14 +187,12 @@ class CameraAgents:
         """Returns who somebody at a store of the agent's is, or that nobody can say now. Raises: MessageRefused."""
         try:
             asked = msgspec.msgpack.decode(question, type=VisitorAsked)
-        except msgspec.MsgspecError as error:
+            faces_of(asked.embeddings)
+        except (msgspec.MsgspecError, NoFaces) as error:
             raise MessageRefused("bad_message", str(error)) from error
         if not agent.speaks_for(asked.institution_id):
             raise MessageRefused("foreign_camera", f"this token does not speak for {asked.institution_id}")
-        try:
-            return encode_message(self._visitors.answer(asked))
-        except NoFaces as error:
-            raise MessageRefused("bad_message", str(error)) from error
+        return encode_message(self._visitors.answer(asked))
 
     def heard(self, agent: str, report: bytes) -> None:
         """The agent has said how it is. Raises: MessageRefused."""

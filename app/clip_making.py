@@ -120,6 +120,9 @@ class ClipMaker:
         except ChildDied as error:
             self._count_crash(known, error)
             return
+        except Exception:
+            self._child.end()  # what it still says to this original would be taken for what it says to the next
+            raise
         self._take(known, answer)
 
     def _answer_to(self, original_id: str, original: OriginalCut) -> ClipAnswer | None:

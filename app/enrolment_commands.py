@@ -117,7 +117,7 @@ def report_of(erased: Erased) -> Iterator[str]:
     if erased.cited:
         yield f"stays: {_counted(erased.cited)}, because an alert cites it as evidence; it goes with the alert's time"
     yield f"stays: accepted events and findings ({erased.alerts} alerts), which are records of settlements; no face"
-    yield f"forgotten: {erased.visitors} visitors that were seen at the person's swipes, by the cameras within seconds"
+    yield f"forgotten within seconds: {erased.visitors} visitors seen at the person's swipes, if their ids still hold"
     if erased.is_opted_out:
         yield "stays: the opt-out, so that nobody enrols the person again"
 

@@ -710,7 +710,6 @@ class VisitorCorrectionRow(Table):
     settlement_id: Mapped[str | None]
     at_ms: Mapped[int]
     by: Mapped[str]
-    reason: Mapped[str]
 
 
 class VisitorOrderRow(Table):

@@ -14,6 +14,7 @@ from storage.database import Database
 from storage.errors import AlteredData, UnknownOriginal
 from storage.kept_files import FileState, KeptFiles, Kind, film_id
 from storage.models import OriginalRow
+from storage.owed_clips import TRIED_AGAIN
 
 Sight = tuple[int, tuple[float, float, float, float]]
 """Where the customer's face was, and when, till time: left, top, right and bottom in pixels of the camera's picture."""
@@ -57,7 +58,7 @@ class KeptOriginal(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of a kept original; `sha256` (hex) and `size_bytes` are of its plain bytes.
 
     `removed_at_ms` is when it was deleted, None while it is kept. A clip is owed since `clip_owed_since_ms`, None
-    where nobody wants one or there is one; `clip_failure` is why none can be made (`storage.owed_clips`).
+    where nobody wants one or there is one; `clip_failure` is why none could be made (`storage.owed_clips`).
     """
 
     original_id: str
@@ -83,8 +84,17 @@ class KeptOriginal(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def may_become_clip(self) -> bool:
-        """Whether a clip can be tried: the file is there, what the clip shows is known, and it has not failed."""
-        return self.state == "kept" and self.clip_first_at_ms is not None and self.clip_failure is None
+        """Whether a clip can be expected: it may be tried, and has not failed but for a file that is there again."""
+        return self.may_be_tried and self.clip_failure in (None, "missing")
+
+    @property
+    def may_be_tried(self) -> bool:
+        """Whether a clip is made if somebody asks: the file is there, what the clip shows is known, nothing forbids."""
+        return (
+            self.state == "kept"
+            and self.clip_first_at_ms is not None
+            and (self.clip_failure is None or self.clip_failure in TRIED_AGAIN)
+        )
 
 
 class OriginalStore:

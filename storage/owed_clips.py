@@ -18,6 +18,8 @@ MOST_CRASHES: Final = 2
 
 ClipFailure = Literal["undecodable", "crashed", "unreadable", "missing"]
 """Nothing in it can be decoded; the decoder died or hung; it does not open or was altered; its file is gone."""
+TRIED_AGAIN: Final[tuple[ClipFailure, ...]] = ("unreadable", "missing")
+"""Whoever asks has these tried again: a file, or its key, can be copied back. They stand until there is a clip."""
 
 
 class OwedClips:
@@ -31,21 +33,24 @@ class OwedClips:
 
     def ask(self, original_ids: Collection[str], now_ms: int) -> None:
         """Somebody waits for these clips: each that can be made and is not there is owed, before those of alerts."""
+        may_be_tried = or_(OriginalRow.clip_failure.is_(None), OriginalRow.clip_failure.in_(TRIED_AGAIN))
+        query = _without_clip().where(may_be_tried, OriginalRow.original_id.in_(original_ids), _nobody_asked())
         with self._database.read() as session:
-            found = session.scalars(_makeable().where(OriginalRow.original_id.in_(original_ids), _nobody_asked())).all()
-        self._owe(found, now_ms, clip_asked_at_ms=now_ms)
+            found = session.scalars(query).all()
+        self._owe(found, may_be_tried, now_ms, clip_asked_at_ms=now_ms)
 
     def ask_for_alerts(self, since_ms: int, now_ms: int) -> int:
         """Returns how many clips are owed from now on to alerts that opened since then; owed before count no more."""
+        has_not_failed = OriginalRow.clip_failure.is_(None)
         query = (
-            _makeable()
+            _without_clip()
             .join(AlertRow, AlertRow.settlement_id == OriginalRow.settlement_id)
-            .where(AlertRow.opened_at_ms >= since_ms, OriginalRow.clip_owed_since_ms.is_(None))
+            .where(has_not_failed, AlertRow.opened_at_ms >= since_ms, OriginalRow.clip_owed_since_ms.is_(None))
             .distinct()
         )
         with self._database.read() as session:
             found = session.scalars(query).all()
-        self._owe(found, now_ms)
+        self._owe(found, has_not_failed, now_ms)
         return len(found)
 
     def claim(self, now_ms: int) -> str | None:
@@ -78,10 +83,10 @@ class OwedClips:
 
     def made(self, original_id: str) -> None:
         """The clip is there."""
-        self._set(original_id, clip_owed_since_ms=None, clip_claimed_until_ms=None)
+        self._set(original_id, clip_owed_since_ms=None, clip_claimed_until_ms=None, clip_failure=None)
 
     def failed(self, original_id: str, failure: ClipFailure) -> None:
-        """The clip cannot be made, and is not tried again."""
+        """The clip cannot be made, and is not tried again; one of `TRIED_AGAIN` not until somebody asks."""
         self._set(original_id, clip_owed_since_ms=None, clip_claimed_until_ms=None, clip_failure=failure)
 
     def crashed(self, original_id: str) -> bool:
@@ -99,19 +104,13 @@ class OwedClips:
         self.failed(original_id, "crashed")
         return True
 
-    def waiting(self) -> int:
-        """Returns how many clips are owed."""
-        with self._database.read() as session:
-            query = select(func.count()).where(OriginalRow.clip_owed_since_ms.is_not(None))
-            return session.scalar(query) or 0
-
-    def _owe(self, original_ids: Collection[str], now_ms: int, **also: int) -> None:
+    def _owe(self, original_ids: Collection[str], may_be_tried: ColumnElement[bool], now_ms: int, **also: int) -> None:
         if not original_ids:
             return
         since = func.coalesce(OriginalRow.clip_owed_since_ms, now_ms)
         with self._database.session(alone=False) as session:
             for some in chunks(original_ids):
-                owed = update(OriginalRow).where(OriginalRow.original_id.in_(some), OriginalRow.clip_failure.is_(None))
+                owed = update(OriginalRow).where(OriginalRow.original_id.in_(some), may_be_tried)
                 session.execute(owed.values(clip_owed_since_ms=since, **also))
 
     def _set(self, original_id: str, **values: str | int | None) -> None:
@@ -119,8 +118,8 @@ class OwedClips:
             session.execute(update(OriginalRow).where(OriginalRow.original_id == original_id).values(**values))
 
 
-def _makeable() -> Select[str]:
-    """Returns the query for originals of which a clip can be tried, and has none; a clip that was deleted counts."""
+def _without_clip() -> Select[str]:
+    """Returns the query for originals that say what a clip shows, and have none; a clip that was deleted counts."""
     same = and_(ClipRow.settlement_id == OriginalRow.settlement_id, ClipRow.camera_id == OriginalRow.camera_id)
     return (
         select(OriginalRow.original_id)
@@ -128,7 +127,6 @@ def _makeable() -> Select[str]:
         .where(
             ClipRow.clip_id.is_(None),
             OriginalRow.clip_first_at_ms.is_not(None),
-            OriginalRow.clip_failure.is_(None),
             OriginalRow.removed_at_ms.is_(None),
         )
     )

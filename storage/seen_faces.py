@@ -8,7 +8,7 @@ from typing import Final, Literal, Protocol
 import msgspec
 from sqlalchemy.orm import Session
 
-from events.types import AnyEvent, FaceObserved, VisitorCorrection
+from events.types import AnyEvent, FaceObserved, Id, VisitorCorrection
 from storage.models import StaffHourRow, VisitorCorrectionRow, VisitorSightingRow
 from storage.upsert import add_up, insert_new
 
@@ -35,11 +35,24 @@ class Logged(Protocol):
 class Correcting(msgspec.Struct, frozen=True, kw_only=True):
     """What our own corrections say beyond the contract; of others' nothing is known but who sent them."""
 
-    act_id: str | None = None
+    act_id: Id | None = None
     act: ActKind = "other"
-    was_visitor_id: str | None = None
-    settlement_id: str | None = None
-    reason: str = ""
+    was_visitor_id: Id | None = None
+    settlement_id: Id | None = None
+
+    def is_whole(self, visitor_id: str | None) -> bool:
+        """Returns whether all is there that an act of this kind says of a face that becomes a visitor's or nobody's."""
+        if self.act_id is None:
+            return False
+        match self.act:
+            case "not_this_person":
+                return self.was_visitor_id is not None and visitor_id is None
+            case "same_person":
+                return self.was_visitor_id is not None and visitor_id is not None
+            case "undone":
+                return visitor_id is not None
+            case "other":
+                return False
 
 
 class _Face(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,6 +128,8 @@ def _correction_of(event: VisitorCorrection, record: Logged) -> dict[str, object
         said = _CORRECTING.decode(record.original)
     except msgspec.MsgspecError:
         said = Correcting()
+    if not said.is_whole(event.visitor_id):
+        said = Correcting()
     return {
         "correction_id": event.event_id,
         "act_id": said.act_id or event.event_id,
@@ -126,5 +141,4 @@ def _correction_of(event: VisitorCorrection, record: Logged) -> dict[str, object
         "settlement_id": said.settlement_id,
         "at_ms": event.occurred_at_ms,
         "by": record.sender,
-        "reason": said.reason,
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final, Literal
 
 import msgspec
@@ -13,7 +13,7 @@ from storage.access_changes import By, note_change
 from storage.alert_terms import swipe_words
 from storage.database import Database
 from storage.log import chunks
-from storage.models import VisitorCorrectionRow, VisitorOrderRow, VisitorSightingRow
+from storage.models import AccessChangeRow, VisitorCorrectionRow, VisitorOrderRow, VisitorSightingRow
 from storage.seen_faces import ActKind
 
 OrderKind = Literal["forget", "join"]
@@ -51,12 +51,12 @@ class Correction(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Act(msgspec.Struct, frozen=True, kw_only=True):
-    """What somebody decided about faces at one moment, as corrections."""
+    """What somebody decided about faces at one moment, as corrections; `reason` is None while it is not on record."""
 
     act_id: str
     kind: ActKind
     by: str
-    reason: str
+    reason: str | None
     corrections: tuple[Correction, ...]
 
     @property
@@ -128,19 +128,19 @@ class VisitorRecord:
         with self._database.read() as session:
             return next(iter(_acts(session, [act_id])), None)
 
-    def note(self, by: By, kind: ActKind, visitor_id: str, detail: str) -> None:
-        """Afterwards what somebody decided is on record; an act of another sender (`other`) is in the log alone."""
+    def note(self, by: By, kind: ActKind, visitor_id: str, about: str, act_id: str, reason: str) -> None:
+        """Afterwards what somebody decided is on record; an act of another sender (`other`) is in the log alone.
+
+        The reason stands nowhere else. Args: `about` names the swipe, the other visitor or the act that it is about.
+        """
         if kind != "other":
             with self._database.session() as session:
-                note_change(session, by, "visitor", kind, visitor_id, detail)
+                note_change(session, by, "visitor", kind, visitor_id, f"{act_id} {about}\n{reason}")
 
     def ask(self, kind: OrderKind, visitor_ids: Iterable[str], at_ms: int, kept_id: str | None = None) -> None:
         """Whoever remembers visitors will do so within seconds, or as soon as it runs again."""
         with self._database.session() as session:
-            session.add_all(
-                VisitorOrderRow(kind=kind, visitor_id=one, kept_id=kept_id, asked_at_ms=at_ms)
-                for one in sorted(set(visitor_ids))
-            )
+            _ask(session, kind, visitor_ids, at_ms, kept_id)
 
     def orders(self) -> list[Order]:
         """Returns what was asked and is not done yet, in order. Raises: TransientError."""
@@ -154,11 +154,14 @@ class VisitorRecord:
             session.execute(delete(VisitorOrderRow).where(VisitorOrderRow.number == number))
 
     def erase(self, person_id: str, at_ms: int) -> int:
-        """Returns how many visitors were seen when the person's card was swiped; they are forgotten, their rows gone.
+        """Returns how many visitors were seen when the person's card was swiped; their rows are gone.
 
+        They are asked to be forgotten by all their ids: as seen, as corrected and as joined since, which counts as one.
         Not whoever was seen not to be the card's holder. Cost: each swipe with a visitor is read once.
+
+        Raises: TransientError; again goes on from there.
         """
-        visitor_ids: set[str] = set()
+        visitors: set[str] = set()
         for settlement_ids in self._settlements():
             with self._database.session() as session:
                 words = swipe_words(session, settlement_ids)
@@ -166,10 +169,16 @@ class VisitorRecord:
                 own = VisitorSightingRow.settlement_id.in_(mine) & (
                     VisitorSightingRow.verdict.is_(None) | (VisitorSightingRow.verdict != "mismatch")
                 )
-                visitor_ids.update(session.scalars(select(VisitorSightingRow.visitor_id).where(own)))
+                rows = session.scalars(select(VisitorSightingRow).where(own)).all()
+                latest = _latest(session, {row.observation_id for row in rows})
+                now = (_sighting(row, latest.get(_key(row))).visitor_id for row in rows)
+                ids = {row.visitor_id for row in rows} | {one for one in now if one is not None}
+                joined = _joined(session, ids)
+                ids.update(*joined.values())
+                _ask(session, "forget", ids, at_ms)
+                visitors |= ids - joined.keys()
                 session.execute(delete(VisitorSightingRow).where(own))
-        self.ask("forget", visitor_ids, at_ms)
-        return len(visitor_ids)
+        return len(visitors)
 
     def remove_before(self, at_ms: int) -> None:
         """Afterwards no face that was seen before then is found."""
@@ -187,6 +196,32 @@ class VisitorRecord:
                 return
             yield page
             after = page[-1]
+
+
+def _ask(session: Session, kind: OrderKind, visitor_ids: Iterable[str], at_ms: int, kept_id: str | None = None) -> None:
+    session.add_all(
+        VisitorOrderRow(kind=kind, visitor_id=one, kept_id=kept_id, asked_at_ms=at_ms)
+        for one in sorted(set(visitor_ids))
+    )
+
+
+def _joined(session: Session, visitor_ids: Collection[str]) -> dict[str, set[str]]:
+    """Returns whose ids these visitors, and those in turn, were given when somebody said that two are one.
+
+    Also where that was undone: the ids are unknown to whoever remembers visitors then.
+    """
+    found: dict[str, set[str]] = {}
+    wanted = set(visitor_ids)
+    while wanted:
+        for some in chunks(sorted(wanted)):
+            query = select(VisitorCorrectionRow.was_visitor_id, VisitorCorrectionRow.visitor_id).where(
+                VisitorCorrectionRow.was_visitor_id.in_(some), VisitorCorrectionRow.act == "same_person"
+            )
+            for gone_id, kept_id in session.execute(query.distinct()):
+                if gone_id is not None and kept_id is not None:
+                    found.setdefault(gone_id, set()).add(kept_id)
+        wanted = {kept_id for gone_id in wanted for kept_id in found.get(gone_id, ())} - found.keys()
+    return found
 
 
 def _key(row: VisitorSightingRow | VisitorCorrectionRow) -> FaceKey:
@@ -215,17 +250,32 @@ def _acts(session: Session, act_ids: Sequence[str]) -> list[Act]:
         for row in session.scalars(query.order_by(VisitorCorrectionRow.at_ms, VisitorCorrectionRow.correction_id)):
             rows[row.act_id].append(row)
     latest = _latest(session, {row.observation_id for own in rows.values() for row in own})
+    reasons = _reasons(session, rows)
     return [
         Act(
             act_id=act_id,
             kind=msgspec.convert(own[0].act, ActKind),
             by=own[0].by,
-            reason=own[0].reason,
+            reason=reasons.get(act_id),
             corrections=tuple(_correction(row, latest) for row in own),
         )
         for act_id, own in rows.items()
         if own
     ]
+
+
+def _reasons(session: Session, acts: Mapping[str, Sequence[VisitorCorrectionRow]]) -> dict[str, str]:
+    """Returns why each act was done, of those that `VisitorRecord.note` has put on record."""
+    visitor_ids = {one for rows in acts.values() for row in rows for one in (row.visitor_id, row.was_visitor_id)}
+    found: dict[str, str] = {}
+    for some in chunks(sorted(one for one in visitor_ids if one is not None)):
+        query = select(AccessChangeRow.detail).where(
+            AccessChangeRow.kind == "visitor", AccessChangeRow.subject.in_(some)
+        )
+        for detail in session.scalars(query):
+            said, _, reason = detail.partition("\n")
+            found[said.partition(" ")[0]] = reason
+    return found
 
 
 def _sighting(row: VisitorSightingRow, correction: VisitorCorrectionRow | None) -> Sighting:

@@ -108,7 +108,7 @@ class CameraStateChanged(msgspec.Struct, frozen=True, kw_only=True, tag="camera_
     picture: bytes | None = None
 
 
-Day = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
+Day = Annotated[str, msgspec.Meta(pattern=r"^20[0-9]{2}-[0-9]{2}-[0-9]{2}\Z")]
 AtLeastNone = Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]
 
 

@@ -66,6 +66,8 @@ def clip_of(
     cameras: Mapping[str, CameraState],
     observations: Iterable[Observation],
     now_ms: int,
+    *,
+    are_asked: bool,
 ) -> AlertClip:
     """Returns the clips of the alert's swipe, or the first true reason for none.
 
@@ -78,9 +80,11 @@ def clip_of(
         cameras: the latest state of each camera.
         observations: what cameras saw, of this swipe and of others.
         now_ms: the time of day.
+        are_asked: whether the clips that somebody waits for could be asked for; if not, they take longer.
     """
     if clips or originals:
-        return _recorded(swipe_at_ms, clips, originals, now_ms)
+        awaited = _awaited(makeable(clips, originals), now_ms, are_asked=are_asked)
+        return _recorded(swipe_at_ms, clips, originals, awaited)
     ill = _ill_state(alert, swipe_at_ms, camera_ids, cameras, observations)
     back_ms = _back_ms(swipe_at_ms, camera_ids, cameras)
     state: ClipState = "no_recording" if back_ms is None else "camera_back"
@@ -103,8 +107,12 @@ def clip_of(
 
 def makeable(clips: Iterable[KeptClip], originals: Iterable[KeptOriginal]) -> list[KeptOriginal]:
     """Returns the originals of a swipe whose clip is not there, and never was, and can be made."""
-    made = {one.camera_id for one in clips}
-    return [one for one in originals if one.may_become_clip and one.camera_id not in made]
+    return [one for one in _without_clip(clips, originals) if one.may_become_clip]
+
+
+def to_try(clips: Iterable[KeptClip], originals: Iterable[KeptOriginal]) -> list[KeptOriginal]:
+    """Returns those that are tried when somebody looks: that can be made, or whose file was gone or did not open."""
+    return [one for one in _without_clip(clips, originals) if one.may_be_tried]
 
 
 def stills_in(clip: KeptClip, stills: Iterable[Still]) -> list[Still]:
@@ -116,10 +124,16 @@ def stills_in(clip: KeptClip, stills: Iterable[Still]) -> list[Still]:
     ]
 
 
-def _recorded(swipe_at_ms: int, clips: Sequence[KeptClip], originals: Sequence[KeptOriginal], now_ms: int) -> AlertClip:
+def _without_clip(clips: Iterable[KeptClip], originals: Iterable[KeptOriginal]) -> list[KeptOriginal]:
+    made = {one.camera_id for one in clips}
+    return [one for one in originals if one.camera_id not in made]
+
+
+def _recorded(
+    swipe_at_ms: int, clips: Sequence[KeptClip], originals: Sequence[KeptOriginal], awaited: Awaited | None
+) -> AlertClip:
     """Returns the clips that can be played; where none can, what comes, or why none does."""
     kept = tuple(one for one in clips if one.state == "kept")
-    awaited = _awaited(makeable(clips, originals), now_ms)
     failure = "" if clips else next((_failure_of(one) for one in originals if one.state == "kept"), "")
     files = clips or originals
     state: ClipState = "removed"
@@ -127,7 +141,7 @@ def _recorded(swipe_at_ms: int, clips: Sequence[KeptClip], originals: Sequence[K
         state = "kept"
     elif awaited:
         state = awaited
-    elif failure == "missing" or any(one.state == "missing" for one in files):
+    elif any(one.state == "missing" for one in files):
         state = "missing"
     elif failure:
         state = "not_made"
@@ -142,11 +156,11 @@ def _recorded(swipe_at_ms: int, clips: Sequence[KeptClip], originals: Sequence[K
     )
 
 
-def _awaited(originals: Sequence[KeptOriginal], now_ms: int) -> Awaited | None:
+def _awaited(originals: Sequence[KeptOriginal], now_ms: int, *, are_asked: bool) -> Awaited | None:
     if not originals:
         return None
     owed_since_ms = min((one.clip_owed_since_ms or now_ms for one in originals), default=now_ms)
-    return "slow" if now_ms - owed_since_ms > SLOW_MS else "making"
+    return "slow" if now_ms - owed_since_ms > SLOW_MS or not are_asked else "making"
 
 
 def _failure_of(original: KeptOriginal) -> str:

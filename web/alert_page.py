@@ -6,10 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Literal
 
 import msgspec
+import structlog
 from fastapi import APIRouter, Depends, Form, Request
 from starlette.responses import RedirectResponse, Response
 
 from alerts.suppression import entities_of
+from events.errors import TransientError
 from events.findings import Finding
 from events.metrics import ALERT_ACTIONS
 from storage.alert_search import AlertFilter
@@ -18,7 +20,7 @@ from storage.owed_clips import OwedClips
 from storage.queries import AlertDossier, AlertSummary, Queries
 from storage.visitors import VisitorRecord
 from web.access import LoggedIn, Person, Refused, Services
-from web.alert_clip import clip_of, makeable, stills_in
+from web.alert_clip import clip_of, stills_in, to_try
 from web.dashboard import AtCentre, InQueries, OnDesk
 from web.dossier import (
     PictureGone,
@@ -41,6 +43,7 @@ from web.texts import language_of
 from web.visitor_corrections import tied
 from web.wording import day_start_ms
 
+_log = structlog.get_logger()
 router = APIRouter()
 DAY_MS = 86_400_000
 HISTORY_DAYS = 30
@@ -106,8 +109,9 @@ def alert(
     cameras = queries.camera_states()
     clips = services.clips.for_settlement(shown.settlement_id)
     originals = services.originals.for_settlement(shown.settlement_id)
-    if who.may("see_faces"):
-        _ask_for_clips([one.original_id for one in makeable(clips, originals)], services)
+    are_asked = not who.may("see_faces") or _ask_for_clips(
+        [one.original_id for one in to_try(clips, originals)], services
+    )
     clip = clip_of(
         shown,
         next((line.swipe.occurred_at_ms for line in sight.swipes if line.is_anchor), shown.body.time_ms),
@@ -117,6 +121,7 @@ def alert(
         cameras,
         sight.observations,
         now_ms,
+        are_asked=are_asked,
     )
     return pages.page(
         request,
@@ -279,10 +284,19 @@ def _with_pictures_there(dossier: AlertDossier, services: WebServices) -> tuple[
     return msgspec.structs.replace(dossier, stills=there), gone
 
 
-def _ask_for_clips(original_ids: Sequence[str], services: WebServices) -> None:
-    """Whoever opens the page waits for its clips: they come before those that nobody looks at."""
-    if original_ids:
+def _ask_for_clips(original_ids: Sequence[str], services: WebServices) -> bool:
+    """Whoever opens the page waits for its clips: they come before those that nobody looks at.
+
+    Returns whether that could be written down; the page shows all else without, and asks again when it looks again.
+    """
+    if not original_ids:
+        return True
+    try:
         OwedClips(services.database).ask(original_ids, services.now_ms())
+    except TransientError as error:
+        _log.warning("clips.not_asked_for", reason=str(error))
+        return False
+    return True
 
 
 def _findings(dossier: AlertDossier) -> Iterable[Finding]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Final
 from urllib.parse import quote
 
@@ -19,7 +19,7 @@ from events.types import Swipe
 from storage.access_changes import By
 from storage.queries import Queries
 from storage.seen_faces import ActKind, Correcting
-from storage.visitors import Act, FaceKey, Sighting, VisitorRecord
+from storage.visitors import Act, Correction, FaceKey, Sighting, VisitorRecord
 from web.access import LoggedIn, Person, Refused, Services
 from web.dashboard import InQueries
 from web.ports import Overloaded, WebServices
@@ -91,10 +91,21 @@ async def same(
     now_ms = services.now_ms()
     since_ms = now_ms - longest_window_ms(services.rules_at(now_ms)) - int(TIE.before)
     faces = await run_in_threadpool(record.sightings, younger, since_ms)
-    if not faces:
+    begun = await run_in_threadpool(
+        _begun,
+        record,
+        younger,
+        who,
+        "same_person",
+        lambda one: (one.was_visitor_id, one.visitor_id) == (younger, older),
+    )
+    if not faces and begun is None:
         raise Refused("nothing_counted", "no rule counts anything of that visitor any more", 422)
-    await _decide(services, who, "same_person", older, [_change(one, older) for one in faces], reason, younger)
     await run_in_threadpool(record.ask, "join", [younger], now_ms, older)
+    if faces:
+        await _decide(services, who, "same_person", older, [_change(one, older) for one in faces], reason, younger)
+    elif begun is not None:
+        await _note(services, who, "same_person", older, younger, begun.act_id, reason)
     return _back(visitor_id, "")
 
 
@@ -128,12 +139,19 @@ async def undo(
         for one in act.corrections
         if one.stands
     ]
-    if not changes:
+    faces = {(one.observation_id, one.face_no) for one in act.corrections}
+    begun = await run_in_threadpool(
+        _begun, record, visitor_id, who, "undone", lambda one: (one.observation_id, one.face_no) in faces
+    )
+    if not changes and begun is None:
         raise Refused("not_standing", "it was corrected again since", 409)
-    await _decide(services, who, "undone", visitor_id, changes, reason, act_id)
     if act.kind == "same_person":
         kept = {one.visitor_id for one in act.corrections if one.visitor_id is not None}
         await run_in_threadpool(record.ask, "forget", kept, services.now_ms())
+    if changes:
+        await _decide(services, who, "undone", visitor_id, changes, reason, act_id)
+    elif begun is not None:
+        await _note(services, who, "undone", visitor_id, act_id, begun.act_id, reason)
     return _back(visitor_id, alert_id)
 
 
@@ -165,6 +183,17 @@ def _tied_to(visitor_id: str, settlement_id: str, services: WebServices, queries
 
 def _first_seen(record: VisitorRecord, *visitor_ids: str) -> list[int | None]:
     return [record.first_seen_ms(one) for one in visitor_ids]
+
+
+def _begun(
+    record: VisitorRecord, visitor_id: str, who: LoggedIn, kind: ActKind, is_of_it: Callable[[Correction], bool]
+) -> Act | None:
+    """Returns the same decision of the same person that holds although it is not on record: asked again, it will be."""
+    for act in record.acts(visitor_id):
+        is_begun = act.reason is None and act.stands and (act.kind, act.by) == (kind, who.account.username)
+        if is_begun and all(map(is_of_it, act.corrections)):
+            return act
+    return None
 
 
 def _visitors_of(act: Act) -> set[str | None]:
@@ -207,7 +236,6 @@ async def _decide(
                 act=kind,
                 was_visitor_id=one.was,
                 settlement_id=one.settlement_id,
-                reason=reason.strip(),
             )
         )
         for number, one in enumerate(changes)
@@ -219,10 +247,14 @@ async def _decide(
     for result in results:
         if result.status == "dead_letter":
             raise Refused("bad_correction", f"the correction was set aside: {result.reason}", 422)
-    note = VisitorRecord(services.database).note
-    await run_in_threadpool(
-        note, By(who.account.username, now_ms), kind, visitor_id, f"{about} {reason.strip()}".strip()
-    )
+    await _note(services, who, kind, visitor_id, about, act_id, reason)
+
+
+async def _note(
+    services: WebServices, who: LoggedIn, kind: ActKind, visitor_id: str, about: str, act_id: str, reason: str
+) -> None:
+    by, record = By(who.account.username, services.now_ms()), VisitorRecord(services.database)
+    await run_in_threadpool(record.note, by, kind, visitor_id, about, act_id, reason.strip())
 
 
 def _back(visitor_id: str, alert_id: str) -> Response:

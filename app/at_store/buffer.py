@@ -238,8 +238,9 @@ class StoreBuffer:
         return self._directory / f"{number:012d}.{kind}.enc"
 
     def _read_directory(self) -> None:
-        for beside in self._directory.glob("*.tmp"):
-            beside.unlink()
+        for left in ("*.tmp", "*.clip.enc"):  # written when a crash came; clips that an earlier version made here
+            for path in self._directory.glob(left):
+                path.unlink()
         for number, kind, path in sorted(self._found()):
             about = path.stat()
             self._waiting[kind][number] = Waiting(about.st_size, about.st_mtime_ns // 1_000_000)
@@ -254,11 +255,11 @@ class StoreBuffer:
                 yield int(number), msgspec.convert(kind, Kind), path
 
     def _read_dropped(self) -> dict[Kind, int]:
-        none: dict[Kind, int] = dict.fromkeys(KINDS, 0)
         try:
-            return none | msgspec.json.decode((self._directory / DROPPED_FILE).read_bytes(), type=dict[Kind, int])
+            counted = msgspec.json.decode((self._directory / DROPPED_FILE).read_bytes(), type=dict[str, int])
         except (FileNotFoundError, msgspec.MsgspecError):
-            return none
+            counted = {}
+        return {kind: counted.get(kind, 0) for kind in KINDS}  # another version has other kinds
 
 
 def _kind_of(message: FromCameras) -> Kind:

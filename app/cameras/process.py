@@ -8,6 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Final, Protocol
 
@@ -16,7 +17,7 @@ import structlog
 from app.cameras.outbox import Outbox
 from app.known_staff import NO_STAFF, staff_at
 from app.visitors.shared import VisitorNaming
-from events.errors import ConfigError
+from events.errors import ConfigError, TransientError
 from video.messages import (
     CameraStateChanged,
     FromCameras,
@@ -123,7 +124,8 @@ class WorkerProcess:
 
     def _run_worker(self) -> None:
         try:
-            self._visitors.open()
+            with suppress(TransientError):  # until they open nobody is named, and everything else goes on
+                self._visitors.open()
         except ConfigError as error:
             self._take_failure(str(error))
             return

@@ -30,8 +30,10 @@ class Circuit:
         return self._clock_s() >= self._again_at_s
 
     def failed(self) -> None:
-        """Nobody is asked for a while."""
+        """Nobody is asked for a while; those who asked before that began make it no longer."""
         with self._lock:
+            if not self.is_closed:
+                return
             self._again_at_s = self._clock_s() + self._pause_s * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
             self._pause_s = min(LONGEST_PAUSE_S, 2 * self._pause_s)
 

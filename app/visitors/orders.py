@@ -60,4 +60,7 @@ class VisitorOrders:
 
     def _run(self) -> None:
         while not self._ends.wait(LOOK_EVERY_S):
-            self.look()
+            try:
+                self.look()
+            except Exception:  # noqa: BLE001 - the thread's boundary: without it no order were ever done
+                _log.exception("visitors.failed")

@@ -8,7 +8,7 @@ answered nor believed. An answer opens only for the question that it belongs to.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final
 
 import httpx
@@ -16,35 +16,15 @@ import msgspec
 
 from app.configuration import Configuration, visitor_secret
 from app.visitors.line import VisitorLine
-from app.visitors.shared import NoFaces, NoVisitors, RegionMemory, SharedVisitors, faces_of
+from app.visitors.shared import NoFaces, NoVisitors, RegionMemory, SharedVisitors, VisitorsAway
 from events.errors import ConfigError, TransientError
-from video.engine import Embedding
 from video.messages import VisitorAsked, VisitorNamed
 from video.sealing import Seal, SealBroken, seal_with
-from video.visitors.index import Near
 from web.visitor_questions import PATH
 
 NAMES_WITHIN: Final = httpx.Timeout(0.5, connect=0.3)
 DOES_WITHIN: Final = httpx.Timeout(10.0, connect=2.0)
 KEPT_OPEN_S: Final = 25.0
-
-
-class VisitorsAway(TransientError):
-    """Whoever remembers the region's visitors did not answer, or could not."""
-
-
-class NearAsked(msgspec.Struct, frozen=True, kw_only=True, tag="near_asked"):
-    """Which visitors is this face near?"""
-
-    embeddings: list[list[float]]
-    least: float
-
-
-class NearVisitorAsked(msgspec.Struct, frozen=True, kw_only=True, tag="near_visitor_asked"):
-    """Which other visitors is this one near?"""
-
-    visitor_id: str
-    least: float
 
 
 class Forget(msgspec.Struct, frozen=True, kw_only=True, tag="forget"):
@@ -60,12 +40,6 @@ class Join(msgspec.Struct, frozen=True, kw_only=True, tag="join"):
     gone_id: str
 
 
-class NearFound(msgspec.Struct, frozen=True, kw_only=True, tag="near_found"):
-    """Those that a face or a visitor is near."""
-
-    near: list[Near]
-
-
 class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done"):
     """Whether there was anything to do; it is done."""
 
@@ -78,8 +52,8 @@ class NotDone(msgspec.Struct, frozen=True, kw_only=True, tag="not_done"):
     reason: str
 
 
-Question = VisitorAsked | NearAsked | NearVisitorAsked | Forget | Join
-Reply = VisitorNamed | NearFound | Done | NotDone
+Question = VisitorAsked | Forget | Join
+Reply = VisitorNamed | Done | NotDone
 
 _ENCODER = msgspec.msgpack.Encoder()
 _QUESTION: msgspec.msgpack.Decoder[Question] = msgspec.msgpack.Decoder(Question)
@@ -106,10 +80,6 @@ class Answering:
             match question:
                 case VisitorAsked():
                     return visitors.ask(question)
-                case NearAsked():
-                    return NearFound(near=list(visitors.near(faces_of(question.embeddings), question.least)))
-                case NearVisitorAsked():
-                    return NearFound(near=list(visitors.near_visitor(question.visitor_id, question.least)))
                 case Forget():
                     return Done(is_done=visitors.forget(question.visitor_id))
                 case Join():
@@ -142,14 +112,6 @@ class RegionVisitors:
         """Returns who it is; nobody while whoever knows is away."""
         return self._line.answer(asked)
 
-    def near(self, frames: Sequence[Embedding], least: float) -> Sequence[Near]:
-        """Returns the visitors that a face is near. Raises: VisitorsAway."""
-        return self._near(NearAsked(embeddings=[frame.tolist() for frame in frames], least=least))
-
-    def near_visitor(self, visitor_id: str, least: float) -> Sequence[Near]:
-        """Returns the other visitors that one is near. Raises: VisitorsAway."""
-        return self._near(NearVisitorAsked(visitor_id=visitor_id, least=least))
-
     def forget(self, visitor_id: str) -> bool:
         """Returns whether there was such a visitor. Raises: VisitorsAway."""
         return self._do(Forget(visitor_id=visitor_id))
@@ -162,13 +124,6 @@ class RegionVisitors:
         match self._ask(asked, NAMES_WITHIN):
             case VisitorNamed() as named:
                 return named
-            case other:
-                raise _unexpected(other)
-
-    def _near(self, question: NearAsked | NearVisitorAsked) -> Sequence[Near]:
-        match self._ask(question, DOES_WITHIN):
-            case NearFound(near=near):
-                return near
             case other:
                 raise _unexpected(other)
 

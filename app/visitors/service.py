@@ -16,6 +16,7 @@ from app.visitors.shared import SharedVisitors
 from events.errors import ConfigError
 from events.metrics import VISITOR_LOOKS, VISITORS, VISITORS_ASKED
 from video.messages import VisitorNamed
+from video.visitors.journal import NotKept
 from web.measurements import Measurements
 from web.ports import NotReady
 from web.visitor_questions import question_route
@@ -25,7 +26,7 @@ class VisitorService:
     """The whole of `swipewatch visitors`, as an object that is started, run and stopped."""
 
     def __init__(self, configuration: Configuration, directory: Path, *, clock_ms: Callable[[], int] = now_ms) -> None:
-        """Afterwards visitors are known. Args: `directory` is one process's alone. Raises: ConfigError."""
+        """Afterwards visitors are known. Args: `directory` is one process's alone. Raises: ConfigError; NotKept."""
         secret = visitor_secret(configuration)
         self.measurements = Measurements()
         self.measurements.refresh = self._measure
@@ -34,7 +35,7 @@ class VisitorService:
             remembered = visitor_settings(configuration, directory / "visitors", visitor_key(directory))
             self.visitors = SharedVisitors(remembered, clock_ms=clock_ms, on_answer=self._count)
             self.visitors.open()
-        except ConfigError:
+        except (ConfigError, NotKept):
             self._lock.release()
             raise
         where = configuration.effective.settings.visitors
@@ -78,6 +79,6 @@ class VisitorService:
     def _reasons_not_ready(self) -> Sequence[NotReady]:
         try:
             self.visitors.open()
-        except ConfigError as error:
+        except (ConfigError, NotKept) as error:
             return [NotReady(part="visitors", reason=str(error))]
         return []

@@ -10,16 +10,16 @@ from typing import Final, Protocol
 import numpy as np
 import structlog
 
-from events.errors import ConfigError
+from events.errors import ConfigError, TransientError
 from video.engine import Embedding, unit
 from video.messages import VisitorAsked, VisitorNamed
 from video.settings import VisitorSettings
 from video.visitors.gallery import DIMENSIONS
-from video.visitors.index import Near
 from video.visitors.journal import NotKept
 from video.visitors.memory import VisitorMemory
 
 TIDY_EVERY_S: Final = 30.0
+NOBODY_TO_TELL: Final = "it is not known who remembers visitors: set visitors.url"
 
 _log = structlog.get_logger()
 
@@ -28,11 +28,18 @@ class NoFaces(ValueError):
     """What was asked with are no faces."""
 
 
+class VisitorsAway(TransientError):
+    """Whoever remembers the region's visitors did not answer, or could not, or is not known."""
+
+
 class VisitorNaming(Protocol):
     """Tells cameras who a visitor is. Callable from several threads at once."""
 
     def open(self) -> None:
-        """Afterwards questions are answered as well as they can be. Raises: ConfigError when they never will be."""
+        """Afterwards visitors are known.
+
+        Raises: ConfigError when they never will be; TransientError while they are not, when nobody is named.
+        """
         ...
 
     def answer(self, asked: VisitorAsked) -> VisitorNamed:
@@ -44,15 +51,7 @@ class VisitorNaming(Protocol):
 
 
 class VisitorDesk(Protocol):
-    """Whom visitors look like, and what people or other parts say of them. Raises TransientError when it cannot."""
-
-    def near(self, frames: Sequence[Embedding], least: float, /) -> Sequence[Near]:
-        """Returns the visitors whose cosine with any of the frames is so high, the most similar first."""
-        ...
-
-    def near_visitor(self, visitor_id: str, least: float, /) -> Sequence[Near]:
-        """Returns the other visitors that one looks like, by all of its looks."""
-        ...
+    """What people say of visitors is done there. Raises TransientError while it cannot be."""
 
     def forget(self, visitor_id: str, /) -> bool:
         """Returns whether there was such a visitor; the next time that face gets another id."""
@@ -116,21 +115,13 @@ class NoVisitors:
         """Returns nobody."""
         return VisitorNamed(number=asked.number, visitor_id=None)
 
-    def near(self, _frames: Sequence[Embedding], _least: float, /) -> Sequence[Near]:
-        """Returns nobody."""
-        return []
-
-    def near_visitor(self, _visitor_id: str, _least: float, /) -> Sequence[Near]:
-        """Returns nobody."""
-        return []
-
     def forget(self, _visitor_id: str, /) -> bool:
-        """Returns that there was no such visitor."""
-        return False
+        """Raises: VisitorsAway, always."""
+        raise VisitorsAway(NOBODY_TO_TELL)
 
     def join(self, _kept_id: str, _gone_id: str, /) -> bool:
-        """Returns that nobody was known."""
-        return False
+        """Raises: VisitorsAway, always."""
+        raise VisitorsAway(NOBODY_TO_TELL)
 
 
 class SharedVisitors:
@@ -167,7 +158,7 @@ class SharedVisitors:
                 self._memory.close()
 
     def open(self) -> None:
-        """Afterwards visitors are known. Raises: ConfigError when what is kept does not open with its key."""
+        """Afterwards visitors are known. Raises: NotKept; ConfigError when what is kept does not open with its key."""
         with self._lock:
             self._opened()
 
@@ -189,16 +180,6 @@ class SharedVisitors:
         named = VisitorNamed(number=asked.number, visitor_id=visitor_id)
         self._on_answer(named)
         return named
-
-    def near(self, frames: Sequence[Embedding], least: float) -> Sequence[Near]:
-        """Returns the visitors that a face is near. Raises: ConfigError as `open` does."""
-        with self._lock:
-            return self._opened().near(frames, least)
-
-    def near_visitor(self, visitor_id: str, least: float) -> Sequence[Near]:
-        """Returns the other visitors that one is near. Raises: ConfigError as `open` does."""
-        with self._lock:
-            return self._opened().near_visitor(visitor_id, least)
 
     def forget(self, visitor_id: str) -> bool:
         """Returns whether there was such a visitor. Raises: NotKept; ConfigError as `open` does."""
@@ -248,6 +229,8 @@ class SharedVisitors:
                 _log.error("visitors.not_written", error=str(error))
             except ConfigError as error:
                 self._said.failed(str(error))
+            except Exception:  # noqa: BLE001 - the thread's boundary: without it nobody were forgotten any more
+                _log.exception("visitors.failed")
 
 
 def faces_of(embeddings: Sequence[Sequence[float]]) -> list[Embedding]:

@@ -10,10 +10,14 @@ import msgspec
 
 BREAKS = b"breaks the decoder"
 NOTHING = b"no film"
+LATE = b"takes long"
 
 
 def breakable(connection: Connection, _models_directory: str | None) -> None:
-    """Dies at an original that holds `BREAKS`, decodes nothing of `NOTHING`, and has a film of any other."""
+    """Dies at an original that holds `BREAKS`, decodes nothing of `NOTHING`, and has a film of any other.
+
+    Of one that holds `LATE` it says so only when it is asked the next.
+    """
     while True:
         try:
             original = msgspec.msgpack.decode(connection.recv_bytes())
@@ -21,6 +25,8 @@ def breakable(connection: Connection, _models_directory: str | None) -> None:
             return
         if BREAKS in original["video"]:
             os.abort()
+        if LATE in original["video"]:
+            connection.poll(None)
         answer = {"type": "nothing_decoded"} if NOTHING in original["video"] else _made_of(original)
         connection.send_bytes(msgspec.msgpack.encode(answer))
 

@@ -118,10 +118,12 @@ def workers() -> set[int]:
 
 @pytest.mark.slow
 @pytest.mark.video
-def test_a_killed_worker_and_a_changed_camera_disturb_no_other_process():
+def test_a_killed_worker_a_changed_camera_and_visitors_that_cannot_be_read_disturb_no_other_process(tmp_path):
+    (tmp_path / "visitors").write_bytes(b"in the folder's place")
+    visitors = visitors_in(tmp_path / "visitors")
     heard, cameras = Heard(), (camera("a", "P1"), camera("b", "P2"))
     settings = VideoSettings(cameras=cameras, processes=2, second_engine=None)
-    work = CameraWork(settings, intake=heard, references=heard, visitors=visitors_in(None), clock_ms=lambda: NOON_MS)
+    work = CameraWork(settings, intake=heard, references=heard, visitors=visitors, clock_ms=lambda: NOON_MS)
     work.start()
     try:
         wait(lambda: sorted(heard.away) == ["a", "b"])

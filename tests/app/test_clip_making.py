@@ -20,13 +20,14 @@ from app.clip_making import ClipMaker
 from app.vault import Vault
 from events.findings import Severity
 from storage.clips import KeptClip
+from storage.errors import DatabaseUnavailable
 from storage.face_views import FaceViews
 from storage.originals import Original
 from storage.owed_clips import CLAIMED_FOR_MS, OwedClips
 from storage.projector import Projector
 from storage.retention import EvidenceRetention
 from tests.alerts.builders import NOON_MS, finding, policy
-from tests.app.clip_processes import BREAKS, NOTHING, breakable, never_done
+from tests.app.clip_processes import BREAKS, LATE, NOTHING, breakable, never_done
 from tests.app.running import CHECKOUT
 from tests.web.world import poll
 from video.clip_process import run
@@ -135,9 +136,10 @@ def test_originals_that_break_are_said_not_tried_for_ever_and_stop_nobody_else(v
     no_film = kept(vault, "S-no-film", NOTHING)
     breaks = kept(vault, "S-breaks", BREAKS)
     gone, altered = kept(vault, "S-gone"), kept(vault, "S-altered")
-    vault.originals.kept.files.path_of(gone).unlink()
-    path = vault.originals.kept.files.path_of(altered)
-    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    spoilt = {one: vault.originals.kept.files.path_of(one) for one in (gone, altered)}
+    backup = {one: path.read_bytes() for one, path in spoilt.items()}
+    spoilt[gone].unlink()
+    spoilt[altered].write_bytes(backup[altered][:-1] + b"x")
     sound = kept(vault, "S-sound")
     owed = OwedClips(vault.database)
     for number, one in enumerate((no_film, breaks, gone, altered, sound)):
@@ -149,8 +151,15 @@ def test_originals_that_break_are_said_not_tried_for_ever_and_stop_nobody_else(v
     assert failures == ["undecodable", "crashed", "missing", "unreadable"]
     died = [line["tried_again"] for line in logs if line["event"] == "clip_process.died"]
     assert died == [True, False]
-    assert owed.waiting() == 0
+    assert owed.claim(NOON_MS + CLAIMED_FOR_MS) is None
     assert vault.originals.read(breaks) == BREAKS
+    for one, path in spoilt.items():
+        path.write_bytes(backup[one])
+    owed.ask([no_film, breaks, gone, altered], NOON_MS)
+    made(vault, "S-gone")
+    made(vault, "S-altered")
+    poll(lambda: all(vault.originals.of(one).clip_failure is None for one in spoilt), MADE_WITHIN_S)
+    assert [failure(vault, one) for one in (no_film, breaks)] == ["undecodable", "crashed"]
 
 
 KILLED = """
@@ -209,6 +218,28 @@ def test_of_a_holder_who_was_erased_while_the_clip_was_made_nothing_comes_back(v
     maker.stop()
     assert clips(vault, "S-1") == []
     assert list((vault.directory / "clips").rglob("*.enc")) == []
+
+
+def test_an_original_whose_clip_was_left_at_trouble_is_not_answered_for_in_the_place_of_the_next(
+    vault, monkeypatch, start
+):
+    left, following = kept(vault, "S-left", LATE + NOTHING), kept(vault, "S-following")
+    owed, troubles = OwedClips(vault.database), [DatabaseUnavailable("database: away")]
+    for number, one in enumerate((left, following)):
+        owed.ask([one], NOON_MS + number)
+    for name in ("PAUSE_S", "RENEW_EVERY_S"):
+        monkeypatch.setattr(f"app.clip_making.{name}", 0.0)
+
+    def troubled(*_: object) -> None:
+        if troubles:
+            raise troubles.pop()
+
+    monkeypatch.setattr(OwedClips, "renew", troubled)
+    start(target=breakable)
+    poll(lambda: vault.originals.of(following).clip_owed_since_ms is None, MADE_WITHIN_S)
+    assert not troubles
+    assert len(clips(vault, "S-following")) == 1
+    assert [vault.originals.of(one).clip_failure for one in (left, following)] == [None, None]
 
 
 def test_trouble_of_our_own_is_said_and_the_next_look_goes_on(vault, monkeypatch, start):

@@ -157,6 +157,19 @@ def test_a_folder_that_cannot_be_written_is_said_at_once(tmp_path: Path) -> None
         opened(tmp_path / "file" / "buffer")
 
 
+def test_clips_that_an_earlier_version_kept_take_no_room_and_what_it_counted_stands(tmp_path: Path) -> None:
+    opened(tmp_path).put(observed(1))
+    (tmp_path / "000000000002.clip.enc").write_bytes(bytes(1_000))
+    (tmp_path / "dropped.json").write_text('{"original":1,"clip":2,"still":3,"observation":4}')
+    buffer = opened(tmp_path)
+    assert sorted(path.name for path in tmp_path.glob("*.enc")) == [
+        "000000000001.observation.enc",
+        "000000000001.still.enc",
+    ]
+    assert buffer.dropped() == {"original": 1, "still": 3, "observation": 4}
+    assert emptied(buffer) == [observed(1)]
+
+
 PUTS = """
 import itertools, sys
 from pathlib import Path

@@ -118,6 +118,20 @@ def test_what_cannot_be_made_says_why_and_is_never_tried_again(shown, owed, way)
     assert (known.clip_failure, known.may_become_clip) == ("undecodable" if way == "failed" else "crashed", False)
 
 
+@pytest.mark.parametrize(("failure", "is_expected"), [("unreadable", False), ("missing", True)])
+def test_what_can_be_copied_back_is_tried_again_for_who_asks_and_by_nobody_else(shown, owed, failure, is_expected):
+    (one,) = swiped(shown, "S-1")
+    shown.alert("S-1", "low")
+    owed.failed(one, failure)
+    assert owed.ask_for_alerts(0, NOON_MS) == 0
+    owed.ask([one], NOON_MS)
+    assert claimed(owed) == [one]
+    known = shown.originals.of(one)
+    assert (known.clip_failure, known.may_be_tried, known.may_become_clip) == (failure, True, is_expected)
+    owed.made(one)
+    assert shown.originals.of(one).clip_failure is None
+
+
 def test_an_original_of_an_earlier_version_is_kept_and_has_no_clip(shown, owed):
     older = shown.originals.keep(replace(original("S-1"), clip_first_at_ms=None, clip_last_at_ms=None, step_ms=None))
     shown.alert("S-1", "low")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
 import pytest
+from sqlalchemy.orm import Session
 
+from events.errors import TransientError
+from storage.access_changes import By
+from storage.alert_terms import SwipeWords, swipe_words
 from storage.database import Database
 from storage.log import AcceptedLog
 from storage.staff_hours import StaffHour, StaffHours
@@ -51,14 +55,17 @@ def record(database: Database) -> VisitorRecord:
 def test_a_face_is_its_visitors_until_a_correction_and_again_once_that_is_undone(database, record):
     accept(database, observed("o1", face("v1")), observed("o2", face("v1"), face(None)))
     assert ids(record.sightings("v1")) == ["o1", "o2"]
-    said = {"act_id": "a", "act": "not_this_person", "was_visitor_id": "v1", "settlement_id": "S1", "reason": "twins"}
+    said = {"act_id": "a", "act": "not_this_person", "was_visitor_id": "v1", "settlement_id": "S1"}
     accept(database, corrected(2, "o1", None, **said))
     assert ids(record.sightings("v1")) == ["o2"]
+    (act,) = record.acts("v1")
+    assert act.reason is None
+    record.note(By("li", AT_MS), "not_this_person", "v1", "S1", "a", "the twin")
     (act,) = record.acts("v1")
     assert (act.kind, act.by, act.reason, act.stands, act.settlement_ids) == (
         "not_this_person",
         "li",
-        "twins",
+        "the twin",
         True,
         ("S1",),
     )
@@ -67,10 +74,27 @@ def test_a_face_is_its_visitors_until_a_correction_and_again_once_that_is_undone
     undone, first = record.acts("v1")
     assert (undone.kind, undone.by, first.stands) == ("undone", "wang", False)
 
-    accept(database, observed("o3", face("v3", staff=True)), corrected(4, "o4", "v3", act="nonsense", reason=7))
+    accept(database, observed("o3", face("v3", staff=True)), corrected(4, "o4", "v3", act="nonsense", act_id="a"))
     assert record.sightings("v3") == []  # staff are no visitors
     (others,) = record.acts("v3")  # what others write into a correction breaks nothing
-    assert (others.kind, others.act_id, others.reason, others.can_be_undone) == ("other", "vc-4", "", False)
+    assert (others.kind, others.act_id, others.reason, others.can_be_undone) == ("other", "vc-4", None, False)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"act": "same_person", "act_id": "a"},
+        {"act": "same_person", "was_visitor_id": "v1"},
+        {"act": "not_this_person", "act_id": "a", "was_visitor_id": "v1"},
+        {"act": "undone", "act_id": ""},
+        {"act": "same_person", "act_id": 7, "was_visitor_id": "v1"},
+    ],
+)
+def test_a_senders_correction_that_only_half_looks_like_ours_is_a_senders(database, record, said):
+    accept(database, observed("o1", face("v1")), corrected(2, "o1", "v9", **said))
+    (act,) = record.acts("v9")
+    assert (act.kind, act.act_id, act.corrections[0].was_visitor_id) == ("other", "vc-2", None)
+    assert ids(record.sightings("v9")) == ["o1"]
 
 
 def test_of_two_corrections_the_later_holds_whichever_came_first(database, record):
@@ -101,6 +125,51 @@ def test_erasing_a_person_forgets_the_visitors_of_their_swipes_but_not_who_was_s
     record.done(order.number)
     assert record.orders() == []
     assert record.erase("329900-1", AT_MS) == 0
+
+
+def test_an_erased_person_is_forgotten_by_the_ids_given_since_and_joined_ones_count_as_one(database, record):
+    for number in range(4):
+        accept(database, swipe_bytes(f"S{number}", person="329900-1" if number < 3 else "329900-2"))
+    joined = {"act": "same_person", "was_visitor_id": "young", "settlement_id": None}
+    accept(
+        database,
+        observed("o0", face("young", "S0")),  # before all windows of rules: no correction is of this face
+        observed("o1", face("seen", "S1")),
+        observed("o2", face("nobody", "S2")),
+        observed("o3", face("young", "S3")),
+        corrected(1, "o3", "old", act_id="a", **joined),
+        corrected(2, "o3", "oldest", act_id="b", **(joined | {"was_visitor_id": "old"})),
+        corrected(3, "o1", "given"),
+        corrected(4, "o2", None, act_id="c", act="not_this_person", was_visitor_id="nobody"),
+    )
+    assert record.erase("329900-1", AT_MS) == 4
+    assert {one.visitor_id for one in record.orders()} == {"young", "old", "oldest", "seen", "given", "nobody"}
+    assert {one.kind for one in record.orders()} == {"forget"}
+    assert ids(record.sightings("oldest")) == ["o3"]
+
+
+def test_an_erasure_that_breaks_off_has_asked_for_whoever_is_gone_and_goes_on(database, record, monkeypatch):
+    monkeypatch.setattr("storage.visitors.LOOKED_AT_ONCE", 1)
+    for number in (1, 2):
+        accept(
+            database,
+            swipe_bytes(f"S{number}", person="329900-1"),
+            observed(f"o{number}", face(f"v{number}", f"S{number}")),
+        )
+    fails_at = iter([False, True])
+
+    def words(session: Session, settlement_ids: Iterable[str]) -> dict[str, SwipeWords]:
+        if next(fails_at, False):
+            raise TransientError("away")
+        return swipe_words(session, settlement_ids)
+
+    monkeypatch.setattr("storage.visitors.swipe_words", words)
+    with pytest.raises(TransientError):
+        record.erase("329900-1", AT_MS)
+    assert record.sightings("v1") == []
+    assert [one.visitor_id for one in record.orders()] == ["v1"]
+    assert record.erase("329900-1", AT_MS) == 1
+    assert [one.visitor_id for one in record.orders()] == ["v1", "v2"]
 
 
 def test_hours_count_the_looks_that_could_tell_and_those_that_saw_the_role(database):

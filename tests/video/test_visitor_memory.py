@@ -21,6 +21,7 @@ from video.settings import SecretBytes, VisitorSettings
 from video.visitors import index
 from video.visitors.journal import NotKept
 from video.visitors.memory import ERASED_WITHIN_MS, VisitorMemory
+from video.visitors.records import Visitor
 from video.visitors.salts import DAY_MS, begins_ms, ends_ms
 
 KEY = b"k" * 32
@@ -244,6 +245,25 @@ def test_a_disk_that_is_full_gives_no_id_and_loses_nothing(tmp_path):
     again.close()
 
 
+def test_a_disk_that_is_full_at_the_first_start_leaves_nothing_and_is_tried_again(tmp_path):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, limits[1]))
+    try:
+        with pytest.raises(NotKept, match="10 of"):
+            opened(tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert segments(tmp_path) == []
+    memory = opened(tmp_path)
+    assert memory.recognise(person(1), HERE, NOW_MS) is not None
+    memory.close()
+    (file,) = segments(tmp_path)
+    file.rename(tmp_path / "aside")
+    file.mkdir()  # what cannot be read as a file
+    with pytest.raises(NotKept):
+        opened(tmp_path)
+
+
 def test_another_key_and_an_altered_segment_are_clear_errors(tmp_path):
     memory = opened(tmp_path)
     for seed in range(3):
@@ -270,7 +290,7 @@ def test_segments_are_sealed_private_and_of_their_place(tmp_path):
     memory.close()
     written = content(tmp_path)
     looks = [look.tobytes() for seed in (1, 2) for look in person(seed)]
-    looks += [look.tobytes() for look in memory.index.looks_of(str(name))]
+    looks += [look for one in remembered(memory) if isinstance(one, Visitor) for look in one.looks]
     for secret in (str(name).encode(), str(name)[2:].encode(), HERE.encode(), b"visitor", *(one[:16] for one in looks)):
         assert secret not in written
     assert {stat.S_IMODE(path.stat().st_mode) for path in segments(tmp_path)} == {0o600}
@@ -299,6 +319,21 @@ def test_what_is_forgotten_is_gone_from_the_disk_within_the_hour(tmp_path):
     again.forget(str(name))
     assert again.is_to_be_written(over_ms + 2)  # at once: somebody has asked for it
     again.close()
+
+
+@pytest.mark.parametrize("act", [lambda it, one, _: it.forget(one), lambda it, one, two: it.join(one, two)])
+def test_what_was_to_be_forgotten_shortly_before_a_restart_is_gone_as_soon_after_it(tmp_path, act):
+    memory = opened(tmp_path)
+    one, two = (str(memory.recognise(person(seed), HERE, NOW_MS)) for seed in (1, 2))
+    assert act(memory, one, two)
+    memory.close()
+    again = opened(tmp_path)
+    assert again.is_to_be_written(NOW_MS)
+    again.write_snapshot(NOW_MS, threading.Lock())
+    again.close()
+    third = opened(tmp_path)
+    assert not third.is_to_be_written(NOW_MS)
+    third.close()
 
 
 def test_a_salt_is_destroyed_with_its_segment(tmp_path):

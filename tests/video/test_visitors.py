@@ -12,6 +12,7 @@ import pytest
 from video.engine import Embedding, unit
 from video.visitors.gallery import LEAST_ROWS, Gallery
 from video.visitors.index import LATELY_MS, MOST_LOOKS, SAME_LOOK, VisitorIndex
+from video.visitors.records import Visitor
 from video.visitors.salts import DAY_MS, WEEK_MS, begins_ms, ends_ms, week_of
 
 NOW_MS = begins_ms(week_of(1_780_000_000_000)) + DAY_MS
@@ -129,7 +130,7 @@ def test_an_id_lives_until_its_salt_ends_and_not_a_millisecond_longer(born_ms):
     assert second not in (first, None)
     assert index.recognise(person(1), HERE, end_ms + 1) == second
     assert len(index) == 1
-    assert index.looks_of(str(first)) == []
+    assert index.forget(str(first)) == ()
 
 
 def test_two_salts_overlap_by_seven_days():
@@ -154,23 +155,9 @@ def test_a_salt_that_has_ended_is_not_among_what_is_remembered():
     index.advance(ends_ms(2_900))
     assert len(index) == 1
     assert salt.hex() not in str(list(index.pieces()))
-    assert index.near(person(1), 0.5) == []
 
 
-# -------------------------------------------------------------------------------------- what people and other parts say
-
-
-def test_a_face_is_near_whom_it_looks_like_the_most_alike_first():
-    index = VisitorIndex()
-    faces = [person(seed)[0] for seed in (1, 2, 3)]
-    ids = [index.recognise([face] * 2, HERE, NOW_MS + seed) for seed, face in enumerate(faces)]
-    ask = between(faces[0], faces[1], 0.4)
-    near = index.near([ask, faces[2]], 0.4)
-    assert [one.visitor_id for one in near] == [ids[2], ids[0], ids[1]]
-    assert [one.frames for one in near] == [1, 1, 1]
-    assert near[1].similarity == pytest.approx(float(ask @ faces[0]), abs=1e-6)
-    assert (near[1].institution_id, near[1].seen_ms) == (HERE, NOW_MS)
-    assert index.near([ask], 0.99) == []
+# ------------------------------------------------------------------------------------------------------ what people say
 
 
 def test_two_visitors_that_are_one_answer_by_the_first_id():
@@ -187,8 +174,8 @@ def test_two_that_are_one_were_seen_when_the_last_of_them_was():
     one = index.recognise(person(1), HERE, NOW_MS)
     two = index.recognise(person(2), THERE, NOW_MS + DAY_MS)
     index.apply(index.join(str(one), str(two)))
-    (near,) = index.near(person(2), 0.5)
-    assert (near.visitor_id, near.institution_id, near.seen_ms) == (one, THERE, NOW_MS + DAY_MS)
+    (both,) = [one for piece in index.pieces() for one in piece if isinstance(one, Visitor)]
+    assert (both.institution_id, both.seen_ms) == (THERE, NOW_MS + DAY_MS)
     assert index.recognise(person(1), HERE, NOW_MS + 3 * DAY_MS) == one
 
 

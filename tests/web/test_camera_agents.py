@@ -248,6 +248,7 @@ def test_whatever_is_said_is_kept_when_it_is_answered_and_the_same_again_changes
         (original("unheard-of"), (403, "foreign_camera")),
         (counted("elsewhere"), (403, "foreign_camera")),
         (encode_some([encode_message(counted()).replace(b"2026-03-02", b"2026-02-30")]), (422, "bad_message")),
+        (encode_some([encode_message(counted()).replace(b"2026-03-02", b"0001-01-01")]), (422, "bad_message")),
         (observed(camera_id="elsewhere"), (403, "foreign_camera")),
         (observed(institution_id=OTHER_STORE), (403, "foreign_camera")),
         (

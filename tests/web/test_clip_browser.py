@@ -6,7 +6,6 @@ import msgspec
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from storage.owed_clips import OwedClips
 from storage.queries import Queries
 from tests.web.browsing import Complaints, check_layout, log_in, window
 from tests.web.films import film_of_a_counter
@@ -178,7 +177,7 @@ def test_a_clip_that_is_made_because_the_page_was_opened_appears_on_it(
         log_in(page, address)
         page.goto(f"{address}/alerts/{alert_id}")
         expect(page.locator(".no-clip")).to_contain_text("The clip is being made")
-        assert OwedClips(world.database).waiting() == 2
+        assert all(one.clip_owed_since_ms for one in world.originals.for_settlement(settlement))
         world.keep_clip(settlement, at_ms, film_of_a_counter())
         expect(page.locator(".player")).to_have_count(1, timeout=15_000)
         page.keyboard.press("s")

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from storage.clips import clip_id_of
+from storage.errors import DatabaseUnavailable
 from storage.face_views import FaceView, FaceViews
 from storage.originals import KeptOriginal
 from storage.owed_clips import ClipFailure, OwedClips
@@ -258,7 +259,7 @@ def test_a_clip_that_is_asked_for_before_it_is_made_is_made_and_nobody_has_seen_
     original_id = with_original(world)
     wanted, alert_id = clip_id_of(known(world, original_id).settlement_id, CAMERA), newest(world)
     assert part(log_in(client, "viewer"), wanted, alert_id).status_code == 403
-    assert OwedClips(world.database).waiting() == 0
+    assert known(world, original_id).clip_owed_since_ms is None
     answer = part(log_in(client), wanted, alert_id, "bytes=0-")
     assert (answer.status_code, answer.json()) == (202, {"state": "making"})
     assert int(answer.headers["Retry-After"]) > 0
@@ -273,7 +274,6 @@ def test_a_clip_that_is_asked_for_before_it_is_made_is_made_and_nobody_has_seen_
         ("undecodable", "Nothing in the sealed original can be decoded"),
         ("crashed", "broke off twice"),
         ("unreadable", "does not open, or was altered"),
-        ("missing", "The clip is missing"),
     ],
 )
 def test_why_a_clip_could_not_be_made_is_said_and_the_page_waits_no_longer(
@@ -286,6 +286,43 @@ def test_why_a_clip_could_not_be_made_is_said_and_the_page_waits_no_longer(
     assert "data-coming" not in page
     wanted = clip_id_of(known(world, original_id).settlement_id, CAMERA)
     assert part(client, wanted, newest(world)).status_code == 404
+    is_tried_again = OwedClips(world.database).claim(world.now_ms()) == original_id
+    assert is_tried_again == (failure == "unreadable")
+
+
+def test_a_clip_whose_original_is_missing_is_made_once_the_file_was_copied_back(
+    client: httpx.Client, world: World
+) -> None:
+    original_id = with_original(world)
+    path = world.originals.kept.files.path_of(original_id)
+    backup = path.read_bytes()
+    path.unlink()
+    OwedClips(world.database).failed(original_id, "missing")
+    page = page_of(log_in(client), world)
+    assert "The clip is missing" in page
+    assert "data-coming" not in page
+    assert OwedClips(world.database).claim(world.now_ms()) is None
+    path.write_bytes(backup)
+    assert "The clip is being made" in page_of(client, world)
+    assert OwedClips(world.database).claim(world.now_ms()) == original_id
+
+
+def test_a_page_whose_clips_cannot_be_asked_for_shows_all_else_and_asks_again(
+    client: httpx.Client, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original_id = with_original(world)
+
+    def full(*_: object) -> None:
+        raise DatabaseUnavailable("database: disk full")
+
+    log_in(client)
+    with monkeypatch.context() as trouble:
+        trouble.setattr(OwedClips, "ask", full)
+        page = page_of(client, world)
+    assert "The clip is still being made" in page
+    assert 'data-coming="slow"' in page
+    page_of(client, world)
+    assert known(world, original_id).clip_owed_since_ms is not None
 
 
 def test_an_original_of_an_earlier_version_is_offered_and_has_no_clip(client: httpx.Client, world: World) -> None:

@@ -10,8 +10,10 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import httpx
+import msgspec
 import numpy as np
 import pytest
+from structlog.testing import capture_logs
 
 from app.at_store.centre import Centre, CentreAway, TokenRefused
 from app.configuration import Configuration, read_configuration, visitor_settings
@@ -19,14 +21,13 @@ from app.visitors.line import FIRST_PAUSE_S, LONGEST_PAUSE_S, Circuit, VisitorLi
 from app.visitors.region import (
     Answering,
     RegionVisitors,
-    VisitorsAway,
     _key_of,
     _question_seal,
     _reply_seal,
     visitors_of,
 )
 from app.visitors.service import VisitorService
-from app.visitors.shared import NoVisitors, SharedVisitors
+from app.visitors.shared import NoVisitors, SharedVisitors, VisitorsAway
 from events.errors import ConfigError
 from tests.alerts.builders import OTHER_STORE, STORE
 from tests.app.line import Line
@@ -35,6 +36,7 @@ from tests.video.test_visitors import NOW_MS, person
 from tests.web.world import World, bearer, poll, serving
 from video.messages import VisitorAsked, VisitorNamed, encode_message
 from video.settings import SecretBytes, VisitorSettings
+from video.visitors.journal import NotKept
 from video.visitors.salts import DAY_MS
 from web.visitor_questions import MOST_BYTES, PATH
 
@@ -201,10 +203,6 @@ def test_what_others_say_of_visitors_reaches_the_memory(configured, tmp_path: Pa
     with answering(configured(port), tmp_path / "data") as address:
         part = RegionVisitors(address, SECRET.encode(), on_unnamed=lambda: None)
         one, two = (str(part.answer(asked(seed)).visitor_id) for seed in (1, 2))
-        (near,) = part.near(person(1), 0.5)
-        assert (near.visitor_id, near.frames, near.institution_id) == (one, 3, STORE)
-        assert list(part.near_visitor(one, 0.5)) == []
-        assert [found.visitor_id for found in part.near_visitor(one, -1.0)] == [two]
         assert part.join(one, two)
         assert not part.join(one, two)
         assert part.answer(asked(2)).visitor_id == one
@@ -220,7 +218,7 @@ def test_who_does_not_know_the_secret_is_neither_answered_nor_believed(configure
         stranger = RegionVisitors(address, b"x" * 32, on_unnamed=lambda: None)
         assert stranger.answer(asked()).visitor_id is None
         with pytest.raises(VisitorsAway, match="401"):
-            stranger.near(person(1), 0.1)
+            stranger.forget("v-1")
         stranger.stop()
         assert httpx.post(f"{address}{PATH}", content=encode_message(asked())).status_code == 401
         assert httpx.post(f"{address}{PATH}", content=bytes(MOST_BYTES + 1)).status_code == 413
@@ -247,6 +245,10 @@ def test_whom_to_ask_is_configured_once(configured, tmp_path: Path) -> None:
     nobody = visitors_of(configured(1), None, lambda: None)
     assert isinstance(nobody, NoVisitors)
     assert nobody.answer(asked()).visitor_id is None
+    with pytest.raises(VisitorsAway, match=r"set visitors\.url"):
+        nobody.forget("v-1")
+    with pytest.raises(VisitorsAway, match=r"set visitors\.url"):
+        nobody.join("v-1", "v-2")
     asking = visitors_of(configured(1, url="http://127.0.0.1:1"), here, lambda: None)
     assert isinstance(asking, RegionVisitors)
     asking.stop()
@@ -292,6 +294,35 @@ def test_whoever_is_away_is_asked_again_ever_more_seldom_until_there_is_an_answe
     assert circuit.is_closed
 
 
+def test_six_that_were_in_flight_together_are_one_failure() -> None:
+    times = [0.0]
+    circuit = Circuit(lambda: times[0])
+    for _ in range(6):
+        circuit.failed()
+    times[0] += FIRST_PAUSE_S
+    assert circuit.is_closed
+    circuit.failed()
+    times[0] += 2 * FIRST_PAUSE_S
+    assert circuit.is_closed
+
+
+def test_what_is_no_face_is_refused_before_a_cluster_is_asked_and_the_next_is_named(
+    client: httpx.Client, world: World, configured, tmp_path: Path
+) -> None:
+    port = free_port()
+    with answering(configured(port), tmp_path / "data") as address:
+        part = RegionVisitors(address, SECRET.encode(), on_unnamed=lambda: None)
+        world.camera_agents._visitors = part
+        no_face = VisitorAsked(number=1, institution_id=STORE, embeddings=[[0.0]], at_ms=1)
+        refused, named = (
+            client.post("/v1/cameras/visitor", content=encode_message(one), headers=bearer(World.agent))
+            for one in (no_face, asked())
+        )
+        assert refused.status_code == 422
+        assert msgspec.msgpack.decode(named.content, type=VisitorNamed).visitor_id is not None
+        part.stop()
+
+
 def test_files_of_before_there_was_a_folder_are_deleted(tmp_path: Path) -> None:
     for name in ("visitors.enc", "visitors-0123.enc", "visitorless.txt"):
         (tmp_path / name).write_bytes(b"faces")
@@ -299,6 +330,34 @@ def test_files_of_before_there_was_a_folder_are_deleted(tmp_path: Path) -> None:
     memory.start()
     assert [path.name for path in tmp_path.iterdir()] == ["visitorless.txt"]
     memory.stop()
+
+
+def test_while_the_disk_gives_nothing_nobody_is_named_and_afterwards_all_are(tmp_path: Path) -> None:
+    folder = tmp_path / "visitors"
+    folder.write_bytes(b"in the folder's place")
+    memory = SharedVisitors(VisitorSettings(folder=str(folder), key=SecretBytes(b"k" * 32)), clock_ms=lambda: NOW_MS)
+    assert memory.answer(asked()).visitor_id is None
+    with pytest.raises(NotKept):
+        memory.forget("v-1")
+    folder.unlink()
+    assert memory.answer(asked()).visitor_id is not None
+    memory.stop()
+
+
+def test_trouble_of_our_own_does_not_end_the_tidying(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.visitors.shared.TIDY_EVERY_S", 0.01)
+    rounds: list[int] = []
+
+    def clock_ms() -> int:
+        rounds.append(1)
+        raise RuntimeError("no time")
+
+    memory = SharedVisitors(VisitorSettings(), clock_ms=clock_ms)
+    with capture_logs() as logs:
+        memory.start()
+        poll(lambda: len(rounds) >= 2)
+        memory.stop()
+    assert logs[0]["event"] == "visitors.failed"
 
 
 def test_who_is_forgotten_goes_from_the_disk_also_where_nobody_asks(tmp_path: Path) -> None:

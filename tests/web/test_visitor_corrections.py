@@ -9,14 +9,17 @@ from collections.abc import Iterator, Sequence
 import httpx
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from app.configuration import alert_policy, read_configuration
 from app.product import PipelineIntake, wait_until_ready
 from app.rule_files import read_rules
 from app.visitors.orders import VisitorOrders
+from app.visitors.shared import NoVisitors
 from config.settings import packaged
 from events.errors import TransientError
 from storage.access_changes import AccessChanges
+from storage.log import AcceptedLog
 from storage.projector import Projector
 from storage.visitors import VisitorRecord
 from streams.embedded import Pipeline
@@ -24,8 +27,7 @@ from tests.alerts.builders import VISITOR
 from tests.app.test_living_rules import Quiet
 from tests.web.many_cards import three_cards
 from tests.web.world import World, form_token, log_in, observation_bytes, poll, swipe_event
-from video.engine import Embedding
-from video.visitors.index import Near
+from web.ports import EventResult, Intake
 
 EN = {"Accept": "text/html", "Accept-Language": "en"}
 PAGE = f"/visitors/{VISITOR}"
@@ -88,6 +90,7 @@ def test_a_swipe_that_is_not_the_visitors_withdraws_the_finding_and_undone_it_st
     page = client.get(PAGE, headers=EN).text
     assert page.count("This is not that person") == 2
     assert re.search(r"operator · .+ · faces: 1 · his brother", page)
+    assert not [one for one in AcceptedLog(world.database).read() if b"his brother" in one.original]
     (change,) = AccessChanges(world.database).latest(9, kind="visitor")
     assert (change.actor, change.action, change.subject) == ("operator", "not_this_person", VISITOR)
     assert post(client, f"{PAGE}/not-this", settlement_id=settlements[1]).status_code == 404
@@ -121,6 +124,45 @@ def test_two_faces_that_are_one_person_count_together_until_that_is_undone(clien
     assert post(client, "/visitors/v-old/undo", act_id=act_id).status_code == 303
     poll(lambda: standing(world) == [])
     assert [one.kind for one in record.orders()] == ["join", "forget"]
+
+
+class Unsure:
+    """Takes all that it is given, and says so too late each other time."""
+
+    def __init__(self, intake: Intake) -> None:
+        self._intake, self._times = intake, 0
+
+    async def submit(self, sender: str, originals: Sequence[bytes], deadline_s: float) -> list[EventResult]:
+        results = await self._intake.submit(sender, originals, deadline_s)
+        self._times += 1
+        if self._times % 2:
+            raise TimeoutError
+        return results
+
+
+def test_a_decision_whose_answer_came_too_late_is_whole_once_it_is_made_again(client, world):
+    at_ms = world.now_ms() - 60_000
+    for number, visitor in enumerate(("v-old", "v-young")):
+        faces = [{"quality": 0.9, "visitor_id": visitor}]
+        world.log(observation_bytes(f"fo-{number}", world.settlement(), at_ms + number, faces=faces))
+    record, changes = VisitorRecord(world.database), AccessChanges(world.database)
+    log_in(client, "supervisor")
+    steps = {"same": {"other_id": "v-old"}, "undo": {}}
+    for kind, (step, fields), order in zip(("same_person", "undone"), steps.items(), ("join", "forget"), strict=True):
+        world.app.state.services = dataclasses.replace(world.services, intake=Unsure(world.services.intake))
+        path = f"/visitors/v-young/{step}"
+        assert post(client, path, **fields).status_code == 503
+        assert [one.kind for one in record.orders()] == [order]
+        assert record.acts("v-young")[0].reason is None
+        assert post(client, path, reason="same coat", **fields).status_code == 303
+        assert {one.kind for one in record.orders()} == {order}
+        act, *_ = record.acts("v-young")
+        assert (act.kind, act.reason) == (kind, "same coat")
+        assert [one.action == kind for one in changes.latest(9, kind="visitor")].count(True) == 1  # on record once
+        assert post(client, path, **fields).status_code in {409, 422}
+        steps["undo"]["act_id"] = act.act_id
+        for one in record.orders():
+            record.done(one.number)
 
 
 def test_an_alerts_page_offers_it_for_each_swipe_of_the_face_and_comes_back_to_itself(client, world):
@@ -161,12 +203,6 @@ class Memory:
         self.told: list[tuple[str, ...]] = []
         self.is_away = True
 
-    def near(self, _frames: Sequence[Embedding], _least: float, /) -> list[Near]:
-        return []
-
-    def near_visitor(self, _visitor_id: str, _least: float, /) -> list[Near]:
-        return []
-
     def forget(self, visitor_id: str, /) -> bool:
         if self.is_away:
             raise TransientError("away")
@@ -189,3 +225,35 @@ def test_what_is_to_be_forgotten_is_told_once_in_order_and_kept_until_it_could_b
     orders.look()
     orders.look()
     assert memory.told == [("forget", "v1"), ("join", "v3", "v2")]
+
+
+def test_trouble_of_our_own_does_not_end_the_telling(world, monkeypatch):
+    monkeypatch.setattr("app.visitors.orders.LOOK_EVERY_S", 0.01)
+    record, memory, troubles = VisitorRecord(world.database), Memory(), ["first", "second"]
+    record.ask("forget", ["v1"], 1)
+    memory.is_away = False
+
+    def is_mine() -> bool:
+        if troubles:
+            raise RuntimeError(troubles.pop())
+        return True
+
+    orders = VisitorOrders(record, memory, is_mine=is_mine)
+    with capture_logs() as logs:
+        orders.start()
+        poll(lambda: memory.told)
+        orders.stop()
+    assert [one["event"] for one in logs] == ["visitors.failed"] * 2
+
+
+def test_without_anybody_to_tell_an_order_waits_and_that_is_said_once(world):
+    record = VisitorRecord(world.database)
+    record.ask("forget", ["v1"], 1)
+    record.ask("join", ["v2"], 2, "v3")
+    orders = VisitorOrders(record, NoVisitors(), is_mine=lambda: True)
+    with capture_logs() as logs:
+        orders.look()
+        orders.look()
+    assert len(record.orders()) == 2
+    assert [one["event"] for one in logs] == ["visitors.not_told"]
+    assert "set visitors.url" in logs[0]["reason"]

@@ -50,17 +50,6 @@ class Answer:
     is_new: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class Near:
-    """A visitor that looks like a face: the greatest cosine, and with how many of the frames it is reached."""
-
-    visitor_id: str
-    similarity: float
-    frames: int
-    institution_id: str
-    seen_ms: int
-
-
 @dataclass(kw_only=True)
 class _Known:
     """A visitor as it is remembered; `number` grows with each, and `visitor_id` is None once its salt has ended."""
@@ -151,28 +140,6 @@ class VisitorIndex:
         if key is not None:
             return self._seen_again(key, faces, institution_id, at_ms)
         return self._welcome(faces, institution_id, at_ms) if self._are_one(faces) else _NOBODY
-
-    def near(self, frames: Sequence[Embedding], least: float) -> list[Near]:
-        """Returns the visitors with a look that any of the frames is so similar to, the most similar first.
-
-        A visitor without an id, whose salt has ended, is not among them.
-        """
-        if not frames or not len(self._gallery):
-            return []
-        faces = np.stack(frames).astype(np.float32)
-        scores = self._gallery.similarities(faces)
-        found: dict[bytes, list[float]] = {}
-        for row in np.flatnonzero((scores >= least).any(axis=0)).tolist():
-            best = found.setdefault(self._gallery.owner(row), [-1.0] * len(faces))
-            for number, score in enumerate(scores[:, row].tolist()):
-                best[number] = max(best[number], score)
-        named = [self._near(key, best, least) for key, best in found.items()]
-        return sorted((one for one in named if one is not None), key=lambda one: (-one.similarity, one.visitor_id))
-
-    def looks_of(self, visitor_id: str) -> list[Embedding]:
-        """Returns the looks of a visitor, none of one who is not known: what `near` may be asked with."""
-        key = self._keys.get(visitor_id)
-        return [] if key is None else list(self._gallery.looks(key))
 
     def forget(self, visitor_id: str) -> tuple[Record, ...]:
         """Returns what makes a visitor unknown, nothing where nobody has that id."""
@@ -387,18 +354,6 @@ class VisitorIndex:
             return week, salt, ()
         made = Salted(week=week, salt=self._random(SALT_BYTES))
         return week, made.salt, (made,)
-
-    def _near(self, key: bytes, best: Sequence[float], least: float) -> Near | None:
-        known = self._known[key]
-        if known.visitor_id is None:
-            return None
-        return Near(
-            visitor_id=known.visitor_id,
-            similarity=max(best),
-            frames=sum(score >= least for score in best),
-            institution_id=known.institution_id,
-            seen_ms=known.seen_ms,
-        )
 
     def _visitor(self, key: bytes) -> Visitor:
         known = self._known[key]

@@ -23,7 +23,7 @@ ALLOWED: Final = "segments sealed under this key: restore the key, or remove the
 
 
 class NotKept(TransientError):
-    """The disk has not taken it; nothing of it is there."""
+    """The disk has not taken it, and nothing of it is there; or it does not give what it has."""
 
 
 class Journal:
@@ -43,16 +43,20 @@ class Journal:
     def read(self) -> Iterator[bytes]:
         """Yields every piece; afterwards more may be appended. What a crash has left of the last piece is cut off.
 
-        Raises: ConfigError when a segment was sealed under another key, or altered.
+        Raises: ConfigError when a segment was sealed under another key, or altered; NotKept.
         """
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for part in self._folder.glob(f"*{SUFFIX}.part"):
-            part.unlink()
-        numbers = sorted(int(path.stem) for path in self._folder.glob(f"*{SUFFIX}"))
-        for number in numbers:
-            yield from self._segment(number, is_last=number == numbers[-1])
-        if self._file is None:
-            self._begin(numbers[-1] + 1 if numbers else 1)
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for part in self._folder.glob(f"*{SUFFIX}.part"):
+                part.unlink()
+            numbers = sorted(int(path.stem) for path in self._folder.glob(f"*{SUFFIX}"))
+            for number in numbers:
+                yield from self._segment(number, is_last=number == numbers[-1])
+            if self._file is None:
+                self._begin(numbers[-1] + 1 if numbers else 1)
+        except OSError as error:
+            self.close()
+            raise _not_kept(error) from error
 
     def append(self, piece: bytes, *, synced: bool) -> None:
         """Afterwards the piece is in the file, and on the disk if `synced`. Raises: NotKept."""
@@ -66,7 +70,7 @@ class Journal:
         except OSError as error:
             with suppress(OSError):  # what is left of it then is written over by the next piece
                 os.ftruncate(self._file, self._length)
-            raise NotKept(f"visitors: {error.strerror or error}") from error
+            raise _not_kept(error) from error
         self._length += len(sealed)
         self.appended_bytes += len(sealed)
 
@@ -79,7 +83,7 @@ class Journal:
             os.fsync(before)
             self._begin(self._number + 2)
         except OSError as error:
-            raise NotKept(f"visitors: {error.strerror or error}") from error
+            raise _not_kept(error) from error
         os.close(before)
         self.appended_bytes = 0
         return self._number - 1
@@ -105,7 +109,7 @@ class Journal:
             _sync(self._folder)
         except OSError as error:
             part.unlink(missing_ok=True)
-            raise NotKept(f"visitors: {error.strerror or error}") from error
+            raise _not_kept(error) from error
 
     def close(self) -> None:
         """Everything is on the disk; nothing more is appended."""
@@ -160,6 +164,10 @@ class Journal:
 
     def _name(self, number: int) -> str:
         return f"{number:08d}{SUFFIX}"
+
+
+def _not_kept(error: OSError) -> NotKept:
+    return NotKept(f"visitors: {error.strerror or error}")
 
 
 def _framed(sealed: bytes) -> bytes:

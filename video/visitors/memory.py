@@ -13,9 +13,9 @@ from events.errors import ConfigError
 from video.engine import Embedding
 from video.sealing import seal_with
 from video.settings import VisitorSettings
-from video.visitors.index import Near, VisitorIndex
+from video.visitors.index import VisitorIndex
 from video.visitors.journal import ALLOWED, Journal, NotKept
-from video.visitors.records import Record, decode_records, encode_records
+from video.visitors.records import Forgotten, Joined, Record, decode_records, encode_records
 
 ERASED_WITHIN_MS: Final = 3_600_000
 """What is forgotten is gone from the disk so soon, give or take a round of whoever tidies up."""
@@ -29,7 +29,7 @@ class VisitorMemory:
     def __init__(self, settings: VisitorSettings, now_ms: int) -> None:
         """Afterwards whoever was known is known again. Args: without a folder nothing survives the process.
 
-        Raises: ConfigError where there is no key, or it does not open what is there.
+        Raises: ConfigError where there is no key, or it does not open what is there; NotKept.
         """
         self.index = VisitorIndex(similarity=settings.similarity, ttl_ms=settings.ttl_ms, capacity=settings.capacity)
         self._journal = _journal_of(settings)
@@ -38,7 +38,9 @@ class VisitorMemory:
         if self._journal is None:
             return
         for piece in self._journal.read():
-            self.index.apply(_records_in(piece, settings))
+            records = _records_in(piece, settings)
+            self.index.apply(records)
+            self._must_erase = self._must_erase or any(isinstance(one, Forgotten | Joined) for one in records)
         self.index.advance(now_ms)
 
     @property
@@ -51,15 +53,6 @@ class VisitorMemory:
         answer = self.index.ask(frames, institution_id, at_ms)
         self._keep(answer.records, synced=answer.is_new)
         return answer.visitor_id
-
-    def near(self, frames: Sequence[Embedding], least: float) -> list[Near]:
-        """Returns which visitors a face is near (`VisitorIndex.near`)."""
-        return self.index.near(frames, least)
-
-    def near_visitor(self, visitor_id: str, least: float) -> list[Near]:
-        """Returns which other visitors one is near."""
-        found = self.index.near(self.index.looks_of(visitor_id), least)
-        return [one for one in found if one.visitor_id != visitor_id]
 
     def forget(self, visitor_id: str) -> bool:
         """Returns whether there was such a visitor; there is none now, after a crash neither. Raises: NotKept."""

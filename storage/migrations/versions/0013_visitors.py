@@ -64,7 +64,6 @@ def upgrade() -> None:
         sa.Column("settlement_id", TEXT, nullable=True),
         sa.Column("at_ms", BIG, nullable=False),
         sa.Column("by", TEXT, nullable=False),
-        sa.Column("reason", TEXT, nullable=False),
         sa.PrimaryKeyConstraint("correction_id", name="pk_visitor_correction"),
     )
     for column in ("act_id", "visitor_id", "was_visitor_id"):

@@ -14,6 +14,7 @@ import pytest
 from tests.app.running import CHECKOUT, Served, run, serving
 from tests.app.test_serve import recent_lines
 from tests.test_docs import fenced
+from tests.web.world import poll
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -79,6 +80,8 @@ def test_a_backup_made_while_events_come_in_is_restored_with_all_that_was_found(
     with serving(data) as restored:
         assert "send events with token" not in restored.first_lines
         found = run("findings", "--data", str(data), "--wait", timeout=150)
+        said = data.with_suffix(".err")
+        poll(lambda: "store.pruned" in said.read_text(), 60)  # what no rule asks for is taken as new afterwards
         publish(restored, tmp_path, "again.jsonl", lines[:half], token)
     assert before
     assert before <= exported(data, tmp_path)

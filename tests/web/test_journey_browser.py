@@ -110,6 +110,7 @@ def registered_and_withdrawn(served: Served, wall: Page, till: Page, settlement:
     expect(wall.locator("[data-part=head] .pill").first).to_have_text("Withdrawn")
     expect(wall.locator("[data-part=history]")).to_contain_text("agent registration")
     check_layout(wall, "the alert")
+    expect(wall.locator("#live")).to_have_attribute("data-live", "connected")  # its keys are listened to by then
     wall.keyboard.press("r")
     expect(wall.locator("[data-review]")).to_have_attribute("aria-pressed", "true")
     wall.goto(served.address)

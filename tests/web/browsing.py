@@ -108,10 +108,15 @@ def press_until(page: Page, name: str, of: str = "textContent") -> None:
 
 
 def check_layout(page: Page, where: str) -> None:
+    page.wait_for_load_state()  # without its styles a page has another layout
     too_wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-    assert too_wide <= 0, f"{where} is {too_wide} px too wide"
+    assert too_wide <= 0, f"{where} is {too_wide} px too wide: {page.evaluate(BEYOND_THE_EDGE)}"
     assert page.evaluate(LOW_CONTRAST) == [], where
 
+
+BEYOND_THE_EDGE = """() => [...document.querySelectorAll('body *')]
+  .filter((one) => one.getBoundingClientRect().right > document.documentElement.clientWidth)
+  .map((one) => `${one.localName}.${one.className}: ${one.textContent.trim().slice(0, 40)}`).slice(-12)"""
 
 # Every visible text against the nearest opaque background behind it: WCAG AA asks for 4.5, and 3 for large text.
 LOW_CONTRAST = """() => {

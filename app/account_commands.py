@@ -14,7 +14,7 @@ import typer
 from app.clock import now_ms
 from app.options import DEFAULT_DATA, DatabaseAddress, DataDirectory, existing_database
 from events.errors import ConfigError
-from storage.accounts import TOKEN_PREFIXES, AccountError, Accounts, Role, Token, TokenKind
+from storage.access.accounts import TOKEN_PREFIXES, AccountError, Accounts, Role, Token, TokenKind
 from storage.database import Database
 
 accounts = typer.Typer(

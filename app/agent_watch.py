@@ -11,8 +11,8 @@ import structlog
 from app.camera_agents import CameraAgents
 from events.errors import TransientError
 from events.metrics import AGENTS_SILENT
-from storage.accounts import Accounts, Token
-from storage.camera_agents import AgentContact
+from storage.access.accounts import Accounts, Token
+from storage.cameras.agents import AgentContact
 from video.messages import CameraStateChanged
 from web.measurements import Measurements
 

@@ -9,7 +9,7 @@ from typing import Final
 import structlog
 
 from events.errors import TransientError
-from storage.alert_changes import AlertChanges, ChangedAlert
+from storage.alerts.changes import AlertChanges, ChangedAlert
 
 LOOK_EVERY_S: Final = 0.1
 AWAY_S: Final = 1.0

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 import msgspec
 
 from app.clock import now_ms
-from storage.access_changes import MACHINE, By
-from storage.camera_calibrations import CalibrationRecord, CameraCalibrations, CameraPairs
+from storage.access.changes import MACHINE, By
+from storage.cameras.calibrations import CalibrationRecord, CameraCalibrations, CameraPairs
 from storage.database import Database
 from video.calibration import (
     Calibration,

@@ -18,8 +18,8 @@ from app.visitors.shared import NoFaces, VisitorNaming, faces_of
 from events.codec import decode_event
 from events.identity import identity_text
 from events.types import AnyEvent, FaceObserved, Swipe
-from storage.accounts import Token
-from storage.camera_agents import AgentContacts, AgentReport
+from storage.access.accounts import Token
+from storage.cameras.agents import AgentContacts, AgentReport
 from storage.errors import AlteredData
 from storage.log import AcceptedLog
 from video.messages import FromCameras, Observed, OriginalCut, VisitorAsked, decode_some_from_cameras, encode_message

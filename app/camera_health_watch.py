@@ -9,8 +9,8 @@ import structlog
 
 from alerts.unhealthy_cameras import concerns_centre
 from events.errors import TransientError
-from storage.camera_health import CameraHealthRecord, CameraIllness, CameraOutage
-from storage.camera_registry import RegisteredCamera
+from storage.cameras.health import CameraHealthRecord, CameraIllness, CameraOutage
+from storage.cameras.registry import RegisteredCamera
 from storage.database import Database
 from storage.opening_hours import OpeningHours
 

@@ -9,8 +9,8 @@ import structlog
 
 from app.configuration import Configuration, cameras_of_file
 from app.vault import Vault
-from storage.camera_registry import CameraRegistry, RegisteredCamera
-from storage.camera_sources import SecretText
+from storage.cameras.registry import CameraRegistry, RegisteredCamera
+from storage.cameras.sources import SecretText
 from video.settings import CameraSettings
 
 _log = structlog.get_logger()

@@ -10,7 +10,7 @@ from typing import Final
 
 import structlog
 
-from storage.camera_sources import shown_source
+from storage.cameras.sources import shown_source
 from video.probe import OWN_WORK_WITHIN_S, Looked, LookFailed, ProbeMessage, Working, decode_probe, run
 from web.ports import CameraPicture, ProbeFailed
 

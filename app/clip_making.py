@@ -14,10 +14,10 @@ import structlog
 from app.clip_child import ChildDied, ClipChild
 from app.vault import Vault
 from events.errors import TransientError
-from storage.clips import Clip
 from storage.errors import AlteredData, EvidenceMissing, UnknownOriginal, WrongKey
-from storage.originals import KeptOriginal
-from storage.owed_clips import ClipFailure, OwedClips
+from storage.evidence.clips import Clip
+from storage.evidence.originals import KeptOriginal
+from storage.evidence.owed_clips import ClipFailure, OwedClips
 from video.clip import ClipMade
 from video.clip_process import CannotMake, ClipAnswer, NothingDecoded, run
 from video.messages import OriginalCut

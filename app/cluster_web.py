@@ -20,7 +20,7 @@ from events.codec import decode_events
 from events.dead_letters import InvalidEvent
 from events.errors import ConfigError
 from events.metrics import VISITORS_UNNAMED
-from storage.alert_changes import AlertChanges
+from storage.alerts.changes import AlertChanges
 from storage.projector import Projector
 from streams.cluster.input_follower import InputFollower
 from streams.cluster.input_writer import LONGEST_LINE, InputAway, InputBusy, InputWriter

@@ -62,12 +62,12 @@ from events.dead_letters import DeadLetter, Place, dead_letter_json
 from events.durations import duration_ms
 from events.errors import ConfigError
 from events.findings import finding_json, replay_order
-from storage.access_changes import MACHINE
-from storage.crypto import open_key
+from storage.access.changes import MACHINE
 from storage.database import Database, shown_url
+from storage.faces.references import Grounds
 from storage.findings import standing_json
 from storage.log import AcceptedLog
-from storage.references import Grounds
+from storage.sealing.crypto import open_key
 from streams.changes import Changes
 from streams.logged_engine import LoggedEngine
 from streams.parts import parts_for

@@ -12,7 +12,7 @@ from app.rule_files import RuleFile, read_rule_files, rulebook_of_files
 from config.settings import Effective, Institution, Registry, load_registry, load_settings, packaged, read_text
 from detectors.catalogue import Rulebook, Ruleset
 from events.errors import ConfigError
-from storage.accounts import ROLES, Role
+from storage.access.accounts import ROLES, Role
 from streams.embedded import Limits
 from video.settings import CameraSettings, SecretBytes, VideoSettings, VisitorSettings
 from web.ports import InstitutionEntry, SignOnSettings, TillEntry, WebLimits

@@ -34,12 +34,12 @@ from config.settings import Registry, packaged
 from events.errors import ConfigError
 from simulator.city import ENROLLED, POSITIONS, City, Place, counter_scenes
 from simulator.clips import Scene, compose_clip
-from storage.access_changes import MACHINE
-from storage.accounts import Accounts
-from storage.enrolment import Enrolment
+from storage.access.accounts import Accounts
+from storage.access.changes import MACHINE
+from storage.faces.enrolment import Enrolment
+from storage.faces.references import Grounds
 from storage.log import AcceptedLog
 from storage.queries import Queries
-from storage.references import Grounds
 
 READY_WITHIN_S = 60.0
 SEND_TIMEOUT_S = 30.0

@@ -8,9 +8,9 @@ from typing import Final
 
 from app.photo_reading import ANOTHER_PERSON, read_photos
 from events.errors import ConfigError
-from storage.enrolment import MUST_BE_FILED_FROM, Enrolment, subject_of
-from storage.references import Grounds, OptedOut, is_staff
-from storage.staff import StaffMember
+from storage.faces.enrolment import MUST_BE_FILED_FROM, Enrolment, subject_of
+from storage.faces.references import Grounds, OptedOut, is_staff
+from storage.faces.staff import StaffMember
 from video.enrolment import ADVICE
 from web.ports import ReadPhoto
 

@@ -14,10 +14,10 @@ from app.clock import now_ms
 from app.options import DEFAULT_DATA, DatabaseAddress, DataDirectory, existing_database
 from app.vault import Vault
 from events.errors import ConfigError
-from storage.access_changes import MACHINE, By
-from storage.enrolment import Enrolment, Erased
-from storage.kept_files import KindName
-from storage.references import Basis
+from storage.access.changes import MACHINE, By
+from storage.evidence.kept_files import KindName
+from storage.faces.enrolment import Enrolment, Erased
+from storage.faces.references import Basis
 
 enrolment = typer.Typer(
     help="What is kept of the faces of holders and staff: shows it, opts out, erases.",

@@ -15,11 +15,11 @@ from events.errors import TransientError
 from events.findings import SEVERITIES
 from events.metrics import EVIDENCE_FREE_BYTES, EVIDENCE_REMOVED, EVIDENCE_REMOVED_BYTES
 from storage.database import Database
-from storage.kept_files import KeptFiles
-from storage.removals import Removals
-from storage.retention import EvidenceRetention, KeepingTimes
-from storage.staff_hours import StaffHours
-from storage.visitors import VisitorRecord
+from storage.evidence.kept_files import KeptFiles
+from storage.evidence.removals import Removals
+from storage.evidence.retention import EvidenceRetention, KeepingTimes
+from storage.faces.staff_hours import StaffHours
+from storage.faces.visitors import VisitorRecord
 from web.measurements import Measurements
 from web.ports import FreeSpace
 

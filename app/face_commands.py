@@ -12,7 +12,7 @@ import typer
 from app.calibration_commands import calibration
 from app.progress import count_progress
 from events.errors import ConfigError
-from storage.duplicates import ALIKE_FROM
+from storage.faces.duplicates import ALIKE_FROM
 
 if TYPE_CHECKING:
     from video.engine import FaceEngine

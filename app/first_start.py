@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Iterator
 
 from config.settings import Registry
-from storage.accounts import Accounts
+from storage.access.accounts import Accounts
 
 ADMINISTRATOR = "admin"
 EVERYWHERE = ("*",)

@@ -12,7 +12,7 @@ from app.options import DEFAULT_DATA, DatabaseAddress, DataDirectory, existing_d
 from app.progress import count_progress
 from app.vault import Vault
 from events.errors import ConfigError
-from storage.key_rotation import QUIET_S, KeyRotation, Resealed
+from storage.sealing.key_rotation import QUIET_S, KeyRotation, Resealed
 
 keys = typer.Typer(
     help="Changes the key that seals evidence.",

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import Protocol
 
-from storage.staff import StaffFaces
+from storage.faces.staff import StaffFaces
 from video.messages import StaffFace, StaffKnown
 
 NO_STAFF = StaffKnown(faces=[])
 
 
 class StaffRecord(Protocol):
-    """The enrolled staff; `storage.staff.Staff`. What it asks may raise TransientError."""
+    """The enrolled staff; `storage.faces.staff.Staff`. What it asks may raise TransientError."""
 
     def revision(self) -> int:
         """Returns a number that grows with each change."""

@@ -13,7 +13,7 @@ import numpy as np
 import structlog
 
 from app.configuration import Configuration
-from storage.references import Face
+from storage.faces.references import Face
 from video.engine import similarity
 from video.enrolment import PhotoRefused, embed_photo
 from video.worker import open_engine

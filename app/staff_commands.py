@@ -16,9 +16,9 @@ from app.options import DEFAULT_DATA, DatabaseAddress, DataDirectory, SettingsFi
 from app.photo_reading import engines_of
 from app.vault import Vault
 from events.errors import ConfigError
-from storage.access_changes import MACHINE
-from storage.references import Grounds
-from storage.staff import StaffMember, StaffRole
+from storage.access.changes import MACHINE
+from storage.faces.references import Grounds
+from storage.faces.staff import StaffMember, StaffRole
 
 staff = typer.Typer(
     help="Staff of institutions: enrols them, lists them. `enrolment` opts them out and erases them, by the id listed.",

@@ -10,10 +10,10 @@ import structlog
 from alerts.dark_terminals import dark_reason
 from events.errors import TransientError
 from events.metrics import TERMINALS_DARK
-from storage.accounts import EVERYWHERE, Accounts, Token
+from storage.access.accounts import EVERYWHERE, Accounts, Token
 from storage.database import Database
 from storage.opening_hours import OpeningHours
-from storage.terminal_contacts import Outage, TerminalContacts, TerminalOutages
+from storage.terminals.contacts import Outage, TerminalContacts, TerminalOutages
 from web.measurements import Measurements
 
 LOOK_EVERY_S = 2.0

@@ -8,17 +8,17 @@ from typing import Literal
 
 from app.webhook import WEBHOOK_KEY
 from events.errors import ConfigError
-from storage.accounts import Accounts
-from storage.clips import ClipStore
-from storage.crypto import Keyring, open_key
+from storage.access.accounts import Accounts
 from storage.database import Database, default_url
-from storage.enrolment import Enrolment
-from storage.evidence import EvidenceStore
-from storage.key_rotation import KeyRotation
-from storage.originals import OriginalStore
-from storage.references import ReferenceFaces
-from storage.retention import EvidenceRetention
-from storage.sealed_rows import SEALED_COLUMNS, SealedRows, has_sealed_data
+from storage.evidence.clips import ClipStore
+from storage.evidence.originals import OriginalStore
+from storage.evidence.retention import EvidenceRetention
+from storage.evidence.stills import EvidenceStore
+from storage.faces.enrolment import Enrolment
+from storage.faces.references import ReferenceFaces
+from storage.sealing.crypto import Keyring, open_key
+from storage.sealing.key_rotation import KeyRotation
+from storage.sealing.rows import SEALED_COLUMNS, SealedRows, has_sealed_data
 
 Held = Literal["no", "beside", "alone"]
 

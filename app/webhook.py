@@ -14,8 +14,8 @@ import structlog
 
 from events.errors import TransientError
 from events.metrics import WEBHOOK_WAITING
+from storage.alerts.webhook_position import WebhookPosition
 from storage.database import Database
-from storage.webhook_position import WebhookPosition
 from web.measurements import Measurements
 
 WEBHOOK_KEY = "webhook.key"

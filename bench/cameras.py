@@ -31,8 +31,8 @@ from app.clip_making import ClipMaker
 from app.clock import now_ms
 from app.vault import Vault
 from simulator.clips import Scene, compose_frames
-from storage.originals import Original
-from storage.owed_clips import OwedClips
+from storage.evidence.originals import Original
+from storage.evidence.owed_clips import OwedClips
 from tests.app.running import CHECKOUT
 from tests.video.films import encode_film
 from tests.video.rtsp_server import MISSING, RtspServer, missing_rtsp_server

@@ -31,7 +31,7 @@ from sqlalchemy import insert, select
 
 from bench.screenshots import CHROMIUM_ARGUMENTS, wait_until
 from events.findings import Finding, finding_id_of, finding_json
-from storage.alert_terms import rule_term
+from storage.alerts.terms import rule_term
 from storage.models import AlertFindingRow, AlertHistoryRow, AlertRow, AlertTermRow, FindingRow
 from tests.alerts.builders import finding
 from tests.app.running import free_port

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from app.vault import Vault
-from storage.references import Face, Grounds
+from storage.faces.references import Face, Grounds
 
 DIMENSIONS = 128
 ROUNDS = 5

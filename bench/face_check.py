@@ -20,8 +20,8 @@ from app.clock import now_ms
 from app.vault import Vault
 from bench.terminals import listen, terminal_tokens
 from simulator.clips import Scene, compose_clip
-from storage.access_changes import MACHINE
-from storage.references import Face, Grounds
+from storage.access.changes import MACHINE
+from storage.faces.references import Face, Grounds
 from tests.app.running import CHECKOUT, Served, serving
 from video.enrolment import Reference, embed_photo
 from video.worker import open_engine

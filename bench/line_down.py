@@ -26,7 +26,7 @@ from app.at_store.buffer import Kind, StoreBuffer
 from app.at_store.centre import Centre
 from app.at_store.sender import Sender
 from app.clock import now_ms
-from storage.crypto import Keyring
+from storage.sealing.crypto import Keyring
 from tests.app.running import Served, run, serving
 from video.messages import FromCameras, Observed, OriginalCut
 

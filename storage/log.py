@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 from events.dead_letters import DeadLetter, Place, letter_key
 from events.types import AnyEvent
 from storage.database import Database
+from storage.faces.seen import keep_seen_faces
 from storage.models import AcceptedEvent, DeadLetterRow
-from storage.seen_faces import keep_seen_faces
 from storage.swipe_minutes import add_swipes
 from storage.upsert import insert_new
 

@@ -228,7 +228,7 @@ class AlertHistoryRow(Table):
 
 
 class AlertTermRow(Table):
-    """A word that an alert is found by (`storage.alert_terms`), with the alert's place in a list."""
+    """A word that an alert is found by (`storage.alerts.terms`), with the alert's place in a list."""
 
     __tablename__ = "alert_term"
     term: Mapped[str] = mapped_column(primary_key=True)

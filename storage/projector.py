@@ -11,14 +11,14 @@ from alerts.lifecycle import Action
 from alerts.policy import Policy
 from alerts.texts import Language
 from events.findings import Finding
-from storage.alert_desk import Act, AlertChange, act_on, deliver_all, overdue, record_answer
-from storage.alert_projection import AlertProjection
-from storage.alert_upkeep import ACTOR
+from storage.alerts.desk import Act, AlertChange, act_on, deliver_all, overdue, record_answer
+from storage.alerts.projection import AlertProjection
+from storage.alerts.upkeep import ACTOR
 from storage.database import Database
 from storage.errors import AskedAgain
 from storage.findings import standing_findings, standing_json, write_changes
 from storage.models import FindingRow, SnoozeRow
-from storage.terminal_answers import mark_recorded, was_asked_again
+from storage.terminals.answers import mark_recorded, was_asked_again
 
 __all__ = ["AlertChange", "Projector"]
 

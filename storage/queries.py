@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session, defer
 
 from events.findings import Finding
 from events.identity import identity_text
-from storage.accounts import EVERYWHERE
-from storage.alert_search import (
+from storage.access.accounts import EVERYWHERE
+from storage.alerts.search import (
     AlertFilter,
     Place,
     VisitorPlace,

@@ -17,7 +17,7 @@ from fastapi import Depends, Request
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from storage.accounts import Account, Token
+from storage.access.accounts import Account, Token
 from web.permissions import Permission, may
 from web.ports import WebServices
 

@@ -9,10 +9,10 @@ from fastapi import APIRouter, Depends, Form, Request
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 
-from storage.access_changes import AccessChanges
-from storage.accounts import ROLES, SESSION_LIFETIME_MS, AccountError, AccountProblem, Accounts, Role
-from storage.face_views import FaceViews
-from storage.failed_logins import FailedLogins
+from storage.access.accounts import ROLES, SESSION_LIFETIME_MS, AccountError, AccountProblem, Accounts, Role
+from storage.access.changes import AccessChanges
+from storage.access.failed_logins import FailedLogins
+from storage.faces.views import FaceViews
 from web.access import SESSION_COOKIE, LoggedIn, Person, Services, set_cookie
 from web.login import local_path
 from web.pages import InPages, Pages

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from storage.terminal_answers import Purchase
+from storage.terminals.answers import Purchase
 from web.access import Refused
 
 PERSON_ID = re.compile(r"[!-~]{1,30}")

@@ -7,8 +7,8 @@ from typing import Literal
 
 import msgspec
 
-from storage.clips import KeptClip
-from storage.originals import KeptOriginal
+from storage.evidence.clips import KeptClip
+from storage.evidence.originals import KeptOriginal
 from storage.queries import AlertSummary, CameraState, Still
 from web.observations import Observation
 
@@ -42,9 +42,9 @@ class AlertClip(msgspec.Struct, frozen=True, kw_only=True):
     """What an alert's page says of the clip: the clips of its swipe, or why there is none.
 
     `awaited` says that one is being made, of another camera where some are there. `failure` is why it was not made:
-    `storage.owed_clips.ClipFailure`, or `older`, empty where it was. `camera_state` is what was wrong with the camera
-    meanwhile, empty when nothing was. `swipe_at_ms` is till time. `back_ms` is when the camera began to work, where
-    that was after the swipe; `removed_at_ms` when the last of the clips was deleted, where none is left.
+    `storage.evidence.owed_clips.ClipFailure`, or `older`, empty where it was. `camera_state` is what was wrong with
+    the camera meanwhile, empty when nothing was. `swipe_at_ms` is till time. `back_ms` is when the camera began to
+    work, where that was after the swipe; `removed_at_ms` when the last of the clips was deleted, where none is left.
     """
 
     state: ClipState

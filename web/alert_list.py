@@ -14,7 +14,7 @@ from fastapi import APIRouter, Form, Request
 from starlette.responses import RedirectResponse, Response
 
 from events.findings import SEVERITIES
-from storage.alert_search import MIN_RECEIPT_CHARACTERS, AlertFilter, Place
+from storage.alerts.search import MIN_RECEIPT_CHARACTERS, AlertFilter, Place
 from storage.queries import WAITING_STATES, Queries
 from web.access import Refused, Services
 from web.dashboard import AtCentre, InQueries, OnDesk

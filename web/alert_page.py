@@ -14,11 +14,11 @@ from alerts.suppression import entities_of
 from events.errors import TransientError
 from events.findings import Finding
 from events.metrics import ALERT_ACTIONS
-from storage.alert_search import AlertFilter
-from storage.centre_desk import StandingSnooze
-from storage.owed_clips import OwedClips
+from storage.alerts.centre_desk import StandingSnooze
+from storage.alerts.search import AlertFilter
+from storage.evidence.owed_clips import OwedClips
+from storage.faces.visitors import VisitorRecord
 from storage.queries import AlertDossier, AlertSummary, Queries
-from storage.visitors import VisitorRecord
 from web.access import LoggedIn, Person, Refused, Services
 from web.alert_clip import clip_of, stills_in, to_try
 from web.dashboard import AtCentre, InQueries, OnDesk

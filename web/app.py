@@ -10,7 +10,8 @@ from starlette.responses import RedirectResponse, Response
 
 from alerts.lifecycle import IllegalTransition
 from events.errors import TransientError
-from storage.centre_desk import CentreDesk
+from storage.access.failed_logins import FailedLogins
+from storage.alerts.centre_desk import CentreDesk
 from storage.errors import (
     AlteredData,
     EvidenceMissing,
@@ -20,10 +21,9 @@ from storage.errors import (
     UnknownStill,
     WrongKey,
 )
-from storage.failed_logins import FailedLogins
 from storage.institution_places import InstitutionPlaces
-from storage.pairing import Pairing
 from storage.queries import Queries
+from storage.terminals.pairing import Pairing
 from web import (
     accounts,
     alert_list,

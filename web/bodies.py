@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from storage.accounts import Token
+from storage.access.accounts import Token
 
 NDJSON_TYPES = frozenset({"application/x-ndjson", "application/jsonl", "application/x-jsonlines"})
 # These types name no institution: what they say holds for everybody, so only a sender for all may say it.

@@ -13,7 +13,7 @@ from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from events.metrics import CAMERA_MESSAGES, STREAMS_OPEN
-from storage.accounts import Token
+from storage.access.accounts import Token
 from web.access import AGENT, Refused, Services, still_has
 from web.ingestion import BodyBudget, BodyTooLarge, read_body
 from web.openapi import AGENT_TAG, answers_with

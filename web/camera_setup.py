@@ -11,11 +11,11 @@ import msgspec
 from fastapi import APIRouter, Form, Request
 from starlette.responses import RedirectResponse, Response
 
-from storage.access_changes import By
-from storage.camera_health import CameraHealthRecord
-from storage.camera_registry import CameraChange, CameraError
-from storage.camera_sources import SourceRefused
-from storage.camera_zones import Zone
+from storage.access.changes import By
+from storage.cameras.health import CameraHealthRecord
+from storage.cameras.registry import CameraChange, CameraError
+from storage.cameras.sources import SourceRefused
+from storage.cameras.zones import Zone
 from storage.queries import Queries
 from web.access import LoggedIn, Refused, Services
 from web.camera_trial import (

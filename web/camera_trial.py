@@ -11,9 +11,9 @@ import msgspec
 from fastapi import APIRouter, Depends, Form, Request
 from starlette.responses import Response
 
-from storage.camera_pictures import CameraFacts
-from storage.camera_registry import CameraError, RegisteredCamera
-from storage.camera_sources import SecretText, SourceRefused, checked_source, shown_source
+from storage.cameras.pictures import CameraFacts
+from storage.cameras.registry import CameraError, RegisteredCamera
+from storage.cameras.sources import SecretText, SourceRefused, checked_source, shown_source
 from web.access import LoggedIn, Person, Refused, Services
 from web.cameras import facts_text
 from web.pages import InPages, Pages

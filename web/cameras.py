@@ -10,10 +10,10 @@ import msgspec
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from storage.camera_clocks import CameraClock, CameraClocks
-from storage.camera_health import CameraHealthRecord
-from storage.camera_pictures import CameraFacts
-from storage.camera_registry import RegisteredCamera
+from storage.cameras.clocks import CameraClock, CameraClocks
+from storage.cameras.health import CameraHealthRecord
+from storage.cameras.pictures import CameraFacts
+from storage.cameras.registry import RegisteredCamera
 from storage.errors import UnknownStill
 from storage.queries import CameraState, Queries
 from web.access import Refused, Services

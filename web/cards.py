@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from storage.alert_search import AlertFilter
-from storage.camera_registry import CameraRegistry
-from storage.centre_desk import CentreDesk
+from storage.alerts.centre_desk import CentreDesk
+from storage.alerts.search import AlertFilter
+from storage.cameras.registry import CameraRegistry
 from storage.queries import AlertSummary, Queries
 from web.dossier import main_fact, picture_of
 from web.pages import Pages

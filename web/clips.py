@@ -9,9 +9,9 @@ from fastapi import APIRouter, Depends, Header
 from starlette.responses import Response
 
 from events.metrics import FACE_VIEWS
-from storage.clips import clip_id_of
-from storage.face_views import FaceViews
-from storage.owed_clips import OwedClips
+from storage.evidence.clips import clip_id_of
+from storage.evidence.owed_clips import OwedClips
+from storage.faces.views import FaceViews
 from web.access import LoggedIn, Person, Refused, Services
 from web.alert_clip import makeable
 from web.byte_range import ranged

@@ -10,8 +10,8 @@ from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from events.metrics import FACE_VIEWS
-from storage.camera_states import STATE_PICTURE
-from storage.centre_desk import CentreDesk
+from storage.alerts.centre_desk import CentreDesk
+from storage.cameras.states import STATE_PICTURE
 from storage.institution_places import InstitutionPlaces
 from storage.queries import Queries
 from web.access import LoggedIn, Person, Refused, Services, still_has

@@ -9,10 +9,10 @@ import msgspec
 from fastapi import APIRouter, Depends, Form, Request
 from starlette.responses import RedirectResponse, Response
 
-from storage.access_changes import AccessChange, AccessChanges
-from storage.accounts import AccountError, AccountProblem, Token
-from storage.camera_agents import AgentContacts
-from storage.pairing import CODE_LIFETIME_MS, Pairing, shown
+from storage.access.accounts import AccountError, AccountProblem, Token
+from storage.access.changes import AccessChange, AccessChanges
+from storage.cameras.agents import AgentContacts
+from storage.terminals.pairing import CODE_LIFETIME_MS, Pairing, shown
 from web.access import LoggedIn, Person, Refused, Services
 from web.pages import InPages, Pages
 from web.ports import InstitutionEntry, WebServices

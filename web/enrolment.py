@@ -12,11 +12,11 @@ from fastapi import APIRouter, Depends, Form, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 
-from storage.access_changes import By
-from storage.duplicates import Duplicate, Outcome
-from storage.enrolment import Erased, must_be_filed, subject_of
-from storage.references import Basis, Grounds, OptedOut, is_staff
-from storage.staff import STAFF_ROLES, StaffMember, StaffRole
+from storage.access.changes import By
+from storage.faces.duplicates import Duplicate, Outcome
+from storage.faces.enrolment import Erased, must_be_filed, subject_of
+from storage.faces.references import Basis, Grounds, OptedOut, is_staff
+from storage.faces.staff import STAFF_ROLES, StaffMember, StaffRole
 from web.access import LoggedIn, Person, Refused, Services
 from web.pages import InPages, Pages
 from web.ports import Calibrations, FalseMatch, PhotosUnread, WebServices

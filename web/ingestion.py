@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from events.errors import TransientError
 from events.metrics import EVENTS_RECEIVED, INGESTION_SECONDS, REQUEST_EVENTS, REQUESTS_REFUSED
-from storage.accounts import Token
+from storage.access.accounts import Token
 from web.access import SENDER, Services
 from web.bodies import foreign_institutions, split_body
 from web.openapi import SENDER_TAG, answers_with

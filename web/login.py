@@ -10,9 +10,9 @@ from fastapi.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 
 from events.metrics import LOGINS
-from storage.accounts import SESSION_LIFETIME_MS, TOKEN_PREFIXES
-from storage.failed_logins import FailedLogins
-from storage.pairing import Pairing
+from storage.access.accounts import SESSION_LIFETIME_MS, TOKEN_PREFIXES
+from storage.access.failed_logins import FailedLogins
+from storage.terminals.pairing import Pairing
 from web.access import (
     ANYBODY,
     FORM_COOKIE,

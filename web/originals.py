@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Form
 from starlette.responses import Response
 
 from events.metrics import FACE_VIEWS
-from storage.originals import KeptOriginal
+from storage.evidence.originals import KeptOriginal
 from web.access import LoggedIn, Person, Refused, Services
 from web.dashboard import InQueries
 from web.observations import Observation

@@ -10,12 +10,12 @@ from typing import Literal
 import msgspec
 
 from events.findings import SEVERITIES
-from storage.accounts import EVERYWHERE
-from storage.camera_health import CameraHealthRecord, CameraOutage
+from storage.access.accounts import EVERYWHERE
+from storage.cameras.health import CameraHealthRecord, CameraOutage
+from storage.evidence.removals import Removal, Removals
 from storage.queries import CameraState, DayNumbers, Queries
-from storage.removals import Removal, Removals
 from storage.rule_halts import Halt, RuleHalts
-from storage.terminal_contacts import Outage, TerminalOutages
+from storage.terminals.contacts import Outage, TerminalOutages
 from web.ports import FreeSpace, InstitutionEntry, WebServices
 from web.visitors import FaceMark, marks
 from web.wording import day_start_ms

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, get_args
 
-from storage.accounts import ROLES, Role
+from storage.access.accounts import ROLES, Role
 
 Permission = Literal[
     "own_account",

@@ -9,14 +9,14 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from storage.accounts import Accounts, Role, Token
-from storage.camera_pictures import CameraPictures
-from storage.camera_registry import CameraRegistry
-from storage.clips import KeptClip
+from storage.access.accounts import Accounts, Role, Token
+from storage.cameras.pictures import CameraPictures
+from storage.cameras.registry import CameraRegistry
 from storage.database import Database
-from storage.enrolment import Enrolment
-from storage.originals import KeptOriginal
-from storage.references import Face
+from storage.evidence.clips import KeptClip
+from storage.evidence.originals import KeptOriginal
+from storage.faces.enrolment import Enrolment
+from storage.faces.references import Face
 from web.measurements import Measurements
 
 Language = Literal["zh", "en"]

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from storage.removals import Removals
+from storage.evidence.removals import Removals
 from web.access import LoggedIn, Person, Services
 from web.pages import InPages
 

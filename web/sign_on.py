@@ -26,7 +26,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
 from events.metrics import LOGINS
-from storage.accounts import SESSION_LIFETIME_MS, AccountError, Role
+from storage.access.accounts import SESSION_LIFETIME_MS, AccountError, Role
 from web.access import ANYBODY, SESSION_COOKIE, Services, set_cookie
 from web.login import local_path, login_form
 from web.ports import SignOnSettings, WebServices

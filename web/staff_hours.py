@@ -9,9 +9,9 @@ from typing import Final, Literal
 import msgspec
 
 from alerts.dark_terminals import Hours, is_open
+from storage.faces.staff import StaffRole
+from storage.faces.staff_hours import StaffHour, StaffHours
 from storage.opening_hours import OpeningHours
-from storage.staff import StaffRole
-from storage.staff_hours import StaffHour, StaffHours
 from web.ports import WebServices
 
 HOUR_MS: Final = 3_600_000

@@ -15,7 +15,7 @@ from events.errors import TransientError
 from events.metrics import ALERT_ACTIONS
 from storage.errors import AnswerIdTaken, AskedAgain
 from storage.queries import Audience, Notice, Queries
-from storage.terminal_answers import TerminalAnswers
+from storage.terminals.answers import TerminalAnswers
 from web.access import ANYBODY, TERMINAL, TERMINAL_COOKIE_PREFIX, Refused, Screen, Services, still_has
 from web.agents import Agent, agent_person_id, registrations
 from web.dashboard import InQueries

@@ -16,10 +16,10 @@ from detectors.ties import TieParameters
 from events.codec import decode_event
 from events.errors import TransientError
 from events.types import Swipe
-from storage.access_changes import By
+from storage.access.changes import By
+from storage.faces.seen import ActKind, Correcting
+from storage.faces.visitors import Act, Correction, FaceKey, Sighting, VisitorRecord
 from storage.queries import Queries
-from storage.seen_faces import ActKind, Correcting
-from storage.visitors import Act, Correction, FaceKey, Sighting, VisitorRecord
 from web.access import LoggedIn, Person, Refused, Services
 from web.dashboard import InQueries
 from web.ports import Overloaded, WebServices

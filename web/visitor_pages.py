@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from events.metrics import FACE_VIEWS
-from storage.visitors import VisitorRecord
+from storage.faces.visitors import VisitorRecord
 from web.access import LoggedIn, Person, Refused, Services
 from web.dashboard import AtCentre, InQueries, OnDesk
 from web.dossier import cause_of

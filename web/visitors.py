@@ -13,7 +13,7 @@ from events.codec import decode_event
 from events.durations import duration_ms
 from events.findings import SEVERITIES, Finding
 from events.types import Swipe
-from storage.alert_search import AlertFilter
+from storage.alerts.search import AlertFilter
 from storage.queries import AlertFinding, AlertSummary, LoggedEvent, Queries, Still
 from web.observations import Observation, ObservedFace, observation_of
 from web.ports import RulesInForce

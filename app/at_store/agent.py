@@ -35,11 +35,11 @@ from events.metrics import (
     CAMERAS_HELD,
     VISITORS_UNNAMED,
 )
-from storage.camera_agents import AgentReport
-from storage.crypto import Keyring
-from storage.durable_files import replace_file
+from storage.cameras.agents import AgentReport
 from storage.errors import AlteredData, WrongKey
-from storage.references import Embedding
+from storage.faces.references import Embedding
+from storage.sealing.crypto import Keyring
+from storage.sealing.durable_files import replace_file
 from video.messages import CameraStateChanged, FromCameras, StaffKnown, SwipeSeen
 from video.settings import VideoSettings
 from web.measurements import Measurements

@@ -13,9 +13,9 @@ import msgspec
 import structlog
 
 from events.errors import TransientError
-from storage.crypto import Keyring
-from storage.durable_files import replace_file
 from storage.errors import AlteredData, WrongKey
+from storage.sealing.crypto import Keyring
+from storage.sealing.durable_files import replace_file
 from video.messages import (
     FromCameras,
     Observed,

@@ -13,7 +13,7 @@ import msgspec
 
 from app.camera_agents import AgentOrders
 from events.errors import ConfigError, TransientError
-from storage.camera_agents import AgentReport
+from storage.cameras.agents import AgentReport
 from video.messages import VisitorAsked, VisitorNamed, encode_message, encode_some
 
 CONNECTS_WITHIN_S: Final = 5.0

@@ -14,11 +14,11 @@ from app.vault import Vault
 from events.codec import decode_event
 from events.dead_letters import InvalidEvent
 from events.errors import TransientError
-from storage.camera_clocks import CameraClock
-from storage.camera_states import STATE_PICTURE, BlindSwipe, CameraStates
+from storage.cameras.clocks import CameraClock
+from storage.cameras.states import STATE_PICTURE, BlindSwipe, CameraStates
 from storage.errors import AlteredData
-from storage.evidence import EvidenceStore, Still
-from storage.originals import Original, OriginalStore
+from storage.evidence.originals import Original, OriginalStore
+from storage.evidence.stills import EvidenceStore, Still
 from video.messages import (
     CameraStateChanged,
     ClockOffsetEstimated,

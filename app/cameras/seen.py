@@ -10,14 +10,14 @@ import structlog
 from events.errors import TransientError
 from events.types import Swipe
 from storage.errors import AlteredData, WrongKey
-from storage.references import Embedding
+from storage.faces.references import Embedding
 from video.messages import SwipeSeen
 
 _log = structlog.get_logger()
 
 
 class References(Protocol):
-    """The faces of card holders; `storage.references.ReferenceFaces`."""
+    """The faces of card holders; `storage.faces.references.ReferenceFaces`."""
 
     def of(self, person_id: str, /) -> Mapping[str, Sequence[Embedding]]:
         """Returns a person's references by engine."""

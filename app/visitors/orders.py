@@ -10,7 +10,7 @@ import structlog
 
 from app.visitors.shared import VisitorDesk
 from events.errors import ConfigError, TransientError
-from storage.visitors import Order, VisitorRecord
+from storage.faces.visitors import Order, VisitorRecord
 
 LOOK_EVERY_S: Final = 1.0
 

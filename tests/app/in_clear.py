@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from storage.references import Embedding
+from storage.faces.references import Embedding
 
 PICTURES = {
     "a JPEG": b"\xff\xd8\xff\xe0\x00\x10JFIF",

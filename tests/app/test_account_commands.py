@@ -13,7 +13,7 @@ from app.configuration import read_configuration
 from app.first_start import first_start
 from config.settings import Registry, packaged
 from events.errors import ConfigError
-from storage.accounts import Accounts
+from storage.access.accounts import Accounts
 from storage.database import Database, default_url
 
 pytestmark = pytest.mark.slow

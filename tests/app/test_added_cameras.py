@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from simulator.clips import Scene, compose_clip
-from storage.accounts import Accounts
+from storage.access.accounts import Accounts
 from storage.database import Database, default_url
 from tests.app.running import Served, serving
 from tests.app.test_cameras import STORE, observations, rows, until

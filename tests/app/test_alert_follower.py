@@ -11,9 +11,9 @@ import pytest
 from app.alert_follower import AlertFollower
 from app.terminal_watch import TerminalWatch
 from app.webhook import Webhook
-from storage.alert_changes import AlertChanges, ChangedAlert
+from storage.alerts.changes import AlertChanges, ChangedAlert
 from storage.errors import DatabaseUnavailable
-from storage.terminal_contacts import TerminalOutages
+from storage.terminals.contacts import TerminalOutages
 from tests.alerts.builders import STORE
 from tests.web.test_webhook import KEY, Receiver
 from tests.web.world import World, poll

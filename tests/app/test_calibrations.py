@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from app.calibrations import Calibrations
 from app.commands import commands
 from events.errors import ConfigError
-from storage.access_changes import AccessChanges
+from storage.access.changes import AccessChanges
 from storage.database import Database, default_url
 from video.calibration import count_similarities, trim_counts
 from video.calibration_file import GENERAL, read_calibration

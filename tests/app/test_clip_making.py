@@ -19,13 +19,13 @@ from structlog.testing import capture_logs
 from app.clip_making import ClipMaker
 from app.vault import Vault
 from events.findings import Severity
-from storage.clips import KeptClip
 from storage.errors import DatabaseUnavailable
-from storage.face_views import FaceViews
-from storage.originals import Original
-from storage.owed_clips import CLAIMED_FOR_MS, OwedClips
+from storage.evidence.clips import KeptClip
+from storage.evidence.originals import Original
+from storage.evidence.owed_clips import CLAIMED_FOR_MS, OwedClips
+from storage.evidence.retention import EvidenceRetention
+from storage.faces.views import FaceViews
 from storage.projector import Projector
-from storage.retention import EvidenceRetention
 from tests.alerts.builders import NOON_MS, finding, policy
 from tests.app.clip_processes import BREAKS, LATE, NOTHING, breakable, never_done
 from tests.app.running import CHECKOUT

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from app.expiry import EXPIRE_EVERY_MS, Expiry, keeping_times
 from config.settings import load_settings
 from storage.database import Database, default_url
-from storage.removals import Removals
+from storage.evidence.removals import Removals
 from tests.alerts.builders import NOON_MS
 from tests.storage.shown import CLIP_BYTES, DAY_MS, ORIGINAL_BYTES, STILL_BYTES, Shown
 from web.measurements import Measurements

@@ -18,8 +18,8 @@ from app.known_staff import staff_at
 from app.staff_commands import known_institution
 from app.vault import Vault
 from events.errors import ConfigError
-from storage.access_changes import By
-from storage.staff import StaffMember
+from storage.access.changes import By
+from storage.faces.staff import StaffMember
 from tests.storage.faces import GROUNDS, face_of
 from video.messages import StaffKnown, decode_to_worker, encode_message
 

@@ -12,8 +12,8 @@ import pytest
 
 from app.vault import Vault
 from simulator.photographs import missing_photographs
-from storage.evidence import Still
-from storage.references import Embedding
+from storage.evidence.stills import Still
+from storage.faces.references import Embedding
 from tests.alerts.builders import NOON_MS, STORE
 from tests.app.in_clear import in_clear
 from tests.app.running import CHECKOUT, run

@@ -20,11 +20,11 @@ from app.at_store.buffer import StoreBuffer
 from app.commands import video
 from events.errors import ConfigError
 from simulator.clips import Scene, compose_clip
-from storage.access_changes import By
-from storage.camera_registry import CameraChange, CameraRegistry, RegisteredCamera
-from storage.camera_sources import SecretText
-from storage.crypto import Keyring
+from storage.access.changes import By
+from storage.cameras.registry import CameraChange, CameraRegistry, RegisteredCamera
+from storage.cameras.sources import SecretText
 from storage.database import Database, default_url
+from storage.sealing.crypto import Keyring
 from tests.app.line import Line
 from tests.app.running import Served, free_port, run, serving, started, wait_until_ready
 from tests.app.test_cameras import PHOTOGRAPHS, STORE, observations, rows, send, swipe, verdicts

@@ -14,7 +14,7 @@ import pytest
 
 from app.at_store.buffer import MESSAGE_BYTES, Kind, StoreBuffer
 from events.errors import TransientError
-from storage.crypto import Keyring
+from storage.sealing.crypto import Keyring
 from tests.app.running import CHECKOUT
 from video.messages import (
     CameraStateChanged,

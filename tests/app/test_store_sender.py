@@ -14,11 +14,11 @@ from app.at_store.centre import Centre, messages
 from app.at_store.sender import Sender
 from app.at_store.token import token_source
 from events.errors import ConfigError
-from storage.access_changes import By
-from storage.accounts import Accounts
-from storage.camera_registry import CameraChange
-from storage.crypto import Keyring
+from storage.access.accounts import Accounts
+from storage.access.changes import By
+from storage.cameras.registry import CameraChange
 from storage.log import AcceptedLog
+from storage.sealing.crypto import Keyring
 from tests.alerts.builders import STORE
 from tests.app.line import Line
 from tests.web.test_camera_agents import observed, original

@@ -16,10 +16,10 @@ from sqlalchemy import select
 from app.vault import Vault
 from events.topics import DEFAULT_PARTITIONS
 from simulator.clips import Scene, compose_clip
-from storage.accounts import Accounts
+from storage.access.accounts import Accounts
 from storage.database import Database
+from storage.faces.references import Embedding
 from storage.models import OriginalRow
-from storage.references import Embedding
 from streams.cluster.topics import create_topics
 from tests.app.in_clear import in_clear
 from tests.app.line import Line

@@ -21,7 +21,7 @@ from events.errors import ConfigError
 from events.topics import DEFAULT_PARTITIONS, INPUT
 from simulator.clips import Scene, compose_clip
 from storage.database import Database
-from storage.owed_clips import OwedClips
+from storage.evidence.owed_clips import OwedClips
 from storage.queries import Queries
 from streams.cluster.publishing import partition_of
 from streams.cluster.topics import create_topics

@@ -16,9 +16,9 @@ import msgspec
 import pytest
 
 from events.topics import DEFAULT_PARTITIONS, INPUT
+from storage.alerts.webhook_position import WebhookPosition
 from storage.database import Database
 from storage.projector import Projector
-from storage.webhook_position import WebhookPosition
 from streams.cluster.publishing import partition_of
 from streams.cluster.topics import create_topics
 from tests.alerts.builders import finding, policy

@@ -14,7 +14,7 @@ from kafka import KafkaConsumer
 from kafka.structs import TopicPartition
 
 from events.topics import DEFAULT_PARTITIONS, INPUT, SENDER_HEADER
-from storage.accounts import Accounts
+from storage.access.accounts import Accounts
 from storage.database import Database
 from tests.app.running import Served, free_port, started, wait_until_ready
 from tests.kafka.broker import Broker

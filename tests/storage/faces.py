@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from storage.references import Embedding, Face, Grounds
+from storage.faces.references import Embedding, Face, Grounds
 
 GROUNDS = Grounds(basis="consent", day="2026-03-01", proof="written consent, file 17", by="li")
 

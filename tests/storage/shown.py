@@ -9,13 +9,13 @@ from pathlib import Path
 from sqlalchemy import select
 
 from events.findings import Severity
-from storage.clips import Clip, ClipStore
-from storage.crypto import KEY_BYTES, Keyring
 from storage.database import Database
-from storage.evidence import EvidenceStore, Still
-from storage.kept_files import KeptFiles
-from storage.originals import Original, OriginalStore
+from storage.evidence.clips import Clip, ClipStore
+from storage.evidence.kept_files import KeptFiles
+from storage.evidence.originals import Original, OriginalStore
+from storage.evidence.stills import EvidenceStore, Still
 from storage.projector import Projector
+from storage.sealing.crypto import KEY_BYTES, Keyring
 from tests.alerts.builders import NOON_MS, finding, policy
 
 DAY_MS = 86_400_000

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import msgspec
 
-from storage.access_changes import By
-from storage.camera_calibrations import CalibrationRecord, CameraCalibrations, CameraPairs, PairTotals
+from storage.access.changes import By
+from storage.cameras.calibrations import CalibrationRecord, CameraCalibrations, CameraPairs, PairTotals
 
 BY = By("swipewatch", 1)
 PAIRS = CameraPairs(

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from storage.camera_health import CameraHealthRecord, CameraIllness, CameraOutage
-from storage.camera_states import BlindSwipe, CameraStates
+from storage.cameras.health import CameraHealthRecord, CameraIllness, CameraOutage
+from storage.cameras.states import BlindSwipe, CameraStates
 from storage.queries import Queries
 
 T0 = 1_800_000_000_000

@@ -8,17 +8,17 @@ import msgspec
 import pytest
 from sqlalchemy import select
 
-from storage.access_changes import AccessChanges, By
-from storage.camera_clocks import CameraClock, CameraClocks
-from storage.camera_pictures import CameraFacts, CameraPictures
-from storage.camera_registry import CameraChange, CameraError, CameraRegistry, RegisteredCamera
-from storage.camera_sources import SecretText
-from storage.camera_states import CameraStates
-from storage.crypto import Keyring
+from storage.access.changes import AccessChanges, By
+from storage.cameras.clocks import CameraClock, CameraClocks
+from storage.cameras.pictures import CameraFacts, CameraPictures
+from storage.cameras.registry import CameraChange, CameraError, CameraRegistry, RegisteredCamera
+from storage.cameras.sources import SecretText
+from storage.cameras.states import CameraStates
 from storage.database import Database
 from storage.errors import UnknownStill
 from storage.models import RegisteredCameraRow
-from storage.sealed_rows import has_sealed_data
+from storage.sealing.crypto import Keyring
+from storage.sealing.rows import has_sealed_data
 
 KEYRING = Keyring(b"k" * 32)
 BY = By("ada", 1_000)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from storage.camera_sources import SourceRefused, checked_source, shown_source
+from storage.cameras.sources import SourceRefused, checked_source, shown_source
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from storage.clips import Clip, ClipStore
-from storage.crypto import KEY_BYTES, Keyring
 from storage.errors import AlteredData, EvidenceMissing, UnknownClip, WrongKey
+from storage.evidence.clips import Clip, ClipStore
+from storage.sealing.crypto import KEY_BYTES, Keyring
 from tests.alerts.builders import NOON_MS
 
 WEBM_HEAD = b"\x1a\x45\xdf\xa3"

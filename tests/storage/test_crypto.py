@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.crypto import KEY_BYTES, Keyring
 from storage.errors import AlteredData, KeyUnusable, WrongKey
+from storage.sealing.crypto import KEY_BYTES, Keyring
 
 RING = Keyring(b"k" * KEY_BYTES)
 CHECKOUT = Path(__file__).parents[2]
@@ -99,7 +99,7 @@ def test_a_key_that_others_may_read_is_a_clear_error(tmp_path):
 @pytest.mark.slow
 def test_processes_that_start_together_make_one_key(tmp_path):
     code = (
-        "import sys; from pathlib import Path; from storage.crypto import Keyring;"
+        "import sys; from pathlib import Path; from storage.sealing.crypto import Keyring;"
         "sys.stdout.write(repr(Keyring.open(Path(sys.argv[1]))))"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "keys" / "evidence.key")]

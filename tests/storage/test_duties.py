@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from storage import duties as module
+from storage.alerts.webhook_position import WebhookPosition
 from storage.database import Database, default_url
 from storage.duties import Duties
 from storage.errors import DatabaseUnavailable, DatabaseUnusable
-from storage.webhook_position import WebhookPosition
 from tests.app.running import CHECKOUT
 from tests.postgres import Postgres
 

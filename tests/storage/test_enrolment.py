@@ -11,23 +11,23 @@ from sqlalchemy import select
 
 from app.cameras.seen import swipe_seen
 from events.types import Swipe
-from storage import enrolment as enrolment_module
-from storage.access_changes import AccessChanges, By
-from storage.clips import Clip, ClipStore
-from storage.crypto import KEY_BYTES, Keyring
+from storage.access.changes import AccessChanges, By
 from storage.database import Database
-from storage.duplicates import ALIKE_FROM
-from storage.enrolment import Enrolled, Enrolment
-from storage.evidence import EvidenceStore, Still
+from storage.evidence.clips import Clip, ClipStore
+from storage.evidence.originals import OriginalStore
+from storage.evidence.removals import Removals
+from storage.evidence.retention import EvidenceRetention
+from storage.evidence.stills import EvidenceStore, Still
+from storage.faces import enrolment as enrolment_module
+from storage.faces.duplicates import ALIKE_FROM
+from storage.faces.enrolment import Enrolled, Enrolment
+from storage.faces.opt_outs import OptOut, OptOuts
+from storage.faces.references import Embedding, Face, Grounds, OptedOut, ReferenceFaces
+from storage.faces.staff import StaffMember
 from storage.log import AcceptedLog
 from storage.models import ReferenceFaceRow
-from storage.opt_outs import OptOut, OptOuts
-from storage.originals import OriginalStore
 from storage.projector import Projector
-from storage.references import Embedding, Face, Grounds, OptedOut, ReferenceFaces
-from storage.removals import Removals
-from storage.retention import EvidenceRetention
-from storage.staff import StaffMember
+from storage.sealing.crypto import KEY_BYTES, Keyring
 from tests.alerts.builders import NOON_MS, finding, policy
 from tests.storage.events import record_of, swipe_bytes
 from tests.storage.faces import GROUNDS, face_of

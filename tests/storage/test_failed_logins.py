@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import select
 
+from storage.access.failed_logins import FailedLogins
 from storage.database import Database
-from storage.failed_logins import FailedLogins
 from storage.models import FailedLoginRow
 
 

@@ -13,11 +13,11 @@ from sqlalchemy import LargeBinary
 from app.key_commands import rotate
 from app.vault import Vault
 from events.errors import ConfigError
-from storage.crypto import Keyring, earlier_keys
 from storage.errors import WrongKey
-from storage.key_rotation import KeyRotation
 from storage.models import Table
-from storage.sealed_rows import SEALED_COLUMNS
+from storage.sealing.crypto import Keyring, earlier_keys
+from storage.sealing.key_rotation import KeyRotation
+from storage.sealing.rows import SEALED_COLUMNS
 from tests.alerts.builders import NOON_MS
 from tests.storage.faces import GROUNDS, face_of
 from tests.storage.shown import Shown

@@ -10,9 +10,9 @@ from structlog.testing import capture_logs
 
 from app.calibrations import Calibrations
 from app.cameras.intake import CameraIntake
-from storage.camera_states import CameraStates
+from storage.cameras.states import CameraStates
 from storage.errors import AlteredData, UnknownOriginal
-from storage.originals import Original
+from storage.evidence.originals import Original
 from tests.storage.shown import Shown, original
 from video.messages import OriginalCut, decode_from_worker, encode_message
 

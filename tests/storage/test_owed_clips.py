@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from storage.owed_clips import CLAIMED_FOR_MS, OwedClips
-from storage.retention import EvidenceRetention
+from storage.evidence.owed_clips import CLAIMED_FOR_MS, OwedClips
+from storage.evidence.retention import EvidenceRetention
 from tests.alerts.builders import NOON_MS
 from tests.storage.shown import Shown, clip_of, original
 

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from sqlalchemy import select, update
 
-from storage.crypto import KEY_BYTES, Keyring
 from storage.errors import AlteredData, WrongKey
-from storage.evidence import EvidenceStore, Still
+from storage.evidence.stills import EvidenceStore, Still
+from storage.faces.references import Embedding, Grounds, ReferenceFaces
 from storage.models import ReferenceFaceRow
-from storage.references import Embedding, Grounds, ReferenceFaces
-from storage.sealed_rows import has_sealed_data
+from storage.sealing.crypto import KEY_BYTES, Keyring
+from storage.sealing.rows import has_sealed_data
 from tests.alerts.builders import NOON_MS
 from tests.storage.faces import GROUNDS, face_of
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from storage.removals import Removals
-from storage.retention import EvidenceRetention, KeepingTimes
+from storage.evidence.removals import Removals
+from storage.evidence.retention import EvidenceRetention, KeepingTimes
 from tests.alerts.builders import NOON_MS
 from tests.storage.shown import CLIP_BYTES, DAY_MS, ORIGINAL_BYTES, STILL_BYTES, Shown
 
@@ -125,7 +125,7 @@ def test_a_row_whose_file_a_crash_took_first_goes_with_the_next_sweep(shown, ret
 
 
 def test_many_more_than_one_page_go_in_one_sweep(shown, retention, monkeypatch):
-    monkeypatch.setattr("storage.retention.LOOKED_AT_ONCE", 3)
+    monkeypatch.setattr("storage.evidence.retention.LOOKED_AT_ONCE", 3)
     for number in range(8):
         shown.swipe(f"S-{number}", days_ago(40))
     retention.remove_expired(TIMES, NOON_MS)
@@ -170,7 +170,7 @@ def test_the_least_valuable_goes_first_and_what_an_open_alert_cites_after_everyt
 
 
 def test_of_what_is_worth_the_same_the_oldest_goes_first_and_no_more_than_needed(shown, retention, monkeypatch):
-    monkeypatch.setattr("storage.retention.FREED_AT_ONCE", 1)
+    monkeypatch.setattr("storage.evidence.retention.FREED_AT_ONCE", 1)
     for days in (1, 3, 2):
         shown.swipe(f"S-{days}", days_ago(days))
     before = bytes_on_disk(shown)

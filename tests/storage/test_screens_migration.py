@@ -7,7 +7,7 @@ import json
 from sqlalchemy import Connection, create_engine, text
 
 from storage import migrations
-from storage.alert_search import AlertFilter
+from storage.alerts.search import AlertFilter
 from storage.database import Database
 from storage.queries import Queries
 

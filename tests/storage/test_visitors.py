@@ -10,12 +10,12 @@ import pytest
 from sqlalchemy.orm import Session
 
 from events.errors import TransientError
-from storage.access_changes import By
-from storage.alert_terms import SwipeWords, swipe_words
+from storage.access.changes import By
+from storage.alerts.terms import SwipeWords, swipe_words
 from storage.database import Database
+from storage.faces.staff_hours import StaffHour, StaffHours
+from storage.faces.visitors import Sighting, VisitorRecord
 from storage.log import AcceptedLog
-from storage.staff_hours import StaffHour, StaffHours
-from storage.visitors import Sighting, VisitorRecord
 from tests.storage.events import record_of, swipe_bytes
 
 STORE = "P32990000001"
@@ -149,7 +149,7 @@ def test_an_erased_person_is_forgotten_by_the_ids_given_since_and_joined_ones_co
 
 
 def test_an_erasure_that_breaks_off_has_asked_for_whoever_is_gone_and_goes_on(database, record, monkeypatch):
-    monkeypatch.setattr("storage.visitors.LOOKED_AT_ONCE", 1)
+    monkeypatch.setattr("storage.faces.visitors.LOOKED_AT_ONCE", 1)
     for number in (1, 2):
         accept(
             database,
@@ -163,7 +163,7 @@ def test_an_erasure_that_breaks_off_has_asked_for_whoever_is_gone_and_goes_on(da
             raise TransientError("away")
         return swipe_words(session, settlement_ids)
 
-    monkeypatch.setattr("storage.visitors.swipe_words", words)
+    monkeypatch.setattr("storage.faces.visitors.swipe_words", words)
     with pytest.raises(TransientError):
         record.erase("329900-1", AT_MS)
     assert record.sightings("v1") == []

@@ -7,8 +7,8 @@ import re
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from storage.access_changes import AccessChanges
-from storage.accounts import Accounts
+from storage.access.accounts import Accounts
+from storage.access.changes import AccessChanges
 from tests.web.browsing import Complaints, check_layout, log_in, press_until, window
 from tests.web.world import PASSWORD, World, poll
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from storage.access_changes import CHANGE_ACTIONS, AccessChange, AccessChanges
-from storage.accounts import AccountError
+from storage.access.accounts import AccountError
+from storage.access.changes import CHANGE_ACTIONS, AccessChange, AccessChanges
 from tests.alerts.builders import STORE
 from tests.web.world import World, form_token, log_in
 from web.access import csrf_of

@@ -7,7 +7,7 @@ import re
 import httpx
 import pytest
 
-from storage.accounts import AccountError
+from storage.access.accounts import AccountError
 from tests.web.world import PASSWORD, World, form_token, log_in
 from web.access import csrf_of
 

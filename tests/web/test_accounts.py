@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import text
 
-from storage.accounts import AccountError
+from storage.access.accounts import AccountError
 from tests.web.world import PASSWORD, World
 
 

@@ -5,8 +5,8 @@ import msgspec
 import pytest
 
 from events.findings import Finding
-from storage.alert_search import AlertFilter
-from storage.centre_desk import CentreDesk
+from storage.alerts.centre_desk import CentreDesk
+from storage.alerts.search import AlertFilter
 from storage.queries import Queries
 from tests.alerts.builders import OTHER_STORE, PERSON, STORE
 from tests.web.world import World, form_token, log_in, swipe_event

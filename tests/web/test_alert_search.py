@@ -12,8 +12,8 @@ import pytest
 from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
-from storage.alert_search import AlertFilter, places
-from storage.alert_terms import TAIL_CHARACTERS, person_term, rule_term
+from storage.alerts.search import AlertFilter, places
+from storage.alerts.terms import TAIL_CHARACTERS, person_term, rule_term
 from storage.database import Database, default_url
 from storage.models import AlertRow, AlertTermRow, ReviewedRow
 from storage.queries import Queries

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from storage.accounts import Token
+from storage.access.accounts import Token
 from web.bodies import foreign_institutions, split_body
 
 NDJSON = "application/x-ndjson"

@@ -17,14 +17,14 @@ from app.at_store.centre import Centre, CentreAway, NeverTaken, TokenRefused, To
 from app.camera_agents import AgentOrders
 from events.errors import ConfigError
 from events.types import Swipe
-from storage.access_changes import By
-from storage.camera_agents import AgentReport
-from storage.camera_registry import CameraChange
-from storage.camera_sources import SecretText
+from storage.access.changes import By
+from storage.cameras.agents import AgentReport
+from storage.cameras.registry import CameraChange
+from storage.cameras.sources import SecretText
+from storage.faces.references import ReferenceFaces
+from storage.faces.staff import StaffMember
 from storage.log import AcceptedLog
 from storage.queries import Queries
-from storage.references import ReferenceFaces
-from storage.staff import StaffMember
 from tests.alerts.builders import OTHER_STORE, PERSON, STORE
 from tests.storage.faces import GROUNDS, face_of
 from tests.web.world import (

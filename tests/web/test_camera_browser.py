@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from app.camera_probe import ChildProbe
 from simulator.clips import Scene, compose_clip
-from storage.camera_zones import Zone
+from storage.cameras.zones import Zone
 from tests.alerts.builders import STORE
 from tests.web.browsing import Complaints, check_layout, log_in, window
 from tests.web.test_centre_browser import barriers

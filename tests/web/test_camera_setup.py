@@ -7,8 +7,8 @@ import re
 import httpx
 import pytest
 
-from storage.camera_clocks import CameraClock
-from storage.camera_states import CameraStates
+from storage.cameras.clocks import CameraClock
+from storage.cameras.states import CameraStates
 from tests.alerts.builders import OTHER_STORE, STORE
 from tests.web.world import CAMERA, World, form_token, log_in
 from web.texts import Catalogue

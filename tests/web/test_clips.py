@@ -8,11 +8,11 @@ import httpx
 import msgspec
 import pytest
 
-from storage.clips import clip_id_of
 from storage.errors import DatabaseUnavailable
-from storage.face_views import FaceView, FaceViews
-from storage.originals import KeptOriginal
-from storage.owed_clips import ClipFailure, OwedClips
+from storage.evidence.clips import clip_id_of
+from storage.evidence.originals import KeptOriginal
+from storage.evidence.owed_clips import ClipFailure, OwedClips
+from storage.faces.views import FaceView, FaceViews
 from storage.queries import Queries
 from tests.alerts.builders import OTHER_STORE
 from tests.web.films import film_of_a_counter

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from app.terminal_watch import TerminalWatch
-from storage.terminal_contacts import TerminalOutages
+from storage.terminals.contacts import TerminalOutages
 from tests.alerts.builders import STORE
 from tests.web.browsing import Complaints, check_layout, window
 from tests.web.browsing import log_in as log_in_browser

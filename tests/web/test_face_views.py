@@ -12,8 +12,8 @@ from fastapi import Depends
 from PIL import Image
 from starlette.responses import Response
 
-from storage.accounts import ROLES
-from storage.face_views import FaceView, FaceViews
+from storage.access.accounts import ROLES
+from storage.faces.views import FaceView, FaceViews
 from storage.queries import Queries
 from tests.alerts.builders import VISITOR
 from tests.web.walking import declared, filled, requests_of

@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from events.metrics import METRICS, NOTICES_SENT, PARTITIONS_HELD, RECORDS_BEHIND, Metric
-from storage.camera_states import CameraStates
+from storage.cameras.states import CameraStates
 from tests.web.world import CAMERAS_OF_FILE, World
 from web.measurements import Measurements
 from web.ports import NotReady

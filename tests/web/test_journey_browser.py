@@ -10,9 +10,9 @@ from typing import TypedDict
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect
 
-from storage.crypto import Keyring
 from storage.database import Database, default_url
-from storage.evidence import EvidenceStore, Still
+from storage.evidence.stills import EvidenceStore, Still
+from storage.sealing.crypto import Keyring
 from tests.app.running import CHECKOUT, Served
 from tests.web.browsing import Complaints, check_layout, open_terminal, press_until, window
 from tests.web.test_terminal_product import product, swipe_with_another_face, terminal_token

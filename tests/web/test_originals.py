@@ -10,9 +10,9 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, expect
 
-from storage.face_views import FaceView, FaceViews
+from storage.evidence.retention import EvidenceRetention, KeepingTimes
+from storage.faces.views import FaceView, FaceViews
 from storage.queries import Queries
-from storage.retention import EvidenceRetention, KeepingTimes
 from tests.web.browsing import Complaints, window
 from tests.web.browsing import log_in as log_in_there
 from tests.web.test_clips import alerted, newest, page_of, swiped_at, with_clip

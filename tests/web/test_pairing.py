@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from storage.pairing import ALPHABET, CODE_LIFETIME_MS, Pairing
+from storage.terminals.pairing import ALPHABET, CODE_LIFETIME_MS, Pairing
 from tests.alerts.builders import OTHER_STORE, STORE
 from tests.web.world import World, bearer, form_token, log_in
 from web.access import csrf_of

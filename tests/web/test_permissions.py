@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from storage.accounts import ROLES
+from storage.access.accounts import ROLES
 from tests.web.walking import DEVICES, declared, enter, filled, is_turned_away, knock, requests_of, routes_of
 from tests.web.world import PASSWORD, World, bearer, form_token, log_in
 from web.access import csrf_of

@@ -12,10 +12,10 @@ from app.kept_rules import KeptRules
 from app.rule_files import parse_rules, read_rule_file
 from app.rule_pages import RulePages
 from config.settings import packaged
-from storage.camera_registry import CameraRegistry, RegisteredCamera
-from storage.camera_sources import SecretText
-from storage.camera_states import CameraStates
-from storage.centre_desk import CentreDesk, StandingSnooze
+from storage.alerts.centre_desk import CentreDesk, StandingSnooze
+from storage.cameras.registry import CameraRegistry, RegisteredCamera
+from storage.cameras.sources import SecretText
+from storage.cameras.states import CameraStates
 from storage.database import Database, default_url
 from tests.storage.test_rule_halts import LIMIT, breaking
 from tests.web.world import CAMERA, InProcess, World, form_token, log_in, observation_bytes

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from alerts.dark_terminals import Hours
-from storage.staff import StaffMember
-from storage.staff_hours import StaffHour
+from storage.faces.staff import StaffMember
+from storage.faces.staff_hours import StaffHour
 from tests.alerts.builders import OTHER_STORE, STORE
 from tests.storage.faces import GROUNDS, face_of
 from tests.web.world import World, log_in, observation_bytes

@@ -9,7 +9,7 @@ import pytest
 from alerts.lifecycle import ACTIONS, STATES
 from events.errors import InvariantError
 from events.findings import SEVERITIES
-from storage.accounts import ROLES, AccountProblem
+from storage.access.accounts import ROLES, AccountProblem
 from web.ports import Language
 from web.texts import LANGUAGES, Catalogue
 

@@ -13,8 +13,8 @@ from playwright.sync_api import Browser, expect
 
 from app.camera_health_watch import CameraHealthWatch
 from app.cameras.intake import CameraIntake
-from storage.camera_health import CameraHealthRecord
-from storage.camera_states import CameraStates
+from storage.cameras.health import CameraHealthRecord
+from storage.cameras.states import CameraStates
 from tests.alerts.builders import STORE
 from tests.web.browsing import Complaints, check_layout, window
 from tests.web.browsing import log_in as log_in_browser

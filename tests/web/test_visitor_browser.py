@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Browser, expect
 
-from storage.face_views import FaceViews
+from storage.faces.views import FaceViews
 from tests.alerts.builders import OTHER_STORE, VISITOR
 from tests.web.browsing import Complaints, check_layout, log_in, window
 from tests.web.many_cards import finding_of, three_cards, use_card

@@ -18,10 +18,10 @@ from app.visitors.orders import VisitorOrders
 from app.visitors.shared import NoVisitors
 from config.settings import packaged
 from events.errors import TransientError
-from storage.access_changes import AccessChanges
+from storage.access.changes import AccessChanges
+from storage.faces.visitors import VisitorRecord
 from storage.log import AcceptedLog
 from storage.projector import Projector
-from storage.visitors import VisitorRecord
 from streams.embedded import Pipeline
 from tests.alerts.builders import VISITOR
 from tests.app.test_living_rules import Quiet

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from storage.face_views import FaceViews
+from storage.faces.views import FaceViews
 from tests.alerts.builders import OTHER_STORE, VISITOR
 from tests.web.many_cards import finding_of, three_cards, use_card
 from tests.web.world import World, log_in

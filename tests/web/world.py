@@ -33,24 +33,24 @@ from events.errors import TransientError
 from events.findings import Finding
 from events.identity import content_digest, identity_of
 from events.types import AnyEvent
-from storage.accounts import ROLES, Accounts
-from storage.camera_agents import AgentContacts
-from storage.camera_pictures import CameraPictures
-from storage.camera_registry import CameraRegistry, RegisteredCamera
-from storage.camera_sources import SecretText
-from storage.camera_states import CameraStates
-from storage.clips import Clip, ClipStore
-from storage.crypto import Keyring
+from storage.access.accounts import ROLES, Accounts
+from storage.cameras.agents import AgentContacts
+from storage.cameras.pictures import CameraPictures
+from storage.cameras.registry import CameraRegistry, RegisteredCamera
+from storage.cameras.sources import SecretText
+from storage.cameras.states import CameraStates
 from storage.database import Database, default_url
-from storage.enrolment import Enrolment
-from storage.evidence import EvidenceStore, Still
+from storage.evidence.clips import Clip, ClipStore
+from storage.evidence.originals import Original, OriginalStore
+from storage.evidence.retention import EvidenceRetention
+from storage.evidence.stills import EvidenceStore, Still
+from storage.faces.enrolment import Enrolment
+from storage.faces.references import Face, ReferenceFaces
+from storage.faces.staff import Staff
 from storage.log import AcceptedLog, Record
-from storage.originals import Original, OriginalStore
 from storage.projector import Projector
-from storage.references import Face, ReferenceFaces
-from storage.retention import EvidenceRetention
-from storage.staff import Staff
-from storage.terminal_contacts import TerminalContacts
+from storage.sealing.crypto import Keyring
+from storage.terminals.contacts import TerminalContacts
 from tests.alerts.builders import OTHER_STORE, PERSON, STORE, finding, policy
 from tests.storage.faces import face_of
 from video.settings import CameraSettings, VideoSettings, VisitorSettings

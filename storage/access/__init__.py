@@ -1,0 +1,1 @@
+"""Who may come in, the attempts that failed, and the trail of who changed what."""

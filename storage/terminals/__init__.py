@@ -1,0 +1,1 @@
+"""The stores' terminals: paired, heard of, and answering."""

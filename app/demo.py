@@ -39,7 +39,7 @@ from storage.access.changes import MACHINE
 from storage.faces.enrolment import Enrolment
 from storage.faces.references import Grounds
 from storage.log import AcceptedLog
-from storage.queries import Queries
+from storage.queries.numbers import NumberQueries
 
 READY_WITHIN_S = 60.0
 SEND_TIMEOUT_S = 30.0
@@ -265,7 +265,7 @@ def _summary(directory: Path) -> str:
     vault = Vault(directory)
     try:
         log = AcceptedLog(vault.database)
-        alerts = Queries(vault.database).alerts_by_detector()
+        alerts = NumberQueries(vault.database).alerts_by_detector()
         accepted, dead = log.count(), log.dead_letter_count()
     finally:
         vault.close()

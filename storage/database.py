@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 
-from sqlalchemy import URL, Connection, Engine, exc, inspect, make_url
+from sqlalchemy import URL, Connection, Engine, exc, inspect, make_url, select
 from sqlalchemy.orm import Session
 
 from storage import postgresql, sqlite
@@ -106,6 +106,11 @@ class Database:
         """
         with self._transient_errors(), Session(self._readers, expire_on_commit=False) as session:
             yield session
+
+    def is_there(self) -> bool:
+        """Returns True; raises DatabaseUnavailable when the database does not answer."""
+        with self.read() as session:
+            return session.scalar(select(1)) == 1
 
     def claim(self, *, alone: bool = True) -> None:
         """This product alone accepts events into the database, until it is closed; SQLite's has its directory's lock.

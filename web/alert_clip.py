@@ -9,7 +9,9 @@ import msgspec
 
 from storage.evidence.clips import KeptClip
 from storage.evidence.originals import KeptOriginal
-from storage.queries import AlertSummary, CameraState, Still
+from storage.queries.cameras import CameraState
+from storage.queries.evidence import Still
+from storage.queries.summaries import AlertSummary
 from web.observations import Observation
 
 Awaited = Literal["making", "slow"]

@@ -14,8 +14,8 @@ from fastapi import APIRouter, Form, Request
 from starlette.responses import RedirectResponse, Response
 
 from events.findings import SEVERITIES
-from storage.alerts.search import MIN_RECEIPT_CHARACTERS, AlertFilter, Place
-from storage.queries import WAITING_STATES, Queries
+from storage.alerts.search import MIN_RECEIPT_CHARACTERS, WAITING_STATES, AlertFilter, Place
+from storage.queries.alerts import AlertQueries
 from web.access import Refused, Services
 from web.dashboard import AtCentre, InQueries, OnDesk
 from web.dossier import main_fact
@@ -137,7 +137,7 @@ def place_of(before: str) -> Place | None:
     return (int(found["opened"]), found["alert"]) if found else None
 
 
-def meaning_of(typed: str, services: WebServices, queries: Queries, pages: Pages) -> dict[str, str]:
+def meaning_of(typed: str, services: WebServices, queries: AlertQueries, pages: Pages) -> dict[str, str]:
     """Returns the search that one typed word stands for."""
     if not typed:
         return {}
@@ -183,7 +183,7 @@ def _is_called(entry: InstitutionEntry, written: str) -> bool:
     return any(written.casefold() in name.casefold() for name in names)
 
 
-def _rule_called(typed: str, services: WebServices, queries: Queries, pages: Pages) -> str | None:
+def _rule_called(typed: str, services: WebServices, queries: AlertQueries, pages: Pages) -> str | None:
     """Returns the rule whose name or title has what was typed in it, the one called exactly so before others."""
     said, wish = services.rule_titles(), typed.casefold()
     names = {

@@ -18,7 +18,9 @@ from storage.alerts.centre_desk import StandingSnooze
 from storage.alerts.search import AlertFilter
 from storage.evidence.owed_clips import OwedClips
 from storage.faces.visitors import VisitorRecord
-from storage.queries import AlertDossier, AlertSummary, Queries
+from storage.queries.alerts import AlertDossier, AlertQueries
+from storage.queries.cameras import CameraQueries
+from storage.queries.summaries import AlertSummary
 from web.access import LoggedIn, Person, Refused, Services
 from web.alert_clip import clip_of, stills_in, to_try
 from web.dashboard import AtCentre, InQueries, OnDesk
@@ -106,7 +108,7 @@ def alert(
     shown_swipes = [line.swipe for line in sight.swipes]
     revisions = queries.revisions(alert_id)
     camera_ids = services.cameras.ids_by_till().get((shown.institution_id, shown.till_id), ())
-    cameras = queries.camera_states()
+    cameras = CameraQueries(services.database).states()
     clips = services.clips.for_settlement(shown.settlement_id)
     originals = services.originals.for_settlement(shown.settlement_id)
     are_asked = not who.may("see_faces") or _ask_for_clips(
@@ -259,7 +261,7 @@ def visitors_of(dossier: AlertDossier) -> list[str]:
     return list(dict.fromkeys(one for one in named if isinstance(one, str)))
 
 
-def past_of(wanted: AlertFilter, but_for: str, services: WebServices, queries: Queries) -> Past:
+def past_of(wanted: AlertFilter, but_for: str, services: WebServices, queries: AlertQueries) -> Past:
     """Returns the alerts of the last 30 days that are wanted, but for one."""
     today_ms = day_start_ms(services.now_ms(), services.time_zone)
     first_ms = today_ms - (HISTORY_DAYS - 1) * DAY_MS

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.openapi.utils import get_openapi
 from starlette.responses import Response
 
-from storage.queries import Notice
+from storage.queries.notices import Notice
 from web.access import ANYBODY
 from web.camera_agents import Heard, Taken
 from web.ingestion import EventsAnswer

@@ -22,7 +22,8 @@ from storage.errors import (
     WrongKey,
 )
 from storage.institution_places import InstitutionPlaces
-from storage.queries import Queries
+from storage.queries.alerts import AlertQueries
+from storage.queries.notices import NoticeQueries
 from storage.terminals.pairing import Pairing
 from web import (
     accounts,
@@ -90,8 +91,9 @@ def create_app(services: WebServices) -> FastAPI:
     assets = Assets()
     app.state.services = services
     app.state.assets = assets
-    app.state.queries = Queries(services.database)
-    app.state.terminal_desk = Desk(services, app.state.queries)
+    app.state.queries = AlertQueries(services.database)
+    app.state.notices = NoticeQueries(services.database)
+    app.state.terminal_desk = Desk(services, app.state.notices)
     app.state.places = InstitutionPlaces(services.database)
     app.state.desk = CentreDesk(services.database)
     app.state.pharmacists = PharmacistDays(services)

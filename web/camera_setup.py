@@ -16,7 +16,6 @@ from storage.cameras.health import CameraHealthRecord
 from storage.cameras.registry import CameraChange, CameraError
 from storage.cameras.sources import SourceRefused
 from storage.cameras.zones import Zone
-from storage.queries import Queries
 from web.access import LoggedIn, Refused, Services
 from web.camera_trial import (
     CameraId,
@@ -29,7 +28,7 @@ from web.camera_trial import (
     keep_picture,
 )
 from web.cameras import facts_text, views_of
-from web.dashboard import InQueries, OnWall
+from web.dashboard import OnWall
 from web.pages import InPages, Pages
 from web.ports import WebServices
 from web.texts import language_of
@@ -92,11 +91,9 @@ def add_camera(
 
 
 @router.get("/cameras/edit")
-def edit_camera(
-    request: Request, who: TendsCameras, services: Services, queries: InQueries, pages: InPages, camera_id: str
-) -> Response:
+def edit_camera(request: Request, who: TendsCameras, services: Services, pages: InPages, camera_id: str) -> Response:
     """One camera: its zone over its newest picture, its clock, and what may be done to it."""
-    return _camera(request, who, services, queries, pages, camera_id)
+    return _camera(request, who, services, pages, camera_id)
 
 
 @router.post("/cameras/change")
@@ -104,7 +101,6 @@ def change_camera(
     request: Request,
     who: TendsCameras,
     services: Services,
-    queries: InQueries,
     pages: InPages,
     camera_id: CameraId,
     clock_offset_s: ShortText,
@@ -116,7 +112,7 @@ def change_camera(
         wanted = CameraChange(zone=read_zone(zone), clock_offset_ms=read_offset_ms(clock_offset_s))
         services.cameras.change(_by(who, services), camera_id, wanted)
     except CameraError as error:
-        return _camera(request, who, services, queries, pages, camera_id, problem=error.problem)
+        return _camera(request, who, services, pages, camera_id, problem=error.problem)
     return _to(camera_id)
 
 
@@ -125,7 +121,6 @@ def change_address(
     request: Request,
     who: ManagesCameras,
     services: Services,
-    queries: InQueries,
     pages: InPages,
     given: InAddress,
     camera_id: CameraId,
@@ -135,7 +130,7 @@ def change_address(
     try:
         services.cameras.change(_by(who, services), camera_id, CameraChange(source=given.source(services)))
     except (CameraError, SourceRefused) as error:
-        return _camera(request, who, services, queries, pages, camera_id, problem=error.problem)
+        return _camera(request, who, services, pages, camera_id, problem=error.problem)
     return _to(camera_id)
 
 
@@ -226,13 +221,12 @@ def _camera(
     request: Request,
     who: LoggedIn,
     services: WebServices,
-    queries: Queries,
     pages: Pages,
     camera_id: str,
     *,
     problem: str | None = None,
 ) -> Response:
-    (view,) = views_of([camera_of(services, camera_id)], queries, services)
+    (view,) = views_of([camera_of(services, camera_id)], services)
     status = 422 if problem else 200
     return pages.page(
         request,

@@ -15,9 +15,9 @@ from storage.cameras.health import CameraHealthRecord
 from storage.cameras.pictures import CameraFacts
 from storage.cameras.registry import RegisteredCamera
 from storage.errors import UnknownStill
-from storage.queries import CameraState, Queries
+from storage.queries.cameras import CameraQueries, CameraState
 from web.access import Refused, Services
-from web.dashboard import AtCentre, InQueries
+from web.dashboard import AtCentre
 from web.observations import observation_of
 from web.overview import WEEK_MS, CameraMark, camera_mark
 from web.pages import InPages
@@ -58,20 +58,19 @@ def cameras(
     request: Request,
     who: AtCentre,
     services: Services,
-    queries: InQueries,
     pages: InPages,
     page: Annotated[int, Query(ge=1, le=10_000)] = 1,
 ) -> Response:
     """The cameras, those that are ill in front, those that are switched off at the end."""
     pharmacists: PharmacistDays = request.app.state.pharmacists
-    listed, states = services.cameras.listed(), queries.camera_states()
+    listed, states = services.cameras.listed(), CameraQueries(services.database).states()
     ordered = sorted(listed, key=lambda camera: (_rank(camera, states), camera.institution_id, camera.camera_id))
     shown = ordered[(page - 1) * CAMERAS_AT_ONCE : page * CAMERAS_AT_ONCE]
     return pages.page(
         request,
         "cameras.html",
         who=who,
-        cameras=views_of(shown, queries, services),
+        cameras=views_of(shown, services),
         count=len(listed),
         ill=sum(_rank(camera, states) == 0 for camera in listed),
         page=page,
@@ -91,11 +90,12 @@ def camera_picture(_who: AtCentre, services: Services, camera_id: str) -> Respon
         raise Refused("no_picture", "nobody has tried this camera", 404) from None
 
 
-def views_of(cameras: Iterable[RegisteredCamera], queries: Queries, services: WebServices) -> list[CameraView]:
+def views_of(cameras: Iterable[RegisteredCamera], services: WebServices) -> list[CameraView]:
     """Returns the cameras as their pages show them."""
     cameras = list(cameras)
     camera_ids = [camera.camera_id for camera in cameras]
-    states, stills = queries.camera_states(), queries.newest_stills(camera_ids)
+    queries = CameraQueries(services.database)
+    states, stills = queries.states(), queries.newest_stills(camera_ids)
     calibrations = services.calibrations.standing(camera_ids)
     tried, clocks = services.camera_pictures.facts(camera_ids), CameraClocks(services.database).of(camera_ids)
     views = []

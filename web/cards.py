@@ -8,7 +8,9 @@ from collections.abc import Callable
 from storage.alerts.centre_desk import CentreDesk
 from storage.alerts.search import AlertFilter
 from storage.cameras.registry import CameraRegistry
-from storage.queries import AlertSummary, Queries
+from storage.queries.alerts import AlertQueries
+from storage.queries.cameras import CameraQueries
+from storage.queries.summaries import AlertSummary
 from web.dossier import main_fact, picture_of
 from web.pages import Pages
 from web.ports import Language
@@ -30,13 +32,15 @@ class Cards:
     def __init__(
         self,
         pages: Pages,
-        queries: Queries,
+        queries: AlertQueries,
+        cameras_now: CameraQueries,
         desk: CentreDesk,
         cameras: CameraRegistry,
         username: str,
         language: Language,
     ) -> None:
-        self._pages, self._queries, self._desk, self._cameras = pages, queries, desk, cameras
+        self._pages, self._queries, self._cameras_now = pages, queries, cameras_now
+        self._desk, self._cameras = desk, cameras
         self._username, self._language = username, language
         self._counted_at_s = float("-inf")
         self._count = 0
@@ -64,7 +68,7 @@ class Cards:
 
     def shown(self, alerts: list[AlertSummary]) -> list[dict[str, object]]:
         """Returns each alert as its card's HTML, with what a script places it by."""
-        cameras = self._queries.camera_states() if alerts else {}
+        cameras = self._cameras_now.states() if alerts else {}
         camera_ids = self._cameras.ids_by_till() if alerts else {}
         reviewed = self._desk.reviewed_by(self._username, [one.alert_id for one in alerts])
         return [

@@ -13,7 +13,9 @@ from events.metrics import FACE_VIEWS
 from storage.alerts.centre_desk import CentreDesk
 from storage.cameras.states import STATE_PICTURE
 from storage.institution_places import InstitutionPlaces
-from storage.queries import Queries
+from storage.queries.alerts import AlertQueries
+from storage.queries.cameras import CameraQueries
+from storage.queries.letters import LetterQueries
 from web.access import LoggedIn, Person, Refused, Services, still_has
 from web.cards import Cards
 from web.live import dashboard_stream
@@ -35,9 +37,9 @@ SeesFaces = Annotated[LoggedIn, Depends(Person("see_faces"))]
 SeesDeadLetters = Annotated[LoggedIn, Depends(Person("see_dead_letters"))]
 
 
-def queries_of(request: Request) -> Queries:
-    """Returns the read side of this application's database."""
-    queries: Queries = request.app.state.queries
+def queries_of(request: Request) -> AlertQueries:
+    """Returns what this application reads of alerts."""
+    queries: AlertQueries = request.app.state.queries
     return queries
 
 
@@ -63,11 +65,17 @@ def cards_of(request: Request, who: LoggedIn) -> Cards:
     """Returns the cards of the one who asks, in the language of the browser."""
     state = request.app.state
     return Cards(
-        state.pages, state.queries, state.desk, state.services.cameras, who.account.username, language_of(request)
+        state.pages,
+        state.queries,
+        CameraQueries(state.services.database),
+        state.desk,
+        state.services.cameras,
+        who.account.username,
+        language_of(request),
     )
 
 
-InQueries = Annotated[Queries, Depends(queries_of)]
+InQueries = Annotated[AlertQueries, Depends(queries_of)]
 OnWall = Annotated[Wall, Depends(wall_of)]
 OnDesk = Annotated[CentreDesk, Depends(desk_of)]
 
@@ -181,9 +189,10 @@ def blurred(still_id: str, _who: AtCentre, services: Services, queries: InQuerie
 
 @router.get("/dead-letters")
 def dead_letters(
-    request: Request, who: SeesDeadLetters, queries: InQueries, pages: InPages, before: int | None = None
+    request: Request, who: SeesDeadLetters, services: Services, pages: InPages, before: int | None = None
 ) -> Response:
     """What was set aside, the newest first."""
+    queries = LetterQueries(services.database)
     letters = queries.dead_letters(LETTERS_AT_ONCE, before)
     return pages.page(
         request,

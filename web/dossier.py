@@ -11,7 +11,11 @@ import msgspec
 from events.codec import decode_event
 from events.findings import SEVERITIES, Finding
 from events.types import FaceObserved, Swipe
-from storage.queries import AlertDossier, AlertSummary, CameraState, Fact, HistoryEntry, LoggedEvent, Still
+from storage.queries.alerts import AlertDossier, HistoryEntry
+from storage.queries.bodies import Fact
+from storage.queries.cameras import CameraState
+from storage.queries.evidence import LoggedEvent, Still
+from storage.queries.summaries import AlertSummary
 from web.observations import Observation, ObservedFace, observation_of
 from web.ports import Calibrations, FalseMatch, Language
 from web.wording import lasting, yuan

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from events.errors import TransientError
 from events.metrics import CAMERAS, CAMERAS_AT_STORES
-from storage.queries import Queries
+from storage.queries.cameras import CameraQueries
 from web.access import ANYBODY, Services
 from web.measurements import CONTENT_TYPE
 from web.ports import NotReady, WebServices
@@ -44,7 +44,7 @@ def metrics(services: Services) -> Response:
 def _count_cameras(services: WebServices) -> None:
     """The cameras' states are those of the database, or those of the last time it answered."""
     try:
-        known = Queries(services.database).camera_states()
+        known = CameraQueries(services.database).states()
         cameras = services.cameras.cameras()
     except TransientError:
         return
@@ -57,7 +57,7 @@ def _count_cameras(services: WebServices) -> None:
 
 def _database_reasons(services: WebServices) -> list[NotReady]:
     try:
-        Queries(services.database).is_there()
+        services.database.is_there()
     except TransientError as error:
         return [NotReady(part="database", reason=str(error))]
     return []

@@ -9,7 +9,7 @@ import msgspec
 from fastapi.concurrency import run_in_threadpool
 
 from events.metrics import NOTICE_SECONDS, NOTICES_SENT, STREAMS_OPEN
-from storage.queries import Audience, News, Notice, Queries, Wish
+from storage.queries.notices import Audience, News, Notice, NoticeQueries, Wish
 from web.overview import Overview
 from web.ports import WebServices
 from web.sse import HEARTBEAT, OPENING, message
@@ -36,9 +36,9 @@ StillAllowed = Callable[[], Awaitable[bool]]
 class Desk:
     """What all terminals of the process read and report, many at a time. To be used on one event loop."""
 
-    def __init__(self, services: WebServices, queries: Queries) -> None:
+    def __init__(self, services: WebServices, notices: NoticeQueries) -> None:
         self.services = services
-        self._news = Together[Wish, News](lambda wishes: queries.news(wishes, AT_ONCE))
+        self._news = Together[Wish, News](lambda wishes: notices.news(wishes, AT_ONCE))
         self._reports = Together[Delivery, None](lambda deliveries: report_delivered(services, deliveries))
 
     async def news(self, wish: Wish) -> News:

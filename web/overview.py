@@ -13,7 +13,9 @@ from events.findings import SEVERITIES
 from storage.access.accounts import EVERYWHERE
 from storage.cameras.health import CameraHealthRecord, CameraOutage
 from storage.evidence.removals import Removal, Removals
-from storage.queries import CameraState, DayNumbers, Queries
+from storage.queries.alerts import AlertQueries
+from storage.queries.cameras import CameraQueries, CameraState
+from storage.queries.numbers import DayNumbers, NumberQueries
 from storage.rule_halts import Halt, RuleHalts
 from storage.terminals.contacts import Outage, TerminalOutages
 from web.ports import FreeSpace, InstitutionEntry, WebServices
@@ -91,12 +93,14 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
 class Wall:
     """Reads the overview at most once a second, however many look at it; safe to call from any thread."""
 
-    def __init__(self, services: WebServices, queries: Queries) -> None:
+    def __init__(self, services: WebServices, queries: AlertQueries) -> None:
         self._services, self._queries = services, queries
         self._halts = RuleHalts(services.database)
         self._outages = TerminalOutages(services.database)
         self._camera_health = CameraHealthRecord(services.database)
         self._removals = Removals(services.database)
+        self._cameras_now = CameraQueries(services.database)
+        self._counted = NumberQueries(services.database)
         self._week_ago: tuple[int, DayNumbers] | None = None
         self._lock = threading.Lock()
         self._read_at_s = float("-inf")
@@ -118,9 +122,9 @@ class Wall:
     def _read(self) -> Overview:
         now_ms = self._services.now_ms()
         since_ms = day_start_ms(now_ms, self._services.time_zone)
-        waiting, states = self._queries.waiting_by_institution(), self._queries.camera_states()
+        waiting, states = self._counted.waiting_by_institution(), self._cameras_now.states()
         dark = self._outages.standing()
-        today, terminals = self._queries.opened_by_institution(since_ms), self._terminals(dark)
+        today, terminals = self._counted.opened_by_institution(since_ms), self._terminals(dark)
         cameras = self._cameras(states)
         tiles = [
             tile_of(
@@ -135,7 +139,7 @@ class Wall:
         if len(tiles) > MAX_TILES:
             tiles.sort(key=lambda tile: (-_rank(tile.worst), -tile.waiting, tile.institution_id))
         return Overview(
-            numbers=self._queries.numbers(since_ms, FOR_EVER_MS),
+            numbers=self._counted.numbers(since_ms, FOR_EVER_MS),
             week_ago=self._numbers_a_week_ago(now_ms),
             tiles=tuple(tiles[:MAX_TILES]),
             hidden=max(0, len(tiles) - MAX_TILES),
@@ -153,7 +157,7 @@ class Wall:
         to_ms = now_ms - now_ms % MINUTE_MS - WEEK_MS
         if self._week_ago is None or self._week_ago[0] != to_ms:
             from_ms = day_start_ms(to_ms, self._services.time_zone)
-            self._week_ago = (to_ms, self._queries.numbers(from_ms, to_ms))
+            self._week_ago = (to_ms, self._counted.numbers(from_ms, to_ms))
         return self._week_ago[1]
 
     def _cameras(self, states: Mapping[str, CameraState]) -> Mapping[str, Sequence[CameraMark]]:

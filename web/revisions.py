@@ -8,7 +8,7 @@ from itertools import pairwise
 import msgspec
 
 from events.findings import Finding
-from storage.queries import Revision
+from storage.queries.alerts import Revision
 from web.dossier import values_of
 from web.ports import Language
 

@@ -7,9 +7,10 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Form, Request
 from starlette.responses import RedirectResponse, Response
 
+from storage.queries.numbers import NumberQueries
 from storage.rule_halts import RuleHalts
 from web.access import LoggedIn, Person, Services
-from web.dashboard import AtCentre, InQueries, OnDesk, OnWall
+from web.dashboard import AtCentre, OnDesk, OnWall
 from web.pages import InPages
 from web.wording import day_start_ms
 
@@ -18,9 +19,7 @@ ResumesRules = Annotated[LoggedIn, Depends(Person("resume_rules"))]
 
 
 @router.get("/rules")
-def rules(
-    request: Request, who: AtCentre, services: Services, queries: InQueries, pages: InPages, desk: OnDesk
-) -> Response:
+def rules(request: Request, who: AtCentre, services: Services, pages: InPages, desk: OnDesk) -> Response:
     """Every rule in force, and the versions by time."""
     now_ms = services.now_ms()
     in_force = services.rules_at(now_ms)
@@ -32,7 +31,7 @@ def rules(
         rules=in_force.rules,
         versions=tuple(reversed(in_force.versions)),
         current=begun[-1] if begun else None,
-        found=queries.findings_by_detector(day_start_ms(now_ms, services.time_zone)),
+        found=NumberQueries(services.database).findings_by_detector(day_start_ms(now_ms, services.time_zone)),
         halts={halt.detector: halt for halt in RuleHalts(services.database).standing()},
         snoozes=desk.snoozes(now_ms),
     )

@@ -14,11 +14,10 @@ from alerts.lifecycle import IllegalTransition
 from events.errors import TransientError
 from events.metrics import ALERT_ACTIONS
 from storage.errors import AnswerIdTaken, AskedAgain
-from storage.queries import Audience, Notice, Queries
+from storage.queries.notices import Audience, Notice, NoticeQueries
 from storage.terminals.answers import TerminalAnswers
 from web.access import ANYBODY, TERMINAL, TERMINAL_COOKIE_PREFIX, Refused, Screen, Services, still_has
 from web.agents import Agent, agent_person_id, registrations
-from web.dashboard import InQueries
 from web.live import AT_ONCE, Delivery, Desk, report_delivered, terminal_stream
 from web.openapi import API_TAG, answers_with, takes
 from web.pages import InPages, Pages
@@ -36,7 +35,14 @@ def heard_terminal(screen: Annotated[Screen, Depends(TERMINAL)], services: Servi
     return screen
 
 
+def notices_of(request: Request) -> NoticeQueries:
+    """Returns what this application reads of the stores' notices."""
+    notices: NoticeQueries = request.app.state.notices
+    return notices
+
+
 AtTerminal = Annotated[Screen, Depends(heard_terminal)]
+InNotices = Annotated[NoticeQueries, Depends(notices_of)]
 After = Annotated[int | None, Query(description="The `notice_id` of the last notice that the terminal has.")]
 ToNotice = Annotated[
     int | None,
@@ -96,20 +102,18 @@ async def terminal_worker(pages: InPages) -> Response:
 @router.get(
     "/v1/terminal/notices", tags=[API_TAG], summary="Read notices", responses=answers_with(NoticeList), name="notices"
 )
-def notices(
-    screen: AtTerminal, services: Services, queries: InQueries, pages: InPages, after: After = None
-) -> Response:
+def notices(screen: AtTerminal, services: Services, told: InNotices, pages: InPages, after: After = None) -> Response:
     """Answers with the notices after an id, the oldest first and at most 100.
 
     Without `after` it is today's list: each alert's latest notice, newest first, and whatever still waits. The alerts
     are on record as delivered.
     """
     audience = audience_of(screen)
-    last_notice_id = queries.last_notice_id(audience)
+    last_notice_id = told.last_notice_id(audience)
     if after is None:
-        found = queries.notices_since(audience, _today_ms(services, pages, audience))
+        found = told.notices_since(audience, _today_ms(services, pages, audience))
     else:
-        found = queries.notices_after(audience, after, AT_ONCE)
+        found = told.notices_after(audience, after, AT_ONCE)
         last_notice_id = found[-1].notice_id if found else max(after, 0)
     report_delivered(services, [Delivery(actor=screen.token.name, notices=tuple(found))])
     return _json(200, NoticeList(notices=found, last_notice_id=last_notice_id, now_ms=services.now_ms()))
@@ -123,7 +127,7 @@ async def stream(
     request: Request,
     screen: AtTerminal,
     services: Services,
-    queries: InQueries,
+    told: InNotices,
     pages: InPages,
     after: After = None,
     last_event_id: Annotated[str | None, Header(description="As `after`; the greater of the two counts.")] = None,
@@ -138,7 +142,7 @@ async def stream(
     start = resume_point(last_event_id, after)
     if start is None:
         today_ms = _today_ms(services, pages, audience)
-        start = await run_in_threadpool(queries.last_notice_id, audience, today_ms)
+        start = await run_in_threadpool(told.last_notice_id, audience, today_ms)
 
     async def still_allowed() -> bool:
         return await still_has(TERMINAL, request)
@@ -153,11 +157,11 @@ async def stream(
     summary="Report a reminder as shown",
     responses=answers_with(Notice, 404),
 )
-def see(alert_id: str, screen: AtTerminal, services: Services, queries: InQueries) -> Response:
+def see(alert_id: str, screen: AtTerminal, services: Services, told: InNotices) -> Response:
     """The alert is on record as shown on the store's screen. Its time to be acknowledged goes on."""
-    notice = _own(queries, screen, alert_id)
+    notice = _own(told, screen, alert_id)
     services.actions.see(alert_id, screen.token.name, services.now_ms())
-    return _changed(services, queries, screen, notice)
+    return _changed(services, told, screen, notice)
 
 
 @router.post(
@@ -167,13 +171,13 @@ def see(alert_id: str, screen: AtTerminal, services: Services, queries: InQuerie
     responses=answers_with(Notice, 404),
 )
 def acknowledge(
-    alert_id: str, screen: AtTerminal, services: Services, queries: InQueries, notice_id: ToNotice = None
+    alert_id: str, screen: AtTerminal, services: Services, told: InNotices, notice_id: ToNotice = None
 ) -> Response:
     """The alert is on record as noted by somebody at the till: the centre is not called any more."""
-    notice = _own(queries, screen, alert_id)
+    notice = _own(told, screen, alert_id)
     services.actions.acknowledge(alert_id, screen.token.name, services.now_ms(), notice_id=notice_id)
     services.measurements.count(ALERT_ACTIONS, action="acknowledge")
-    return _changed(services, queries, screen, notice)
+    return _changed(services, told, screen, notice)
 
 
 @router.post(
@@ -183,16 +187,14 @@ def acknowledge(
     responses=answers_with(Notice, 404, 409, 422, 503),
     openapi_extra=takes(Answer),
 )
-async def answer(
-    request: Request, alert_id: str, screen: AtTerminal, services: Services, queries: InQueries
-) -> Response:
+async def answer(request: Request, alert_id: str, screen: AtTerminal, services: Services, told: InNotices) -> Response:
     """The store's answer is on record; a later one replaces it.
 
     409 `asked_again`: the store was asked anew since `notice_id`, so read the notices and ask again.
     409 `illegal_transition`: the centre has closed the alert.
     """
     said = _answer_of(await request.body())
-    notice = await run_in_threadpool(_own, queries, screen, alert_id)
+    notice = await run_in_threadpool(_own, told, screen, alert_id)
     events = await run_in_threadpool(_registrations, services, screen, alert_id, said)
     refused: Refused | IllegalTransition | None = None
     try:
@@ -202,7 +204,7 @@ async def answer(
     await _submit(services, screen, events)
     if refused is not None:
         raise refused
-    return await run_in_threadpool(_changed, services, queries, screen, notice)
+    return await run_in_threadpool(_changed, services, told, screen, notice)
 
 
 def audience_of(screen: Screen) -> Audience:
@@ -210,16 +212,16 @@ def audience_of(screen: Screen) -> Audience:
     return Audience(institution_ids=screen.token.institution_ids, till_id=screen.token.till_id)
 
 
-def _own(queries: Queries, screen: Screen, alert_id: str) -> Notice:
-    notice = queries.told_alert(audience_of(screen), alert_id)
+def _own(told: NoticeQueries, screen: Screen, alert_id: str) -> Notice:
+    notice = told.told_alert(audience_of(screen), alert_id)
     if notice is None:
         raise Refused("no_such_alert", "this terminal was not told of such an alert", 404)
     return notice
 
 
-def _changed(services: WebServices, queries: Queries, screen: Screen, notice: Notice) -> Response:
+def _changed(services: WebServices, told: NoticeQueries, screen: Screen, notice: Notice) -> Response:
     services.feed.publish([LiveChange(alert_id=notice.alert_id, institution_id=notice.institution_id)])
-    return _json(200, queries.told_alert(audience_of(screen), notice.alert_id))
+    return _json(200, told.told_alert(audience_of(screen), notice.alert_id))
 
 
 def _answer_of(body: bytes) -> Answer:

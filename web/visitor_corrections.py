@@ -19,7 +19,7 @@ from events.types import Swipe
 from storage.access.changes import By
 from storage.faces.seen import ActKind, Correcting
 from storage.faces.visitors import Act, Correction, FaceKey, Sighting, VisitorRecord
-from storage.queries import Queries
+from storage.queries.alerts import AlertQueries
 from web.access import LoggedIn, Person, Refused, Services
 from web.dashboard import InQueries
 from web.ports import Overloaded, WebServices
@@ -174,7 +174,7 @@ def _is_near(sighting: Sighting, swipe: Swipe) -> bool:
     return is_there and -TIE.before <= sighting.at_ms - swipe.occurred_at_ms <= TIE.after
 
 
-def _tied_to(visitor_id: str, settlement_id: str, services: WebServices, queries: Queries) -> list[Sighting]:
+def _tied_to(visitor_id: str, settlement_id: str, services: WebServices, queries: AlertQueries) -> list[Sighting]:
     swipes = [
         event for one in queries.events([settlement_id]) if isinstance(event := decode_event(one.original), Swipe)
     ]

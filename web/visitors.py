@@ -14,7 +14,9 @@ from events.durations import duration_ms
 from events.findings import SEVERITIES, Finding
 from events.types import Swipe
 from storage.alerts.search import AlertFilter
-from storage.queries import AlertFinding, AlertSummary, LoggedEvent, Queries, Still
+from storage.queries.alerts import AlertQueries
+from storage.queries.evidence import LoggedEvent, Still
+from storage.queries.summaries import AlertFinding, AlertSummary
 from web.observations import Observation, ObservedFace, observation_of
 from web.ports import RulesInForce
 
@@ -106,7 +108,7 @@ class FaceMark(msgspec.Struct, frozen=True, kw_only=True):
     opened_at_ms: int
 
 
-def face_of(visitor_id: str, queries: Queries, rules: RulesInForce) -> Face | None:
+def face_of(visitor_id: str, queries: AlertQueries, rules: RulesInForce) -> Face | None:
     """Returns the face behind a visitor's id, or None when no alert is about it."""
     alerts = queries.search(AlertFilter(visitor_id=visitor_id), MAX_ALERTS)
     findings = about(visitor_id, queries.findings_of([one.alert_id for one in alerts]).values())
@@ -131,7 +133,7 @@ def face_of(visitor_id: str, queries: Queries, rules: RulesInForce) -> Face | No
     )
 
 
-def marks(places: Iterable[tuple[int, str]], queries: Queries) -> list[FaceMark]:
+def marks(places: Iterable[tuple[int, str]], queries: AlertQueries) -> list[FaceMark]:
     """Returns the faces of a list, each with what its newest alerts say."""
     found = []
     for opened_at_ms, visitor_id in places:
@@ -170,7 +172,7 @@ def gravest(findings: Iterable[Finding]) -> str:
     return max((one.severity for one in findings), key=SEVERITIES.index, default="")
 
 
-def stills_of(visitor_id: str, settlement_ids: Collection[str], queries: Queries) -> dict[str, Still]:
+def stills_of(visitor_id: str, settlement_ids: Collection[str], queries: AlertQueries) -> dict[str, Still]:
     """Returns the picture of each swipe that has one: that which shows the visitor best, else any of the swipe's."""
     stills = queries.stills(settlement_ids)
     observed = _observations(queries.events({one.observation_id for one in stills}))
@@ -229,7 +231,7 @@ def _observations(events: Iterable[LoggedEvent]) -> dict[str, Observation]:
     return {identity: observation for identity, observation in read if observation is not None}
 
 
-def _swipes_of(findings: Sequence[AlertFinding], queries: Queries) -> tuple[list[Swipe], bool]:
+def _swipes_of(findings: Sequence[AlertFinding], queries: AlertQueries) -> tuple[list[Swipe], bool]:
     """Returns the swipes that the findings count, in time order, and whether older ones were left out."""
     ids = list(dict.fromkeys(each for one in findings for each in reversed(one.finding.evidence)))
     events = queries.events(ids[:MAX_SWIPES])

@@ -11,6 +11,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from storage.alerts.terms import TAIL_CHARACTERS, person_term, receipt_range, rule_term, visitor_term
 from storage.models import AlertRow, AlertTermRow, ReviewedRow
 
+WAITING_STATES = ("open", "delivered", "seen", "escalated")
 MIN_RECEIPT_CHARACTERS = 3
 """A shorter ending would be that of every tenth receipt."""
 

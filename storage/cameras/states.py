@@ -25,7 +25,7 @@ class BlindSwipe(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CameraStates:
-    """Writes what cameras report; the read sides are `storage.queries` and `storage.cameras.health`."""
+    """Writes what cameras report; the read sides are `storage.queries.cameras` and `storage.cameras.health`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -9,10 +9,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from events.findings import Finding, Severity, severity_rank
+from storage.alerts.search import WAITING_STATES
 from storage.alerts.terms import cited_by, receipt_term
 from storage.log import chunks
 from storage.models import AlertFindingRow, AlertRow, AlertTermRow, FindingRow
-from storage.queries import WAITING_STATES
 
 _FINDING = msgspec.json.Decoder(Finding)
 

@@ -22,7 +22,7 @@ from events.topics import DEFAULT_PARTITIONS, INPUT
 from simulator.clips import Scene, compose_clip
 from storage.database import Database
 from storage.evidence.owed_clips import OwedClips
-from storage.queries import Queries
+from storage.queries.alerts import AlertQueries
 from streams.cluster.publishing import partition_of
 from streams.cluster.topics import create_topics
 from tests.app.running import free_port, run, started
@@ -107,7 +107,7 @@ def test_a_swipe_of_the_topic_is_looked_at_and_what_was_seen_is_written_there_an
     assert seen["people"] == 1
     assert {one["camera_id"] for one in observations(site)} == {CAMERA}
     database = Database.open(site.url)
-    (still, *_) = Queries(database).stills(["S000001"])
+    (still, *_) = AlertQueries(database).stills(["S000001"])
     database.close()
     assert still.camera_id == CAMERA
     assert list(site.data.glob(f"stills/*/{still.still_id}.enc"))

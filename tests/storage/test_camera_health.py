@@ -4,7 +4,7 @@ import pytest
 
 from storage.cameras.health import CameraHealthRecord, CameraIllness, CameraOutage
 from storage.cameras.states import BlindSwipe, CameraStates
-from storage.queries import Queries
+from storage.queries.cameras import CameraQueries
 
 T0 = 1_800_000_000_000
 
@@ -55,13 +55,13 @@ def test_the_same_report_again_changes_nothing(states, record, database):
     states.put("c-1", "covered", "a hand", T0)
     states.put("c-1", "ok", "", T0 + 2_000)
     assert [one.state for one in record.spans("c-1", 10)] == ["ok", "covered"]
-    assert Queries(database).camera_states()["c-1"].state == "ok"
+    assert CameraQueries(database).states()["c-1"].state == "ok"
 
 
 def test_a_state_that_is_said_anew_goes_on_since_it_began(states, record, database):
     states.put("c-1", "offline", "no answer", T0)
     states.put("c-1", "offline", "refused", T0 + 60_000)
-    known = Queries(database).camera_states()["c-1"]
+    known = CameraQueries(database).states()["c-1"]
     assert (known.detail, known.since_ms, record.ill()["c-1"].since_ms) == ("refused", T0, T0)
 
 

@@ -9,7 +9,8 @@ from sqlalchemy import Connection, create_engine, text
 from storage import migrations
 from storage.alerts.search import AlertFilter
 from storage.database import Database
-from storage.queries import Queries
+from storage.queries.alerts import AlertQueries
+from storage.queries.numbers import NumberQueries
 
 MINUTE_MS = 60_000
 SWIPE = {"type": "swipe", "person_id": "p-1", "total_fen": 500, "fund_fen": 200}
@@ -27,7 +28,7 @@ def test_alerts_and_swipes_of_before_are_known_afterwards(empty_url: str) -> Non
         fill(connection)
     engine.dispose()
     database = Database.open(empty_url)
-    queries = Queries(database)
+    queries = AlertQueries(database)
     for wanted in (
         AlertFilter(rule="card_ring"),
         AlertFilter(receipt="ETL1"),
@@ -39,9 +40,10 @@ def test_alerts_and_swipes_of_before_are_known_afterwards(empty_url: str) -> Non
     ):
         assert queries.opened_times(wanted, 5) == [77], wanted
     assert queries.opened_times(AlertFilter(person_id="p-9"), 5) == []
-    numbers = queries.numbers(0, 2 * MINUTE_MS)
+    counted = NumberQueries(database)
+    numbers = counted.numbers(0, 2 * MINUTE_MS)
     assert (numbers.swipes, numbers.total_fen, numbers.fund_fen) == (2, 1000, 400)
-    assert queries.numbers(MINUTE_MS, 2 * MINUTE_MS).swipes == 1
+    assert counted.numbers(MINUTE_MS, 2 * MINUTE_MS).swipes == 1
     database.close()
 
 

@@ -7,7 +7,7 @@ import pytest
 from events.findings import Finding
 from storage.alerts.centre_desk import CentreDesk
 from storage.alerts.search import AlertFilter
-from storage.queries import Queries
+from storage.queries.alerts import AlertQueries
 from tests.alerts.builders import OTHER_STORE, PERSON, STORE
 from tests.web.world import World, form_token, log_in, swipe_event
 
@@ -16,7 +16,7 @@ HOUR_MS = 3_600_000
 
 
 def newest(world: World) -> str:
-    return Queries(world.database).recent_alerts(1)[0].alert_id
+    return AlertQueries(world.database).recent_alerts(1)[0].alert_id
 
 
 def alert_page(client: httpx.Client, world: World) -> str:
@@ -104,13 +104,13 @@ def test_a_rule_that_is_snoozed_for_a_person_makes_no_alert_of_theirs_until_it_e
     world.clock_ms = lambda: now_ms + 2 * HOUR_MS
     world.raise_alert(person="p-1")
     world.raise_alert(person="p-2")
-    found = Queries(world.database).search(AlertFilter(), 10)
+    found = AlertQueries(world.database).search(AlertFilter(), 10)
     assert len(found) == 2
     snoozed = CentreDesk(world.database).snoozes(world.now_ms())
     assert send(client, f"/snoozes/{snoozed[0].snooze_id}/end", alert_id=alert_id) == 303
     world.clock_ms = lambda: now_ms + 4 * HOUR_MS
     world.raise_alert(person="p-1")
-    assert len(Queries(world.database).search(AlertFilter(), 10)) == 3
+    assert len(AlertQueries(world.database).search(AlertFilter(), 10)) == 3
     assert CentreDesk(world.database).snoozes(world.now_ms()) == []
 
 

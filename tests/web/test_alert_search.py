@@ -16,7 +16,7 @@ from storage.alerts.search import AlertFilter, places
 from storage.alerts.terms import TAIL_CHARACTERS, person_term, rule_term
 from storage.database import Database, default_url
 from storage.models import AlertRow, AlertTermRow, ReviewedRow
-from storage.queries import Queries
+from storage.queries.alerts import AlertQueries
 from tests.web.world import World, swipe_event
 
 ALERTS = 100_000
@@ -205,7 +205,7 @@ def test_pages_follow_each_other_without_gap_or_repeat(database: Database, all_a
 
 @pytest.mark.slow
 def test_a_count_stops_where_it_is_told_to(database: Database) -> None:
-    queries = Queries(database)
+    queries = AlertQueries(database)
     assert queries.count_wanted(AlertFilter(), 1_000) == 1_000
     assert queries.count_wanted(AlertFilter(severities=("critical",)), 1_000) == 1
 
@@ -216,7 +216,7 @@ def test_an_alert_is_found_by_every_receipt_person_and_rule_behind_it(world: Wor
         world.log(msgspec.json.encode(swipe_event(settlement, person_id=f"329900-{number}")))
     world.raise_alert("card_batch", settlement=settlements[-1], evidence=settlements)
     world.raise_alert("frequent_purchase", person="329900-7")
-    queries = Queries(world.database)
+    queries = AlertQueries(world.database)
     batch = queries.search(AlertFilter(rule="card_batch"), 5)
     assert len(batch) == 1
     for wanted in (

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from playwright.sync_api import Browser, expect
 
-from storage.queries import Queries
+from storage.queries.alerts import AlertQueries
 from tests.storage.test_rule_halts import LIMIT, breaking
 from tests.web.browsing import LOW_CONTRAST, Complaints, check_layout, log_in, mismatch, open_terminal, window
 from tests.web.world import World
@@ -54,7 +54,7 @@ def test_an_open_alert_page_follows_the_answer_and_keeps_what_is_being_written(
     browser: Browser, complaints: Complaints, world: World, address: str
 ) -> None:
     mismatch(world)
-    alert = Queries(world.database).recent_alerts(1)[0]
+    alert = AlertQueries(world.database).recent_alerts(1)[0]
     with window(browser, complaints) as (_, page), window(browser, complaints) as (_, till):
         log_in(page, address)
         page.locator(".card").click()
@@ -77,7 +77,7 @@ def test_an_open_alert_page_follows_the_answer_and_keeps_what_is_being_written(
         page.get_by_role("button", name="Close alert").click()
         expect(page.locator("[data-part=history]")).to_contain_text("Bought for family, authorised: called the store")
         expect(till.locator(".row")).to_contain_text("Other")
-    assert Queries(world.database).alerts([alert.alert_id])[0].state == "closed"
+    assert AlertQueries(world.database).alerts([alert.alert_id])[0].state == "closed"
 
 
 def test_a_rule_that_is_halted_shows_on_an_open_wall_and_is_resumed_there(

@@ -24,7 +24,7 @@ from storage.cameras.sources import SecretText
 from storage.faces.references import ReferenceFaces
 from storage.faces.staff import StaffMember
 from storage.log import AcceptedLog
-from storage.queries import Queries
+from storage.queries.cameras import CameraQueries
 from tests.alerts.builders import OTHER_STORE, PERSON, STORE
 from tests.storage.faces import GROUNDS, face_of
 from tests.web.world import (
@@ -236,8 +236,8 @@ def test_whatever_is_said_is_kept_when_it_is_answered_and_the_same_again_changes
     assert observations(at_store) == 1
     kept = at_store.originals.for_settlement("SETL1")
     assert [at_store.originals.read(one.original_id) for one in kept] == [b"packets"]
-    assert Queries(at_store.database).camera_states()[CAMERA].state == "dark"
-    assert set(Queries(at_store.database).newest_stills([CAMERA])) == {CAMERA}
+    assert CameraQueries(at_store.database).states()[CAMERA].state == "dark"
+    assert set(CameraQueries(at_store.database).newest_stills([CAMERA])) == {CAMERA}
     assert at_store.calibrations.standing([CAMERA])[CAMERA].gathered_pairs == 6
 
 
@@ -346,10 +346,10 @@ def test_the_cameras_of_a_silent_agent_are_off_line_and_the_centre_sees_what_it_
     assert client.post("/v1/cameras/report", **report).status_code == 200  # type: ignore[arg-type]
     assert client.post("/v1/cameras/report", content=b"{", headers=bearer(World.agent)).status_code == 422
     watch.look()
-    assert CAMERA not in Queries(at_store.database).camera_states()
+    assert CAMERA not in CameraQueries(at_store.database).states()
     times[0] += 60_001
     watch.look()
-    state = Queries(at_store.database).camera_states()[CAMERA]
+    state = CameraQueries(at_store.database).states()[CAMERA]
     assert (state.state, state.detail) == ("offline", "nothing is heard of the store's camera agent ankang-cameras")
     assert "swipewatch_camera_agents_silent 1.0" in client.get("/metrics").text
     page = log_in(client, "administrator").get("/senders", headers={"Accept": "text/html"}).text

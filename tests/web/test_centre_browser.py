@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from storage.queries import Queries
+from storage.queries.alerts import AlertQueries
 from tests.alerts.builders import VISITOR
 from tests.web.browsing import Complaints, check_layout, log_in, mismatch, open_terminal, window
 from tests.web.many_cards import three_cards
@@ -173,7 +173,7 @@ def test_no_page_that_an_administrator_can_open_has_a_serious_barrier_in_either_
 ) -> None:
     furnish(world)
     three_cards(world)
-    places = {"alert_id": Queries(world.database).recent_alerts(1)[0].alert_id, "visitor_id": VISITOR}
+    places = {"alert_id": AlertQueries(world.database).recent_alerts(1)[0].alert_id, "visitor_id": VISITOR}
     pages = pages_of(world, places)
     assert len(pages) >= 15, pages
     with window(browser, complaints) as (_, page):
@@ -212,7 +212,7 @@ def furnish(world: World) -> None:
 
 def open_page(page: Page, world: World, address: str, path: str) -> None:
     if path == "alert":
-        page.goto(f"{address}/alerts/{Queries(world.database).recent_alerts(2)[1].alert_id}")
+        page.goto(f"{address}/alerts/{AlertQueries(world.database).recent_alerts(2)[1].alert_id}")
         for part in page.locator(".acts summary").all()[1:]:
             part.click()
     elif path == "keys":

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from storage.queries import Queries
+from storage.queries.alerts import AlertQueries
 from tests.web.browsing import Complaints, check_layout, log_in, window
 from tests.web.films import film_of_a_counter
 from tests.web.test_centre_browser import VIEWS, barriers
@@ -28,7 +28,7 @@ def alert_with_clip(world: World, *, clip: bool = True, ago_ms: int = AGO_MS) ->
     if clip:
         world.keep_clip(settlement, at_ms, film_of_a_counter())
     world.raise_alert(settlement=settlement, at_ms=at_ms, severity="high", evidence=[settlement, f"fo-{settlement}"])
-    return Queries(world.database).recent_alerts(1)[0].alert_id, settlement, at_ms
+    return AlertQueries(world.database).recent_alerts(1)[0].alert_id, settlement, at_ms
 
 
 def place_of(page: Page) -> float:

@@ -13,7 +13,7 @@ from storage.evidence.clips import clip_id_of
 from storage.evidence.originals import KeptOriginal
 from storage.evidence.owed_clips import ClipFailure, OwedClips
 from storage.faces.views import FaceView, FaceViews
-from storage.queries import Queries
+from storage.queries.alerts import AlertQueries
 from tests.alerts.builders import OTHER_STORE
 from tests.web.films import film_of_a_counter
 from tests.web.world import CAMERA, World, log_in, now_ms, observation_bytes, swipe_event
@@ -38,7 +38,7 @@ def alerted(world: World, *, ago_ms: int = LONG_AGO_MS, till: str = "1", store: 
 
 
 def swiped_at(world: World, settlement: str) -> int:
-    (event,) = Queries(world.database).events([settlement])
+    (event,) = AlertQueries(world.database).events([settlement])
     return event.occurred_at_ms
 
 
@@ -50,7 +50,7 @@ def with_clip(world: World, **changes: object) -> tuple[str, str]:
 
 
 def newest(world: World) -> str:
-    return Queries(world.database).recent_alerts(1)[0].alert_id
+    return AlertQueries(world.database).recent_alerts(1)[0].alert_id
 
 
 def page_of(client: httpx.Client, world: World) -> str:

@@ -13,7 +13,8 @@ from PIL import Image
 
 from events.findings import Finding
 from storage.models import FaceViewRow
-from storage.queries import Queries
+from storage.queries.alerts import AlertQueries
+from storage.queries.numbers import NumberQueries
 from tests.alerts.builders import OTHER_STORE, STORE
 from tests.web.world import (
     World,
@@ -31,7 +32,7 @@ DAY_MS = 86_400_000
 
 
 def newest(world: World) -> str:
-    return Queries(world.database).recent_alerts(1)[0].alert_id
+    return AlertQueries(world.database).recent_alerts(1)[0].alert_id
 
 
 def mismatch(world: World, *, still: bool = True) -> Finding:
@@ -54,7 +55,7 @@ def mismatch(world: World, *, still: bool = True) -> Finding:
 
 
 def still_id(world: World) -> str:
-    found = Queries(world.database).recent_alerts(1)[0].still_id
+    found = AlertQueries(world.database).recent_alerts(1)[0].still_id
     assert found is not None
     return found
 
@@ -199,7 +200,7 @@ def test_a_close_without_a_proper_reason_changes_nothing(
     log_in(client)
     form = {"reason": reason, "note": note, "csrf": form_token(client)}
     assert client.post(f"/alerts/{newest(world)}/close", data=form).status_code == 422
-    assert Queries(world.database).recent_alerts(1)[0].state == "open"
+    assert AlertQueries(world.database).recent_alerts(1)[0].state == "open"
 
 
 def test_each_sharp_picture_is_on_record_with_who_and_why(client: httpx.Client, world: World) -> None:
@@ -360,7 +361,7 @@ def test_a_wall_that_was_away_catches_up(network_client: httpx.Client, world: Wo
     for _ in range(3):
         mismatch(world)
     log_in(network_client)
-    first = Queries(world.database).changed_after(0, 10)[0][0]
+    first = AlertQueries(world.database).changed_after(0, 10)[0][0]
     cards: list[str] = []
     with connect_sse(network_client, "GET", "/stream", headers={"Last-Event-ID": str(first)}) as source:
         for event in source.iter_sse():
@@ -382,7 +383,7 @@ def test_the_waiting_are_counted_per_institution(world: World) -> None:
     world.raise_alert("card_batch", severity="critical")
     world.raise_alert("frequent_purchase")
     world.raise_alert("frequent_purchase", store=OTHER_STORE)
-    assert Queries(world.database).waiting_by_institution() == {
+    assert NumberQueries(world.database).waiting_by_institution() == {
         "P32020000001": {"critical": 1, "medium": 1},
         OTHER_STORE: {"medium": 1},
     }

@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from storage.access.accounts import ROLES
 from storage.faces.views import FaceView, FaceViews
-from storage.queries import Queries
+from storage.queries.alerts import AlertQueries
 from tests.alerts.builders import VISITOR
 from tests.web.walking import declared, filled, requests_of
 from tests.web.world import World, log_in, observation_bytes, swipe_event
@@ -31,7 +31,7 @@ def places(world: World, client: httpx.Client) -> dict[str, str]:
     still_id = world.keep_still("fo-1", settlement, at_ms + 1_000)
     clip_id = world.keep_clip(settlement, at_ms, b"\x1a\x45\xdf\xa3 a film of a face")
     world.raise_alert(settlement=settlement, at_ms=at_ms, evidence=["fo-1"])
-    (alert,) = Queries(world.database).recent_alerts(10)
+    (alert,) = AlertQueries(world.database).recent_alerts(10)
     world.raise_alert("one_face_many_cards", settlement=settlement, at_ms=at_ms)
     log_in(client, "operator")
     return {"alert_id": alert.alert_id, "still_id": still_id, "clip_id": clip_id, "visitor_id": VISITOR}

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, expect
 
 from storage.evidence.retention import EvidenceRetention, KeepingTimes
 from storage.faces.views import FaceView, FaceViews
-from storage.queries import Queries
+from storage.queries.alerts import AlertQueries
 from tests.web.browsing import Complaints, window
 from tests.web.browsing import log_in as log_in_there
 from tests.web.test_clips import alerted, newest, page_of, swiped_at, with_clip
@@ -178,7 +178,7 @@ def test_an_open_wall_hears_of_the_disk_and_an_auditor_downloads_an_original_by_
 
 
 def alert_settlement(world: World) -> str:
-    return Queries(world.database).recent_alerts(1)[0].settlement_id
+    return AlertQueries(world.database).recent_alerts(1)[0].settlement_id
 
 
 def retention_of(world: World) -> EvidenceRetention:

@@ -10,7 +10,11 @@ from events.codec import decode_event
 from events.dead_letters import InvalidEvent
 from storage.database import Database, default_url
 from storage.log import AcceptedLog
-from storage.queries import Audience, Queries, Still, Wish, _telling_still
+from storage.queries.alerts import AlertQueries
+from storage.queries.evidence import Still
+from storage.queries.notices import Audience, NoticeQueries, Wish
+from storage.queries.numbers import NumberQueries
+from storage.queries.summaries import telling_still
 from tests.alerts.builders import OTHER_STORE, STORE, finding
 from tests.web.world import World, record_of, swipe_event
 
@@ -34,7 +38,7 @@ def database(tmp_path: Path) -> Database:
 def test_a_days_swipes_are_those_that_happened_that_day_whenever_they_came(database: Database) -> None:
     for number, occurred_ms in enumerate((TODAY_MS - 1, TODAY_MS, TODAY_MS + DAY_MS - 1, TODAY_MS + DAY_MS)):
         receive(database, number, occurred_ms=occurred_ms, total_fen=100 * number)
-    numbers = Queries(database).numbers(TODAY_MS, TODAY_MS + DAY_MS)
+    numbers = NumberQueries(database).numbers(TODAY_MS, TODAY_MS + DAY_MS)
     assert (numbers.swipes, numbers.total_fen, numbers.fund_fen) == (2, 300, 200)
     database.close()
 
@@ -45,17 +49,17 @@ def test_sums_are_those_of_a_plain_sum_wherever_the_minutes_begin(database: Data
     for number, at_ms in enumerate(times):
         receive(database, number, occurred_ms=at_ms, total_fen=number)
     for from_ms in range(TODAY_MS - DAY_MS, TODAY_MS + DAY_MS, 37 * 60_000):
-        numbers = Queries(database).numbers(from_ms, TODAY_MS)
+        numbers = NumberQueries(database).numbers(from_ms, TODAY_MS)
         inside = [number for number, at_ms in enumerate(times) if from_ms <= at_ms < TODAY_MS]
         assert (numbers.swipes, numbers.total_fen) == (len(inside), sum(inside))
     database.close()
 
 
 def test_an_empty_database_has_numbers_too(database: Database) -> None:
-    numbers = Queries(database).numbers(TODAY_MS, TODAY_MS + DAY_MS)
+    numbers = NumberQueries(database).numbers(TODAY_MS, TODAY_MS + DAY_MS)
     assert (numbers.swipes, numbers.alerts, numbers.answer_seconds) == (0, 0, None)
-    assert Queries(database).last_entry_id() == 0
-    assert Queries(database).dossier("x") is None
+    assert AlertQueries(database).last_entry_id() == 0
+    assert AlertQueries(database).dossier("x") is None
     database.close()
 
 
@@ -65,19 +69,19 @@ def still(name: str, observation_id: str, at_ms: int) -> Still:
 
 def test_the_picture_shown_is_one_that_was_counted_else_the_nearest_to_the_swipe() -> None:
     near, far, counted = still("near", "o1", 1_000), still("far", "o2", 9_000), still("counted", "o3", 5_000)
-    assert _telling_still([far, near, counted], {"o3"}, 1_000) == "counted"
-    assert _telling_still([far, near], {"o3"}, 1_200) == "near"
-    assert _telling_still([], {"o3"}, 1_200) is None
+    assert telling_still([far, near, counted], {"o3"}, 1_000) == "counted"
+    assert telling_still([far, near], {"o3"}, 1_200) == "near"
+    assert telling_still([], {"o3"}, 1_200) is None
 
 
 def test_the_answer_time_is_the_median_from_opened_to_answered(world: World) -> None:
     for seconds in (5, 7, 60):
         found = world.raise_alert()
-        alert = Queries(world.database).recent_alerts(1)[0]
+        alert = AlertQueries(world.database).recent_alerts(1)[0]
         assert alert.settlement_id == found.settlement_id
         world.projector.answer(alert.alert_id, "ankang", "checked", "", alert.opened_at_ms + seconds * 1_000)
     world.raise_alert()
-    numbers = Queries(world.database).numbers(0, world.now_ms() + 1)
+    numbers = NumberQueries(world.database).numbers(0, world.now_ms() + 1)
     assert (numbers.alerts, numbers.answered, numbers.waiting, numbers.answer_seconds) == (4, 3, 1, 7.0)
 
 
@@ -86,7 +90,7 @@ def test_a_dossier_holds_every_event_that_was_counted(world: World) -> None:
     for settlement in settlements:
         world.log(msgspec.json.encode(swipe_event(settlement)))
     world.raise_alert("card_batch", settlement=settlements[2], evidence=settlements[:3])
-    queries = Queries(world.database)
+    queries = AlertQueries(world.database)
     dossier = queries.dossier(queries.recent_alerts(1)[0].alert_id)
     assert dossier is not None
     assert sorted(event.identity for event in dossier.events) == settlements[:3]
@@ -100,8 +104,8 @@ NOBODY = Audience(institution_ids=("P-NOWHERE",))
 def test_many_terminals_asked_together_read_what_each_reads_alone(
     world: World, monkeypatch: pytest.MonkeyPatch, near: int
 ) -> None:
-    monkeypatch.setattr("storage.queries._NEAR_NOTICES", near)
-    rnd, queries = random.Random(near), Queries(world.database)
+    monkeypatch.setattr("storage.queries.notices._NEAR_NOTICES", near)
+    rnd, queries = random.Random(near), NoticeQueries(world.database)
     stores, tills = (STORE, OTHER_STORE), ("1", "2")
     for _ in range(12):
         store, till = rnd.choice(stores), rnd.choice(tills)

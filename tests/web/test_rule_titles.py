@@ -7,7 +7,7 @@ import msgspec
 
 from alerts.policy import Policy
 from detectors.catalogue import RuleTitle
-from storage.queries import HistoryEntry, Queries
+from storage.queries.alerts import AlertQueries, HistoryEntry
 from tests.alerts.builders import policy
 from tests.web.world import World, log_in
 from web.dossier import note_of
@@ -26,7 +26,7 @@ def titled() -> Policy:
 
 def test_rule_is_called_by_its_title_wherever_its_name_stands(client: httpx.Client, world: World) -> None:
     world.raise_alert()
-    page = f"/alerts/{Queries(world.database).recent_alerts(1)[0].alert_id}"
+    page = f"/alerts/{AlertQueries(world.database).recent_alerts(1)[0].alert_id}"
     assert "Not the card holder" in log_in(client).get(page, headers=ENGLISH).text
     world.projector.change_policy(titled())
     for path in ("/", page):

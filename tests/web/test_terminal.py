@@ -15,7 +15,8 @@ import pytest
 from httpx_sse import ServerSentEvent, connect_sse
 
 from events.errors import TransientError
-from storage.queries import Audience, Notice, Queries
+from storage.queries.alerts import AlertQueries
+from storage.queries.notices import Audience, Notice, NoticeQueries
 from tests.alerts.builders import OTHER_STORE, STORE, finding
 from tests.web.world import World, bearer, poll, serving, swipe_event
 from web.access import csrf_of, terminal_slug
@@ -83,11 +84,11 @@ def heard_until_idle(address: str, token: str) -> set[str]:
 
 def alert_ids(world: World) -> list[str]:
     """The alerts, oldest first."""
-    return [alert.alert_id for alert in reversed(Queries(world.database).recent_alerts(100))]
+    return [alert.alert_id for alert in reversed(AlertQueries(world.database).recent_alerts(100))]
 
 
 def state_of(world: World, alert_id: str) -> str:
-    return Queries(world.database).alerts([alert_id])[0].state
+    return AlertQueries(world.database).alerts([alert_id])[0].state
 
 
 def is_state(world: World, alert_id: str, state: str) -> Callable[[], bool]:
@@ -405,4 +406,4 @@ def test_a_newer_word_in_a_script_is_found(line: str) -> None:
 
 
 def _told(world: World) -> list[Notice]:
-    return Queries(world.database).notices_after(Audience(institution_ids=(STORE,)), 0, 10)
+    return NoticeQueries(world.database).notices_after(Audience(institution_ids=(STORE,)), 0, 10)

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from storage.log import AcceptedLog
-from storage.queries import AlertDossier, Queries
+from storage.queries.alerts import AlertDossier, AlertQueries
 from tests.alerts.builders import PERSON, STORE
 from tests.web.world import World, bearer, swipe_event
 from web.agents import is_id_card
@@ -30,7 +30,7 @@ def alert_id(world: World) -> str:
 
 
 def dossier(world: World) -> AlertDossier:
-    queries = Queries(world.database)
+    queries = AlertQueries(world.database)
     found = queries.dossier(queries.recent_alerts(1)[0].alert_id)
     assert found
     return found

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from storage.queries import Queries
+from storage.queries.alerts import AlertQueries
 from tests.alerts.builders import PERSON
 from tests.web.browsing import Complaints, check_layout, log_in, mismatch, open_terminal, press_until, window
 from tests.web.world import World, poll, serving
@@ -90,7 +90,7 @@ def test_what_another_terminal_answered_meanwhile_is_known_after_coming_back(
         expect(till.locator(".notice")).to_be_visible()
         context.set_offline(True)
         expect(till.locator("#offline")).to_be_visible()
-        alert_id = Queries(world.database).recent_alerts(1)[0].alert_id
+        alert_id = AlertQueries(world.database).recent_alerts(1)[0].alert_id
         world.projector.answer(alert_id, "other-screen", "checked", "", world.clock_ms())  # nobody is told
         context.set_offline(False)
         expect(till.get_by_text("All clear")).to_be_visible()
@@ -165,7 +165,7 @@ def test_what_did_not_arrive_is_sent_again_until_it_does(
 
 def actions(world: World) -> list[str]:
     """What happened to the newest alert, in order; that it was shown is left out."""
-    queries = Queries(world.database)
+    queries = AlertQueries(world.database)
     dossier = queries.dossier(queries.recent_alerts(1)[0].alert_id)
     assert dossier
     return [entry.action for entry in dossier.history if entry.action != "see"]

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from storage.log import AcceptedLog
-from storage.queries import Queries
+from storage.queries.alerts import AlertQueries
 from tests.web.world import World, bearer, poll, serving, swipe_event
 
 pytestmark = pytest.mark.slow
@@ -43,7 +43,7 @@ def raise_alert(world: World) -> str:
 
 def given(world: World) -> list[tuple[str, str | None]]:
     """The alerts' states and answers, oldest first."""
-    return [(one.state, one.answer) for one in reversed(Queries(world.database).recent_alerts(10))]
+    return [(one.state, one.answer) for one in reversed(AlertQueries(world.database).recent_alerts(10))]
 
 
 def test_the_client_shows_answers_and_registers_an_agent(world: World, address: str, tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_what_the_client_could_not_send_arrives_once_when_the_product_is_back(
     assert client.stderr
     client.stdout.close()
     client.stderr.close()
-    dossier = Queries(again.database).dossier(Queries(again.database).recent_alerts(1)[0].alert_id)
+    dossier = AlertQueries(again.database).dossier(AlertQueries(again.database).recent_alerts(1)[0].alert_id)
     again.close()
     assert dossier
     assert [one.note for one in dossier.history if one.action == "answer"] == ["device_fault"]

@@ -16,7 +16,7 @@ import pytest
 from app.webhook import LONGEST_WAIT_S, Webhook, signature_of
 from config.settings import load_settings
 from events.errors import ConfigError
-from storage.queries import Queries
+from storage.queries.alerts import AlertQueries
 from tests.web.world import World, poll
 
 KEY = bytes(range(32))
@@ -83,7 +83,7 @@ def test_every_change_arrives_in_order_though_the_receiver_fails_first(world: Wo
     with httpx.Client() as client:
         assert sender.push_next(client) is False  # a new receiver hears of what happens from now on
         world.raise_alert()
-        alert = Queries(world.database).recent_alerts(1)[0]
+        alert = AlertQueries(world.database).recent_alerts(1)[0]
         world.projector.answer(alert.alert_id, "ankang", "checked", "", world.now_ms())
         assert [sender.push_next(client) for _ in range(3)] == [False, False, False]
         assert [sender.push_next(client) for _ in range(3)] == [True, True, False]

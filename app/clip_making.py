@@ -159,7 +159,7 @@ class ClipMaker:
         clip_id = self._clips.keep(Clip(**{name: getattr(made, name) for name in Clip.__struct_fields__}))
         self._owed.made(known.original_id)
         if not self._is_still_kept(known.original_id):  # its holder was erased meanwhile: nothing may come back
-            self._clips.discard(clip_id)
+            self._clips.kept.discard(clip_id)
             return
         waited_ms = self._clock_ms() - (known.clip_owed_since_ms or 0)
         _log.info(

@@ -10,7 +10,6 @@ from contextlib import ExitStack
 from typing import Final
 
 import msgspec
-import structlog
 
 from app.camera_list import CameraList
 from app.camera_watch import CameraWatch
@@ -19,6 +18,7 @@ from app.cameras.work import CameraWork
 from app.clip_making import ClipMaker
 from app.clock import now_ms
 from app.configuration import Configuration, camera_work
+from app.held_cameras import HeldCameras
 from app.status_server import StatusServer
 from app.vault import Vault
 from app.visitors.region import visitors_of
@@ -35,8 +35,7 @@ from web.ports import NotReady
 HELD_WITHIN_S: Final = 20.0
 """A process that had the cameras and is gone has lost them by then."""
 LOOK_EVERY_S: Final = 0.2
-
-_log = structlog.get_logger()
+COMPARE_EVERY_S: Final = 1.0
 
 
 class ClusterVideo:
@@ -59,8 +58,8 @@ class ClusterVideo:
             configuration,
         )
         self.vault = vault
-        self.camera_ids = [camera.camera_id for camera in settings.cameras]
         self._chosen = None if camera_ids is None else frozenset(camera_ids)
+        self._held = HeldCameras(settings.cameras, is_mine=self._is_mine, change=self._look_through)
         self._duties = Duties(vault.database, [_duty_of(one) for one in self.camera_ids])
         self._writer = InputWriter(brokers)
         self.measurements = Measurements()
@@ -80,6 +79,11 @@ class ClusterVideo:
         said_at = configuration.effective.settings.video
         self._status = StatusServer(self.measurements, self._reasons_not_ready, host=said_at.host, port=said_at.port)
 
+    @property
+    def camera_ids(self) -> list[str]:
+        """Which cameras are looked through."""
+        return self._held.camera_ids
+
     def start(self) -> None:
         """The cameras are looked at. Raises: ConfigError when another process looks at one of them."""
         self._duties.start()
@@ -92,13 +96,14 @@ class ClusterVideo:
         self._follower.start()
 
     def run(self) -> None:
-        """Looks until the process is told to stop, then stops every part."""
+        """Looks through what it holds until the process is told to stop, then stops every part."""
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: self._ends.set())
         self.measurements.set_level(CAMERAS_HELD, len(self.camera_ids))
         self._status.start()
         try:
-            self._ends.wait()
+            while not self._ends.wait(COMPARE_EVERY_S):
+                self._held.look()
         finally:
             self._status.stop()
             self.stop()
@@ -125,31 +130,26 @@ class ClusterVideo:
         return [] if problem is None else [NotReady(part="kafka", reason=problem)]
 
     def _change_cameras(self, cameras: Sequence[CameraSettings]) -> None:
-        """Looks through these, but for those that were not chosen here and those that another process holds."""
+        """Looks through these, but for those that were not chosen here, as soon as no other process holds them."""
         wanted = [camera for camera in cameras if self._chosen is None or camera.camera_id in self._chosen]
         self._duties.take_on([_duty_of(camera.camera_id) for camera in wanted])
-        taken = self._held_elsewhere([camera.camera_id for camera in wanted])
-        if taken:
-            _log.error("cameras.held_elsewhere", cameras=taken)
-        mine = [camera for camera in wanted if camera.camera_id not in taken]
-        self.cameras.change(mine)
-        self.camera_ids = [camera.camera_id for camera in mine]
-        self.measurements.set_level(CAMERAS_HELD, len(mine))
+        self._held.want(wanted)
+
+    def _look_through(self, cameras: Sequence[CameraSettings]) -> None:
+        self.cameras.change(cameras)
+        self.measurements.set_level(CAMERAS_HELD, len(cameras))
+
+    def _is_mine(self, camera_id: str) -> bool:
+        return self._duties.is_mine(_duty_of(camera_id))
 
     def _wait_for_cameras(self) -> None:
-        taken = self._held_elsewhere(self.camera_ids)
-        if taken:
-            named = ", ".join(taken[:5])
-            raise ConfigError("command line", "--cameras", named, "cameras that no other `video` looks at")
-
-    def _held_elsewhere(self, camera_ids: Sequence[str]) -> list[str]:
-        """Returns those that another process looks at, once one that is gone would have lost them."""
-        ends = time.monotonic() + HELD_WITHIN_S
-        while taken := [one for one in camera_ids if not self._duties.is_mine(_duty_of(one))]:
-            if time.monotonic() > ends or self._ends.is_set():
-                return taken
+        """Gives a process that is gone the time to lose what it held."""
+        ends_s = time.monotonic() + HELD_WITHIN_S
+        while taken := [one for one in self.camera_ids if not self._is_mine(one)]:
+            if time.monotonic() > ends_s:
+                named = ", ".join(taken[:5])
+                raise ConfigError("command line", "--cameras", named, "cameras that no other `video` looks at")
             time.sleep(LOOK_EVERY_S)
-        return []
 
 
 def cameras_of(

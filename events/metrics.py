@@ -80,7 +80,8 @@ ALERT_ACTIONS = Metric(
     name="swipewatch_alert_actions_total",
     kind="counter",
     unit="actions",
-    meaning="What stores and operators did to alerts, by action (acknowledge, answer, close, snooze, hand_over).",
+    meaning="What stores and operators did to alerts, by action (acknowledge, answer, close, snooze, snooze_ended, "
+    "hand_over).",
     labels=("action",),
 )
 FACE_VIEWS = Metric(

@@ -17,7 +17,7 @@ from storage.alerts.upkeep import ACTOR
 from storage.database import Database
 from storage.errors import AskedAgain
 from storage.findings import standing_findings, standing_json, write_changes
-from storage.models import FindingRow, SnoozeRow
+from storage.models import FindingRow
 from storage.terminals.answers import mark_recorded, was_asked_again
 
 __all__ = ["AlertChange", "Projector"]
@@ -176,12 +176,6 @@ class Projector:
             act = Act(action="escalate", actor=ACTOR, at_ms=now_ms, note="no acknowledgement in time")
             changes = [act_on(session, alert_id, act) for alert_id in overdue(session, now_ms)]
         return [change for change in changes if change is not None]
-
-    def snooze(self, detector: str, entity: str, reason: str, by: str, until_ms: int) -> None:
-        """Afterwards the rule's findings about the entity (`alerts.suppression`) make no alert before `until_ms`."""
-        row = SnoozeRow(detector=detector, entity=entity, reason=reason, by=by, until_ms=until_ms)
-        with self._database.session() as session:
-            session.add(row)
 
     def _act(self, alert_id: str, action: Action, actor: str, now_ms: int, note: str = "") -> AlertChange | None:
         with self._database.session() as session:

@@ -69,6 +69,11 @@ class _Watching:
     film: _Filming
     stills: set[int] = field(default_factory=set)
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether the camera has said its last word of the swipe before, through a worker that is gone."""
+        return self.camera.settings.camera_id in self.watch.swipe.said_by
+
 
 class Desk:
     """Does one piece of work at a time: first verdicts before second looks, second opinions last."""
@@ -99,6 +104,8 @@ class Desk:
         )
         self._watching: list[_Watching] = []
         self._filming: list[_Filming] = []
+        self._most_films = settings.most_watches * max(1, -(-settings.clip_after_ms // settings.look_after_ms))
+        self._films_dropped = 0
         self._presence: dict[str, int] = {}
         self._pairs = {
             one.settings.camera_id: StrangerPairs(
@@ -125,7 +132,10 @@ class Desk:
         return self._staff.get(camera.settings.institution_id, ())
 
     def swipe_seen(self, swipe: SwipeSeen) -> None:
-        """Afterwards every camera of the swipe's till watches it; of too many watched swipes the oldest is dropped."""
+        """Afterwards every camera of the swipe's till watches it; of too many the oldest is dropped.
+
+        A camera that has said its last word of the swipe watches it in silence, for its original alone.
+        """
         references = _embeddings(swipe.references, self._engine.name)
         second_references = _embeddings(swipe.references, self._second.name) if self._second else []
         for camera in self._cameras:
@@ -144,7 +154,10 @@ class Desk:
             film = _Filming(swipe=swipe, camera=camera)
             self._watching.append(_Watching(watch=watch, camera=camera, film=film))
             self._filming.append(film)
-        del self._filming[: -self._settings.most_watches]
+        while len(self._filming) > self._most_films:
+            self._filming.pop(0)
+            self._films_dropped += 1
+            _LOG.warning("original.dropped", dropped_count=self._films_dropped)
         while len(self._watching) > self._settings.most_watches:
             self._watching.pop(0).film.is_watched = False
             self.dropped += 1
@@ -187,7 +200,7 @@ class Desk:
             reading = read(watching.camera, sample)
             watching.camera.saw_people(sample, reading.people)
             conclusion = watch.take(reading)
-            if conclusion is not None:
+            if conclusion is not None and not watching.is_silent:
                 self._say(watching, conclusion)
             return True
         return False
@@ -202,7 +215,8 @@ class Desk:
         for watching in self._watching:
             if self._is_over(watching, now_ms):
                 self._watching.remove(watching)
-                self._finish(watching)
+                if not watching.is_silent:
+                    self._finish(watching)
                 watching.film.is_watched = False
                 watching.film.customer, watching.film.state = watching.watch.customer_sights, watching.watch.state
                 return True

@@ -15,13 +15,17 @@ CameraState = Literal["ok", "dark", "covered", "defocused", "moved", "frozen", "
 
 
 class SwipeSeen(msgspec.Struct, frozen=True, kw_only=True, tag="swipe_seen"):
-    """A swipe happened at a till; `references` holds the holder's enrolled faces by engine, none if not enrolled."""
+    """A swipe happened at a till; `references` holds the holder's enrolled faces by engine, none if not enrolled.
+
+    `said_by` are cameras that have said their last word of it.
+    """
 
     settlement_id: str
     institution_id: str
     till_id: str
     occurred_at_ms: int
     references: dict[str, list[list[float]]]
+    said_by: tuple[str, ...] = ()
 
 
 class StaffFace(msgspec.Struct, frozen=True, kw_only=True):

@@ -62,11 +62,12 @@ class PacketRing:
     def packets(self, first_ms: int, last_ms: int) -> tuple[Packet, ...]:
         """Returns the packets from the key picture at or before first_ms to last_ms, both of the camera's clock.
 
-        Where the memory begins later, from there; none where it begins after last_ms.
+        Where the memory begins later, from there; none where no picture of it was taken in between.
         """
         with self._lock:
-            found = self._groups_from(first_ms)
-            return tuple(one for group in found for one in group.packets if one.raw_at_ms <= last_ms)
+            groups = self._groups_from(first_ms)
+            found = tuple(one for group in groups for one in group.packets if one.raw_at_ms <= last_ms)
+            return found if any(one.raw_at_ms >= first_ms for one in found) else ()
 
     def numbered(self, first_ms: int) -> tuple[int, Sequence[Packet]]:
         """Returns all from the key picture at or before first_ms, and the number of its packet."""

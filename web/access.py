@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import ipaddress
+import time
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
@@ -167,13 +168,23 @@ def declared_access(dependencies: Iterable[object]) -> list[str]:
     return [call.declares for call in dependencies if isinstance(call, Anybody | Program | Terminal | Person)]
 
 
-async def still_has(access: Person | Program | Terminal, request: Request) -> bool:
-    """Returns whether who opened a stream may still read it: a log-in ends and a token can be revoked."""
-    try:
-        await access(request)
-    except (NotLoggedIn, PasswordChangeNeeded, Refused):
-        return False
-    return True
+class Right:
+    """A reader's right to a stream: a log-in ends and a token can be revoked, however much there is to say."""
+
+    def __init__(self, access: Person | Program | Terminal, request: Request) -> None:
+        """Args: `access` has just let the request in."""
+        self._access, self._request = access, request
+        self._asked_s = time.monotonic()
+
+    async def stands(self, within_s: float) -> bool:
+        """Returns whether the reader may go on, as of at most so long ago."""
+        if time.monotonic() - self._asked_s >= within_s:
+            try:
+                await self._access(self._request)
+            except (NotLoggedIn, PasswordChangeNeeded, Refused):
+                return False
+            self._asked_s = time.monotonic()
+        return True
 
 
 def csrf_of(secret: str) -> str:

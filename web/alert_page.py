@@ -224,8 +224,11 @@ def end_snooze(
     alert_id: Annotated[str, Form(pattern="^[0-9A-Za-z_-]*$")] = "",
 ) -> Response:
     """The rule speaks of the entity again from now on."""
-    del who
-    desk.end_snooze(snooze_id, services.now_ms())
+    ended = desk.end_snooze(snooze_id, who.account.username, services.now_ms())
+    if ended is None:
+        raise Refused("no_such_snooze", "no such snooze stands", 404)
+    services.measurements.count(ALERT_ACTIONS, action="snooze_ended")
+    services.feed.publish([ended])
     return RedirectResponse(to or f"/alerts/{alert_id}", 303)
 
 

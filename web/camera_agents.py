@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from typing import Annotated
 
 import msgspec
@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from events.metrics import CAMERA_MESSAGES, STREAMS_OPEN
 from storage.access.accounts import Token
-from web.access import AGENT, Refused, Services, still_has
+from web.access import AGENT, Refused, Right, Services
 from web.ingestion import BodyBudget, BodyTooLarge, read_body
 from web.openapi import AGENT_TAG, answers_with
 from web.ports import MessageRefused, Overloaded, WebServices
@@ -34,7 +34,6 @@ MESSAGE_BODY = {
 }
 
 Agent = Annotated[Token, Depends(AGENT)]
-StillAllowed = Callable[[], Awaitable[bool]]
 
 
 class Taken(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,16 +77,11 @@ async def swipes(
     `cameras`: their revision. `staff`: what the enrolled staff of the institutions look like; it takes the place of
     what was said before.
     """
-
-    async def still_allowed() -> bool:
-        return await still_has(AGENT, request)
-
-    return event_stream(swipe_stream(services, agent, resume_point(last_event_id, None) or 0, still_allowed))
+    right = Right(AGENT, request)
+    return event_stream(swipe_stream(services, agent, resume_point(last_event_id, None) or 0, right))
 
 
-async def swipe_stream(
-    services: WebServices, agent: Token, after: int, still_allowed: StillAllowed
-) -> AsyncIterator[bytes]:
+async def swipe_stream(services: WebServices, agent: Token, after: int, right: Right) -> AsyncIterator[bytes]:
     """Writes the revision of the agent's cameras and its staff, now and when they change, and each fresh swipe once.
 
     A swipe that came before `after`, by another process's count, may be written again. The stream ends with the process
@@ -99,7 +93,7 @@ async def swipe_stream(
         yield OPENING
         async with agents.feed.subscribe(agent.institution_ids) as ear:
             heard: frozenset[str] | None = frozenset()
-            while heard is not None:
+            while heard is not None and await right.stands(services.limits.heartbeat_s):
                 revision = agents.cameras(agent.institution_ids).revision
                 if revision != told:
                     yield message("cameras", {"revision": revision})
@@ -113,8 +107,6 @@ async def swipe_stream(
                     after = swipe.swipe_id
                 heard = await ear.wait(services.limits.heartbeat_s)
                 if heard is not None and not heard:
-                    if not await still_allowed():
-                        return
                     yield HEARTBEAT
     finally:
         services.measurements.add_to_level(STREAMS_OPEN, -1, kind="agent")

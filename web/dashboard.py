@@ -16,7 +16,7 @@ from storage.institution_places import InstitutionPlaces
 from storage.queries.alerts import AlertQueries
 from storage.queries.cameras import CameraQueries
 from storage.queries.letters import LetterQueries
-from web.access import LoggedIn, Person, Refused, Services, still_has
+from web.access import LoggedIn, Person, Refused, Right, Services
 from web.cards import Cards
 from web.live import dashboard_stream
 from web.observations import observation_of
@@ -145,9 +145,6 @@ async def stream(
         start = await run_in_threadpool(queries.last_entry_id)
     cards = cards_of(request, who)
 
-    async def still_allowed() -> bool:
-        return await still_has(SEES_ALERTS, request)
-
     def among(alert_ids: set[str]) -> set[str]:
         if visitor_id is not None and alert_ids:
             return queries.of_visitor(alert_ids, visitor_id)
@@ -159,7 +156,8 @@ async def stream(
     def unreviewed_now() -> int:
         return cards.unreviewed(services.now_ms())
 
-    return event_stream(dashboard_stream(services, changed, wall.overview, unreviewed_now, start, still_allowed))
+    right = Right(SEES_ALERTS, request)
+    return event_stream(dashboard_stream(services, changed, wall.overview, unreviewed_now, start, right))
 
 
 @router.get("/stills/{still_id}")

@@ -178,7 +178,7 @@ def note_of(entry: HistoryEntry, name: Callable[[str, str], str]) -> str:
         kind, _, own_words = entry.note.partition(": ")
         named = name(_KINDS[entry.action], kind)
         return f"{named}: {own_words}" if own_words else named
-    if entry.action == "snooze":
+    if entry.action in {"snooze", "snooze_ended"}:
         return _named_snooze(entry.note, name)
     if entry.action == "hand_over":
         return entry.note
@@ -186,12 +186,13 @@ def note_of(entry: HistoryEntry, name: Callable[[str, str], str]) -> str:
 
 
 def _named_snooze(note: str, name: Callable[[str, str], str]) -> str:
-    """Returns the rule and whom or what it is silent about; a person's id is shortened, whoever reads."""
-    about, _, reason = note.partition(": ")
+    """Returns the rule, whom or what it is silent about, and why; a person's id is shortened, whoever reads."""
+    about, stop, reason = note.partition(": ")
     detector, entity, *_ = about.split(" ")
     field, _, value = entity.partition("=")
     shown = f"••••{value[-4:]}" if field.startswith("person") else value
-    return f"{name('rule', detector)} · {name('key', 'person_id' if field == 'persons' else field)} {shown}: {reason}"
+    named = name("key", "person_id" if field == "persons" else field)
+    return f"{name('rule', detector)} · {named} {shown}{stop}{reason}"
 
 
 def _named_change(part: str, name: Callable[[str, str], str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -10,6 +10,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from events.metrics import NOTICE_SECONDS, NOTICES_SENT, STREAMS_OPEN
 from storage.queries.notices import Audience, News, Notice, NoticeQueries, Wish
+from web.access import Right
 from web.overview import Overview
 from web.ports import WebServices
 from web.sse import HEARTBEAT, OPENING, message
@@ -30,7 +31,6 @@ class Delivery(msgspec.Struct, frozen=True):
 Cards = Callable[[int, frozenset[str]], tuple[int, list[dict[str, object]], bool]]
 OverviewNow = Callable[[], Overview]
 UnreviewedNow = Callable[[], int]
-StillAllowed = Callable[[], Awaitable[bool]]
 
 
 class Desk:
@@ -51,9 +51,7 @@ class Desk:
             await self._reports.ask(Delivery(actor=actor, notices=tuple(notices)))
 
 
-async def terminal_stream(
-    desk: Desk, actor: str, audience: Audience, after: int, still_allowed: StillAllowed
-) -> AsyncIterator[bytes]:
+async def terminal_stream(desk: Desk, actor: str, audience: Audience, after: int, right: Right) -> AsyncIterator[bytes]:
     """Writes each of the audience's notices after `after` once and in order, and each later change of their alerts.
 
     What was written is reported as delivered. The stream ends with the process or with the terminal's right to it.
@@ -63,7 +61,7 @@ async def terminal_stream(
     ids = None if "*" in audience.institution_ids else audience.institution_ids
     async with services.feed.subscribe(ids) as ear, _counted(services, "terminal"):
         heard: frozenset[str] | None = frozenset()
-        while heard is not None:
+        while heard is not None and await right.stands(services.limits.heartbeat_s):
             news = await desk.news(Wish(audience=audience, after=after, heard=heard))
             for notice in news.notices:
                 yield message("notice", notice, id_=notice.notice_id)
@@ -75,8 +73,6 @@ async def terminal_stream(
                 continue
             heard = await ear.wait(services.limits.heartbeat_s)
             if heard is not None and not heard:
-                if not await still_allowed():
-                    return
                 yield HEARTBEAT
 
 
@@ -86,7 +82,7 @@ async def dashboard_stream(
     overview_now: OverviewNow,
     unreviewed_now: UnreviewedNow,
     after: int,
-    still_allowed: StillAllowed,
+    right: Right,
 ) -> AsyncIterator[bytes]:
     """Writes each alert that changed after entry `after`, as its card; the overview and the count when they differ.
 
@@ -95,9 +91,10 @@ async def dashboard_stream(
     yield OPENING
     told: Overview | None = None
     told_count: int | None = None
+    looks_every_s = min(services.limits.heartbeat_s, OVERVIEW_S)
     async with services.feed.subscribe(None) as ear, _counted(services, "dashboard"):
         heard: frozenset[str] | None = frozenset()
-        while heard is not None:
+        while heard is not None and await right.stands(looks_every_s):
             after, changed, complete = await run_in_threadpool(cards, after, heard)
             for number, card in enumerate(changed, 1):  # the id comes with the last: a batch cut short is read again
                 yield message("alert", card, id_=after if number == len(changed) else None)
@@ -112,10 +109,8 @@ async def dashboard_stream(
             if count != told_count:
                 yield message("unreviewed", {"count": count})
                 told_count = count
-            heard = await ear.wait(min(services.limits.heartbeat_s, OVERVIEW_S))
+            heard = await ear.wait(looks_every_s)
             if heard is not None and not heard:
-                if not await still_allowed():
-                    return
                 yield HEARTBEAT
 
 

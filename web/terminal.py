@@ -16,7 +16,7 @@ from events.metrics import ALERT_ACTIONS
 from storage.errors import AnswerIdTaken, AskedAgain
 from storage.queries.notices import Audience, Notice, NoticeQueries
 from storage.terminals.answers import TerminalAnswers
-from web.access import ANYBODY, TERMINAL, TERMINAL_COOKIE_PREFIX, Refused, Screen, Services, still_has
+from web.access import ANYBODY, TERMINAL, TERMINAL_COOKIE_PREFIX, Refused, Right, Screen, Services
 from web.agents import Agent, agent_person_id, registrations
 from web.live import AT_ONCE, Delivery, Desk, report_delivered, terminal_stream
 from web.openapi import API_TAG, answers_with, takes
@@ -144,11 +144,8 @@ async def stream(
         today_ms = _today_ms(services, pages, audience)
         start = await run_in_threadpool(told.last_notice_id, audience, today_ms)
 
-    async def still_allowed() -> bool:
-        return await still_has(TERMINAL, request)
-
     desk: Desk = request.app.state.terminal_desk
-    return event_stream(terminal_stream(desk, screen.token.name, audience, start, still_allowed))
+    return event_stream(terminal_stream(desk, screen.token.name, audience, start, Right(TERMINAL, request)))
 
 
 @router.post(

@@ -18,6 +18,7 @@ from app.at_store.centre import Centre, CentreAway, NeverTaken, TokenRefused
 from app.at_store.follower import Follower
 from app.at_store.sender import Sender
 from app.camera_agents import AgentOrders
+from app.cameras.recent import RecentSwipes
 from app.cameras.work import CameraWork
 from app.clock import now_ms
 from app.known_staff import NO_STAFF
@@ -122,7 +123,7 @@ class StoreAgent:
         self._intake = BufferIntake(self.buffer)
         self.measurements = Measurements()
         self.measurements.refresh = self._measure
-        self._status = StatusServer(self.measurements, self._reasons_not_ready, host=settings.host, port=settings.port)
+        self._status = StatusServer(self.measurements, self.reasons_not_ready, host=settings.host, port=settings.port)
         kinds: tuple[tuple[Kind, ...], ...] = (("observation",), ("original",))
         self._senders = [Sender(self.buffer, self._centre(), some, on_sent=self._count_sent) for some in kinds]
         self._reporting, self._naming = self._centre(), self._centre()
@@ -131,6 +132,7 @@ class StoreAgent:
         self._follower = Follower(self._centre(), self, revision=self._orders.revision, clock_ms=clock_ms)
         self._changing, self._ends, self._report_now = threading.Lock(), threading.Event(), threading.Event()
         self._reporter = threading.Thread(target=self._report, name="agent-report", daemon=True)
+        self._recent = RecentSwipes(clock_ms)
         self._cameras = self._camera_work()
         self._staff = NO_STAFF
 
@@ -138,6 +140,11 @@ class StoreAgent:
     def camera_ids(self) -> list[str]:
         """Which cameras are looked through."""
         return [camera.camera_id for camera in self._video().cameras]
+
+    def reasons_not_ready(self) -> list[NotReady]:
+        """Returns why the centre is not heard, or does not get what was seen."""
+        problems = [self._follower.problem, *(sender.problem for sender in self._senders)]
+        return [NotReady(part="centre", reason=problem) for problem in dict.fromkeys(problems) if problem is not None]
 
     def start(self) -> None:
         """The cameras are looked at."""
@@ -256,6 +263,7 @@ class StoreAgent:
             references=_Nobody(),
             visitors=self._visitors,
             clock_ms=self._clock_ms,
+            recent=self._recent,
         )
 
     # ---- how it is -------------------------------------------------------------------------------------------------
@@ -267,6 +275,9 @@ class StoreAgent:
                 self._reporting.report(self._about())
             except (CentreAway, TokenRefused, NeverTaken) as error:
                 _log.debug("report.not_taken", reason=str(error))  # the senders say what is wrong
+            except Exception:  # noqa: BLE001 - the thread's boundary: without it the agent were missed for good
+                if not self._ends.is_set():
+                    _log.exception("report.failed")
             self._report_now.wait(REPORT_EVERY_S)
             self._report_now.clear()
 
@@ -294,10 +305,6 @@ class StoreAgent:
 
     def _count_sent(self, messages: int) -> None:
         self.measurements.count(AGENT_SENT, messages)
-
-    def _reasons_not_ready(self) -> list[NotReady]:
-        problem = self._follower.problem
-        return [] if problem is None else [NotReady(part="centre", reason=problem)]
 
     def _centre(self) -> Centre:
         return Centre(self._address, self._token)

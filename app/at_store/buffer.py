@@ -34,6 +34,7 @@ TOGETHER_BYTES: Final = 256 * 1024
 """So much goes in one request: over a thin line more would hold up what has just been seen."""
 DROPPED_FILE: Final = "dropped.json"
 NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT)
+UNREADABLE: Final = (OSError, AlteredData, WrongKey)
 
 _log = structlog.get_logger()
 
@@ -99,20 +100,20 @@ class StoreBuffer:
         return taken
 
     def read(self, number: int) -> bytes | None:
-        """Returns a taken message with its picture, where that is still there.
+        """Returns a taken message with its picture, where that is still there and opens.
 
-        None for one that does not open; it is given up.
+        None for a message that does not open; it is given up.
         """
         kind = next((kind for kind in KINDS if kind != "still" and number in self._waiting[kind]), None)
         if kind is None:
             return None
         try:
             plain = self._read(kind, number)
-            still = self._read("still", number) if number in self._waiting["still"] else None
-        except (OSError, AlteredData, WrongKey) as error:
-            _log.error("buffered_message.unreadable", number=number, error=str(error))
+        except UNREADABLE as error:
+            _log.error("buffered_message.unreadable", number=number, kind=kind, error=str(error))
             self.give_up(number)
             return None
+        still = self._read_still(number) if number in self._waiting["still"] else None
         message = decode_from_cameras(plain) if still is not None else None
         if isinstance(message, Observed):
             return encode_message(msgspec.structs.replace(message, still=still))
@@ -156,6 +157,16 @@ class StoreBuffer:
         """Returns how many of each kind will never be sent, since the directory was made."""
         with self._lock:
             return dict(self._dropped)
+
+    def _read_still(self, number: int) -> bytes | None:
+        """Returns a taken message's picture; one that does not open, as a power cut may leave it, goes by itself."""
+        try:
+            return self._read("still", number)
+        except UNREADABLE as error:
+            _log.error("buffered_message.unreadable", number=number, kind="still", error=str(error))
+            with self._lock:
+                self._drop("still", number)
+            return None
 
     # ---- below, the lock is held ------------------------------------------------------------------------------------
 

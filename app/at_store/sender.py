@@ -69,10 +69,20 @@ class Sender:
     def _run(self) -> None:
         while not self._ends.is_set():
             numbers = self._buffer.take(self._kinds, LOOK_EVERY_S)
-            read = [(number, self._buffer.read(number)) for number in numbers]
-            messages = [(number, message) for number, message in read if message is not None]
-            if messages:
-                self._send(messages)
+            try:
+                self._send_taken(numbers)
+            except Exception as error:  # noqa: BLE001 - the thread's boundary: without it nothing were sent, silently
+                if not self._ends.is_set():
+                    _log.exception("messages.not_sent")
+                self._wait(numbers, CentreAway(f"{type(error).__name__}: {error}"))
+
+    def _send_taken(self, numbers: Sequence[int]) -> None:
+        read = [(number, self._buffer.read(number)) for number in numbers]
+        messages = [(number, message) for number, message in read if message is not None]
+        if messages:
+            self._send(messages)
+        else:
+            self.problem = None  # what could not be sent has found no room since
 
     def _send(self, messages: Sequence[tuple[int, bytes]]) -> bool:
         """Returns whether the centre can be reached; messages that it takes, or never will, wait no longer."""
@@ -84,7 +94,7 @@ class Sender:
             _log.error("message.refused", reason=str(error))
             self._buffer.give_up(messages[0][0])
         except (CentreAway, TokenRefused) as error:
-            self._wait(messages, error)
+            self._wait(_numbers(messages), error)
             return False
         else:
             for number, _ in messages:
@@ -100,12 +110,12 @@ class Sender:
         """One of them is refused: the others are not to suffer for it."""
         for place, message in enumerate(messages):
             if not self._send([message]):
-                self._put_back(messages[place + 1 :])
+                self._put_back(_numbers(messages[place + 1 :]))
                 return False
         return True
 
-    def _wait(self, messages: Sequence[tuple[int, bytes]], error: CentreAway | TokenRefused) -> None:
-        self._put_back(messages)
+    def _wait(self, numbers: Sequence[int], error: CentreAway | TokenRefused) -> None:
+        self._put_back(numbers)
         if self._ends.is_set():
             return
         if self.problem is None:
@@ -113,6 +123,10 @@ class Sender:
         self.problem = str(error)
         self._ends.wait(self._pauses.after(error))
 
-    def _put_back(self, messages: Sequence[tuple[int, bytes]]) -> None:
-        for number, _ in messages:
+    def _put_back(self, numbers: Sequence[int]) -> None:
+        for number in numbers:
             self._buffer.put_back(number)
+
+
+def _numbers(messages: Sequence[tuple[int, bytes]]) -> list[int]:
+    return [number for number, _ in messages]

@@ -12,6 +12,7 @@ import structlog
 from events.errors import ConfigError
 
 TOKEN_VARIABLE: Final = "SWIPEWATCH_TOKEN"  # noqa: S105 - a variable's name
+ASCII_ALONE: Final = "ASCII alone: a byte order mark, too, is none of a token's characters"
 
 _log = structlog.get_logger()
 
@@ -19,7 +20,7 @@ _log = structlog.get_logger()
 def token_source(file: Path | None, environment: Mapping[str, str] = os.environ) -> Callable[[], str]:
     """Returns what gives the token; a file is read anew each time, so that another token can be put into it.
 
-    Raises: ConfigError when there is no token, or others may read its file.
+    Raises: ConfigError when there is no token, or no header can carry it, or others may read its file.
     """
     if file is None:
         token = environment.get(TOKEN_VARIABLE, "").strip()
@@ -27,6 +28,8 @@ def token_source(file: Path | None, environment: Mapping[str, str] = os.environ)
             raise ConfigError(
                 "command line", "--token-file", None, f"a file with the agent's token, or {TOKEN_VARIABLE}"
             )
+        if not token.isascii():
+            raise ConfigError("environment", TOKEN_VARIABLE, "…", ASCII_ALONE)
         return lambda: token
     return _Followed(file).token
 
@@ -56,4 +59,6 @@ def _read(file: Path) -> str:
         raise ConfigError("command line", "--token-file", str(file), "readable by its owner alone (0600)")
     if not token or any(mark.isspace() for mark in token):
         raise ConfigError("command line", "--token-file", str(file), "one token and nothing else")
+    if not token.isascii():
+        raise ConfigError("command line", "--token-file", str(file), ASCII_ALONE)
     return token

@@ -93,6 +93,8 @@ class CameraIntake:
     def take(self, message: FromCameras) -> None:
         """Afterwards the message is kept, or it was said why not; an observation is handed in, however long it takes.
 
+        After `stop` one attempt is all.
+
         Raises: whatever a store raises beyond TransientError: that is no camera's trouble.
         """
         if isinstance(message, Observed):
@@ -105,7 +107,7 @@ class CameraIntake:
             _log.error("camera_message.not_kept", message=kind, camera_id=message.camera_id, error=str(error))
 
     def stop(self) -> None:
-        """Observations that cannot be handed in are waited for no longer."""
+        """An observation that cannot be handed in is tried once and then lost, which is said."""
         self._ends.set()
 
     def _take_observation(self, message: Observed) -> None:
@@ -115,14 +117,18 @@ class CameraIntake:
             self._count_blind(message)
         except TransientError as error:
             _log.error("still.not_kept", camera_id=message.camera_id, error=str(error))
-        while not self._ends.is_set():
-            try:
-                self._submit(SENDER, [message.original])
-            except TransientError as error:
-                _log.warning("observation.waits", camera_id=message.camera_id, error=str(error))
-                self._ends.wait(SUBMIT_AGAIN_S)
-            else:
+        while not self._is_handed_in(message):
+            if self._ends.wait(SUBMIT_AGAIN_S):
+                _log.error("observation.lost", camera_id=message.camera_id)
                 return
+
+    def _is_handed_in(self, message: Observed) -> bool:
+        try:
+            self._submit(SENDER, [message.original])
+        except TransientError as error:
+            _log.warning("observation.waits", camera_id=message.camera_id, error=str(error))
+            return False
+        return True
 
     def _keep_still(self, message: Observed) -> None:
         event = decode_event(message.original)

@@ -9,10 +9,10 @@ from typing import Final
 
 import structlog
 
-from video.messages import ToWorker, encode_message
+from video.messages import SwipeSeen, ToWorker, encode_message
 
 OUTBOX_MESSAGES: Final = 1_000
-"""So many messages may wait for a worker that does not read; more are dropped, and said."""
+"""A swipe that finds so many messages waiting for a worker that does not read is dropped, and said."""
 
 _log = structlog.get_logger()
 
@@ -27,11 +27,11 @@ class Outbox:
         self._thread.start()
 
     def put(self, message: ToWorker) -> None:
-        """The message will be written, unless the worker dies or is too far behind."""
-        if self._messages.qsize() < self._most_waiting:
-            self._messages.put(message)
-        else:
+        """The message will be written, unless the worker dies, or is too far behind and it is a swipe."""
+        if isinstance(message, SwipeSeen) and self._messages.qsize() >= self._most_waiting:
             _log.warning("camera_worker.behind", message=type(message).__name__)
+        else:
+            self._messages.put(message)
 
     def close(self) -> None:
         """Nothing is written any more; the worker at the other end has ended."""

@@ -6,15 +6,16 @@ import multiprocessing
 import random
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from typing import Final, Protocol
 
 import structlog
 
 from app.cameras.outbox import Outbox
+from app.cameras.recent import RecentSwipes
 from app.known_staff import NO_STAFF, staff_at
 from app.visitors.shared import VisitorNaming
 from events.errors import ConfigError, TransientError
@@ -35,7 +36,6 @@ from video.worker import run
 
 STOP_PATIENCE_S: Final = 5.0
 LONGEST_PAUSE_S: Final = 2.0
-RECENT_SWIPES: Final = 64
 
 _log = structlog.get_logger()
 
@@ -59,16 +59,16 @@ class WorkerProcess:
         *,
         intake: Intake,
         visitors: VisitorNaming,
-        is_fresh: Callable[[int], bool],
+        recent: RecentSwipes,
         clock_ms: Callable[[], int],
     ) -> None:
-        """Nothing runs yet. Args: is_fresh says whether a swipe of a time is still worth looking at."""
+        """Nothing runs yet. Args: recent has the swipes that each new worker is told of at its start."""
         self._settings, self._intake, self._visitors = settings, intake, visitors
-        self._is_fresh, self._clock_ms = is_fresh, clock_ms
+        self._recent, self._clock_ms = recent, clock_ms
         self._tills = {(camera.institution_id, camera.till_id) for camera in settings.cameras}
         self._context = multiprocessing.get_context("spawn")
         self._outbox: Outbox | None = None
-        self._recent: deque[SwipeSeen] = deque(maxlen=RECENT_SWIPES)
+        self._worker: BaseProcess | None = None
         self._staff = NO_STAFF
         self._ends = threading.Event()
         self._thread = threading.Thread(target=self._supervise, name="camera-worker", daemon=True)
@@ -84,16 +84,20 @@ class WorkerProcess:
         self._send(Stop())
 
     def join(self) -> None:
-        """The worker has ended; call `end` before."""
+        """The worker has ended, by force where it does not listen; call `end` before."""
         self._thread.join(2 * STOP_PATIENCE_S)
+        worker = self._worker
+        if self._thread.is_alive() and worker is not None:
+            _log.warning("camera_worker.killed")
+            worker.kill()
+            self._thread.join(STOP_PATIENCE_S)
 
     def has_till(self, institution_id: str, till_id: str) -> bool:
         """Returns whether one of its cameras looks at the till."""
         return (institution_id, till_id) in self._tills
 
     def look(self, seen: SwipeSeen) -> None:
-        """The cameras of the swipe's till look at it, also when the worker dies meanwhile."""
-        self._recent.append(seen)
+        """The cameras of the swipe's till look at it, unless the worker dies before or is not there."""
         self._send(seen)
 
     def know_staff(self, known: StaffKnown) -> None:
@@ -132,13 +136,13 @@ class WorkerProcess:
         ours, theirs = self._context.Pipe()
         worker = self._context.Process(target=run, args=(theirs, self._settings), name="camera-worker", daemon=True)
         worker.start()
+        self._worker = worker
         theirs.close()
         outbox = self._outbox = Outbox(ours)
         try:
             outbox.put(self._staff)
-            for seen in tuple(self._recent):  # a worker that died may have left them undecided; repeats count once
-                if self._is_fresh(seen.occurred_at_ms):
-                    outbox.put(seen)
+            for seen in self._recent.at(self._tills):  # the worker before may have left them undecided
+                outbox.put(seen)
             if self._ends.is_set():  # `end` may have come before there was an outbox
                 outbox.put(Stop())
             self._listen(ours, outbox)
@@ -163,9 +167,11 @@ class WorkerProcess:
                     outbox.put(self._visitors.answer(message))
                 case WorkerFailed():
                     self._take_failure(message.reason)
+                case Observed():
+                    self.failure = None
+                    self._intake.take(message)
+                    self._recent.heard(message)
                 case _:
-                    if isinstance(message, Observed):
-                        self.failure = None
                     self._intake.take(message)
 
     def _take_failure(self, reason: str) -> None:

@@ -6,12 +6,12 @@ import os
 import queue
 import threading
 from collections.abc import Callable, Sequence
-from typing import Final
 
 import msgspec
 import structlog
 
 from app.cameras.process import Intake, WorkerProcess
+from app.cameras.recent import RecentSwipes
 from app.cameras.seen import References, swipe_seen
 from app.cameras.spreading import Share, spread
 from app.known_staff import NO_STAFF
@@ -19,9 +19,6 @@ from app.visitors.shared import VisitorNaming
 from events.types import AnyEvent, Swipe
 from video.messages import StaffKnown, SwipeSeen
 from video.settings import CameraSettings, VideoSettings
-
-FRESH_SWIPE_MS: Final = 120_000
-"""An older swipe is not sent to the cameras: what they remember of it may be gone."""
 
 _log = structlog.get_logger()
 
@@ -37,10 +34,11 @@ class CameraWork:
         references: References,
         visitors: VisitorNaming,
         clock_ms: Callable[[], int],
+        recent: RecentSwipes | None = None,
     ) -> None:
-        """Nothing runs yet."""
+        """Nothing runs yet. Args: recent has the swipes of a work that went before; None is a new memory of them."""
         self._settings, self._intake, self._references, self._clock_ms = settings, intake, references, clock_ms
-        self._visitors = visitors
+        self._visitors, self._recent = visitors, recent or RecentSwipes(clock_ms)
         self._most = settings.processes or len(os.sched_getaffinity(0))
         self._tills = _tills_of(settings.cameras)
         self._staff = NO_STAFF
@@ -76,11 +74,12 @@ class CameraWork:
         for event in events:
             if not isinstance(event, Swipe) or (event.institution_id, event.till_id) not in self._tills:
                 continue
-            if self._is_fresh(event.occurred_at_ms):
+            if self._recent.is_fresh(event.occurred_at_ms):
                 self.look(swipe_seen(event, self._references))
 
     def look(self, seen: SwipeSeen) -> None:
-        """The cameras of the swipe's till look at it."""
+        """The cameras of the swipe's till look at it, also where their worker dies or is changed meanwhile."""
+        self._recent.add(seen)
         for process in self._running():
             if process.has_till(seen.institution_id, seen.till_id):
                 process.look(seen)
@@ -93,9 +92,6 @@ class CameraWork:
 
     def _running(self) -> list[WorkerProcess]:
         return list(self._processes.values())
-
-    def _is_fresh(self, occurred_at_ms: int) -> bool:
-        return occurred_at_ms >= self._clock_ms() - FRESH_SWIPE_MS
 
     def _keep(self) -> None:
         """Changes the workers as is wanted, until the end."""
@@ -128,7 +124,7 @@ class CameraWork:
             msgspec.structs.replace(self._settings, cameras=share),
             intake=self._intake,
             visitors=self._visitors,
-            is_fresh=self._is_fresh,
+            recent=self._recent,
             clock_ms=self._clock_ms,
         )
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 
 import msgspec
-from sqlalchemy import delete, select, update
+from sqlalchemy import Select, delete, select, update
 from sqlalchemy.orm import Session
 
-from storage.alerts.desk import alert_row
+from storage.alerts.desk import AlertChange, alert_row, change_of
 from storage.database import Database
 from storage.models import AlertHistoryRow, AlertRow, CaseRecordRow, ReviewedRow, SavedSearchRow, SnoozeRow
 from storage.upsert import insert_new
@@ -116,17 +116,15 @@ class CentreDesk:
         """
         with self._database.session() as session:
             alert = alert_row(session, alert_id)
-            session.add(
-                SnoozeRow(
-                    detector=snoozed.detector,
-                    entity=snoozed.entity,
-                    reason=snoozed.reason,
-                    by=snoozed.by,
-                    until_ms=snoozed.until_ms,
-                )
+            row = SnoozeRow(
+                detector=snoozed.detector,
+                entity=snoozed.entity,
+                reason=snoozed.reason,
+                by=snoozed.by,
+                until_ms=snoozed.until_ms,
             )
-            note = f"{snoozed.detector} {snoozed.entity} {snoozed.until_ms}: {snoozed.reason}"
-            _write_history(session, alert, "snooze", snoozed.by, note, now_ms)
+            session.add(row)
+            _write_history(session, alert, "snooze", snoozed.by, _snooze_note(row), now_ms)
         return alert.institution_id
 
     def snoozes(self, now_ms: int) -> list[StandingSnooze]:
@@ -135,16 +133,28 @@ class CentreDesk:
         with self._database.read() as session:
             return [msgspec.convert(row, StandingSnooze, from_attributes=True) for row in session.scalars(query)]
 
-    def end_snooze(self, snooze_id: int, now_ms: int) -> bool:
-        """Returns whether the snooze stood; from now on the rule speaks of the entity again."""
-        query = (
+    def end_snooze(self, snooze_id: int, by: str, now_ms: int) -> AlertChange | None:
+        """Returns the alert that the snooze was set from, whose history says who ended it; None for one that stood not.
+
+        From now on the rule speaks of the entity again.
+        """
+        with self._database.read() as session:  # the history may be long: no writer waits for it
+            snoozed = session.get(SnoozeRow, snooze_id)
+            if snoozed is None or snoozed.until_ms <= now_ms:
+                return None
+            alert_id = session.scalars(_set_from(snoozed)).one()
+        ended = (
             update(SnoozeRow)
             .where(SnoozeRow.snooze_id == snooze_id, SnoozeRow.until_ms > now_ms)
             .values(until_ms=now_ms)
             .returning(SnoozeRow.snooze_id)
         )
         with self._database.session() as session:
-            return session.scalar(query) is not None
+            if session.scalar(ended) is None:
+                return None
+            alert = alert_row(session, alert_id)
+            _write_history(session, alert, "snooze_ended", by, f"{snoozed.detector} {snoozed.entity}", now_ms)
+        return change_of(alert)
 
     # -------------------------------------------------------------------------------------------- cases
 
@@ -164,6 +174,24 @@ class CentreDesk:
         query = select(CaseRecordRow).where(CaseRecordRow.alert_id == alert_id).order_by(CaseRecordRow.case_id.desc())
         with self._database.read() as session:
             return [msgspec.convert(row, CaseRecord, from_attributes=True) for row in session.scalars(query)]
+
+
+def _snooze_note(snoozed: SnoozeRow) -> str:
+    return f"{snoozed.detector} {snoozed.entity} {snoozed.until_ms}: {snoozed.reason}"
+
+
+def _set_from(snoozed: SnoozeRow) -> Select[str]:
+    """Returns the query for the alert whose history says that the snooze was set; the newest lines are read first."""
+    return (
+        select(AlertHistoryRow.alert_id)
+        .where(
+            AlertHistoryRow.action == "snooze",
+            AlertHistoryRow.actor == snoozed.by,
+            AlertHistoryRow.note == _snooze_note(snoozed),
+        )
+        .order_by(AlertHistoryRow.entry_id.desc())
+        .limit(1)
+    )
 
 
 def _write_history(session: Session, alert: AlertRow, action: str, actor: str, note: str, now_ms: int) -> None:

@@ -93,12 +93,6 @@ class ClipStore:
         """
         return self.kept.read(clip_id)
 
-    def discard(self, clip_id: str) -> None:
-        """Afterwards there is no such clip. Raises: TransientError if the disk or the database does not let it go."""
-        self.kept.files.remove(clip_id)
-        with self._database.session() as session:
-            self.kept.forget(session, [clip_id], (), 0)
-
     def for_settlement(self, settlement_id: str) -> list[KeptClip]:
         """Returns the clips of a swipe, in the order of their cameras' ids; those that were deleted say when."""
         query = select(ClipRow).where(ClipRow.settlement_id == settlement_id).order_by(ClipRow.camera_id)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
+import structlog
 from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
@@ -16,6 +17,7 @@ from sqlalchemy.sql.elements import KeyedColumnElement
 
 from storage.database import Database
 from storage.errors import AlteredData, EvidenceMissing
+from storage.evidence.erasures import was_erased_since
 from storage.log import chunks
 from storage.models import Table
 from storage.sealing.crypto import Keyring
@@ -25,6 +27,8 @@ from storage.upsert import insert_new
 KindName = Literal["still", "clip", "original"]
 FileState = Literal["kept", "removed", "missing"]
 """Missing: a row names the file, and it is not there."""
+
+_log = structlog.get_logger()
 
 
 class Kind(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,6 +92,29 @@ class KeptFiles:
                 session.execute(delete(self.kind.table).where(self.kind.file_id == file_id))
                 insert_new(session, self.kind.table, [{**columns, **own}], self.kind.id_column)
 
+    def keep_unless_erased(self, file_id: str, plain: bytes, columns: Mapping[str, object]) -> None:
+        """As `keep`, but for a swipe whose holder was erased since: nothing of it comes back, which is said.
+
+        What was kept before the erasure, and an alert cites, stays.
+        """
+        if self._is_kept(file_id):
+            return
+        if not self._is_erased(columns):
+            self.keep(file_id, plain, columns)
+            if not self._is_erased(columns):  # meanwhile: whoever erased may have looked before this row stood
+                return
+            self.discard(file_id)
+        _log.info("evidence.refused", kind=self.kind.name, reason="erased")
+
+    def discard(self, file_id: str) -> None:
+        """Afterwards there is no such file, and no row names it.
+
+        Raises: TransientError if the disk or the database does not let it go.
+        """
+        self.files.remove(file_id)
+        with self._database.session() as session:
+            self.forget(session, [file_id], (), 0)
+
     def read(self, file_id: str) -> bytes:
         """Returns the plain bytes, checked against the sha256 in their row.
 
@@ -140,6 +167,11 @@ class KeptFiles:
 
     def _is_kept(self, file_id: str) -> bool:
         return file_id in self.named([file_id]) and self.is_there(file_id)
+
+    def _is_erased(self, columns: Mapping[str, object]) -> bool:
+        settlement_id = columns["settlement_id"]
+        with self._database.read() as session:
+            return isinstance(settlement_id, str) and was_erased_since(session, settlement_id)
 
 
 def film_id(*of: str) -> str:

@@ -105,7 +105,7 @@ class OriginalStore:
         self.kept = KeptFiles(database, directory, keyring, ORIGINAL)
 
     def keep(self, original: Original) -> str:
-        """Returns the original's id; it is on the disk, sealed, and named by a row.
+        """Returns the original's id; it is on the disk, sealed, and named by a row, unless its holder was erased since.
 
         A swipe has one of each camera, the first.
 
@@ -116,7 +116,7 @@ class OriginalStore:
             raise AlteredData(f"the original of camera {original.camera_id} is not what was cut: its sha256 differs")
         original_id = film_id(original.settlement_id, original.camera_id, ORIGINAL.name)
         columns = {name: getattr(original, name) for name in Original.__struct_fields__ if name != "video"}
-        self.kept.keep(original_id, original.video, columns)
+        self.kept.keep_unless_erased(original_id, original.video, columns)
         return original_id
 
     def read(self, original_id: str) -> bytes:

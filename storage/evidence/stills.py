@@ -53,13 +53,15 @@ class EvidenceStore:
         self.kept = KeptFiles(database, directory, keyring, STILL)
 
     def keep(self, still: Still) -> str:
-        """Returns the picture's id; it is on the disk, sealed, and named by a row. Keeping it again changes nothing.
+        """Returns the picture's id; it is on the disk, sealed, and named by a row, unless its holder was erased since.
+
+        Keeping it again changes nothing.
 
         Raises: TransientError if the disk does not take it; DatabaseUnavailable if the database does not.
         """
         still_id = _still_id(still.observation_id, hashlib.sha256(still.jpeg).hexdigest())
         columns = {name: getattr(still, name) for name in Still.__struct_fields__ if name != "jpeg"}
-        self.kept.keep(still_id, still.jpeg, columns)
+        self.kept.keep_unless_erased(still_id, still.jpeg, columns)
         return still_id
 
     def read(self, still_id: str) -> bytes:

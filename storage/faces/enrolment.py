@@ -137,10 +137,11 @@ class Enrolment:
         references = self._references.remove(person_id)
         self.staff.remove(person_id)
         duplicates = self.duplicates.forget(person_id)
+        # Before the evidence is looked for: what of it comes meanwhile is found, or refused because of this note.
+        self._note(by, "erased", person_id, str(references))
         swipes = list(self._swipes_with_evidence(person_id))
         swept = self._evidence.remove_of_swipes(swipes, by.at_ms)
         visitors = self._visitors.erase(person_id, by.at_ms)
-        self._note(by, "erased", person_id, f"{references} + {sum(swept.removed.values())}")
         return Erased(
             references=references,
             duplicates=duplicates,

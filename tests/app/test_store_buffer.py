@@ -151,6 +151,15 @@ def test_what_the_centre_would_never_take_is_counted_and_does_not_stop_the_rest(
     assert buffer.dropped() == {"original": 1, "still": 1, "observation": 1}
 
 
+def test_a_picture_that_a_power_cut_emptied_does_not_take_its_observation_along(tmp_path: Path) -> None:
+    opened(tmp_path).put(observed(1))
+    (tmp_path / "000000000001.still.enc").write_bytes(b"")
+    buffer = opened(tmp_path)
+    assert emptied(buffer) == [observed(1, None)]
+    assert buffer.dropped() == {"original": 0, "still": 1, "observation": 0}
+    assert counts(buffer) == {}
+
+
 def test_a_folder_that_cannot_be_written_is_said_at_once(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(TransientError):

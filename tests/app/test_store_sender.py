@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,10 +10,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from app.at_store.agent import StoreAgent
 from app.at_store.buffer import Kind, StoreBuffer
 from app.at_store.centre import Centre, messages
 from app.at_store.sender import Sender
 from app.at_store.token import token_source
+from config.settings import AgentSettings, DurationMs
 from events.errors import ConfigError
 from storage.access.accounts import Accounts
 from storage.access.changes import By
@@ -120,6 +123,47 @@ def test_a_revoked_token_loses_nothing(world: World, buffer: StoreBuffer, line: 
         poll(lambda: waiting(buffer) == 0)
 
 
+class Troubled:
+    """A token source that fails some threads, with what nobody has thought of, until it is mended."""
+
+    def __init__(self, *threads: str) -> None:
+        self.fails = set(threads)
+        self.failed: set[str] = set()
+
+    def __call__(self) -> str:
+        name = threading.current_thread().name
+        if name in self.fails:
+            self.failed.add(name)
+            raise ValueError("unheard of")
+        return World.agent
+
+
+def test_trouble_that_nobody_thought_of_is_said_and_afterwards_all_goes_on(
+    world: World, line: Line, tmp_path: Path
+) -> None:
+    settings = AgentSettings(host="127.0.0.1", port=8003, buffer_bytes=2**26, silent_after=DurationMs(60_000))
+    token, contacts = Troubled("sender-observation", "agent-report"), world.camera_agents.contacts
+
+    def is_heard_of() -> bool:
+        agent.reached()
+        contacts.keep()
+        return "ankang-cameras" in contacts.known()
+
+    agent = StoreAgent(settings, tmp_path / "store", line.address, token, camera_ids=())
+    agent.buffer.put(numbered(1))
+    agent.start()
+    try:
+        poll(lambda: token.failed == token.fails)
+        poll(lambda: "ValueError: unheard of" in [one.reason for one in agent.reasons_not_ready()])
+        token.fails = set()
+        poll(lambda: waiting(agent.buffer) == 0)
+        poll(is_heard_of)
+        poll(lambda: agent.reasons_not_ready() == [])
+    finally:
+        agent.stop()
+    assert arrived(world) == ["fo-001"]
+
+
 def test_a_token_comes_from_a_file_that_nobody_else_reads_and_follows_it(tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text("swa_first\n")
@@ -133,18 +177,23 @@ def test_a_token_comes_from_a_file_that_nobody_else_reads_and_follows_it(tmp_pat
     assert token_source(None, {"SWIPEWATCH_TOKEN": "swa_third"})() == "swa_third"
 
 
-@pytest.mark.parametrize(("content", "mode"), [("", 0o600), ("swa_a swa_b", 0o600), ("swa_a", 0o640)])
+@pytest.mark.parametrize(
+    ("content", "mode"),
+    [("", 0o600), ("swa_a swa_b", 0o600), ("swa_a", 0o640), ("\ufeffswa_a", 0o600), ("swa_ä", 0o600)],
+)
 def test_a_token_that_cannot_be_used_is_a_mistake_that_does_not_show_it(
     tmp_path: Path, content: str, mode: int
 ) -> None:
     file = tmp_path / "token"
-    file.write_text(content)
+    file.write_text(content, encoding="utf-8")
     file.chmod(mode)
     with pytest.raises(ConfigError) as error:
         token_source(file, {})
     assert "swa_" not in str(error.value)
-    with pytest.raises(ConfigError):
-        token_source(None, {})
+    for environment in ({}, {"SWIPEWATCH_TOKEN": "\ufeffswa_a"}):
+        with pytest.raises(ConfigError) as error:
+            token_source(None, environment)
+        assert "swa_" not in str(error.value)
 
 
 def test_a_stream_is_read_as_the_standard_says() -> None:

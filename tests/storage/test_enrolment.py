@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 import pytest
 from sqlalchemy import select
+from structlog.testing import capture_logs
 
+from app.calibrations import Calibrations
+from app.cameras.intake import CameraIntake
 from app.cameras.seen import swipe_seen
 from events.types import Swipe
 from storage.access.changes import AccessChanges, By
+from storage.cameras.states import CameraStates
 from storage.database import Database
 from storage.evidence.clips import Clip, ClipStore
-from storage.evidence.originals import OriginalStore
+from storage.evidence.originals import Original, OriginalStore
 from storage.evidence.removals import Removals
-from storage.evidence.retention import EvidenceRetention
+from storage.evidence.retention import EvidenceRetention, Swept
 from storage.evidence.stills import EvidenceStore, Still
 from storage.faces import enrolment as enrolment_module
 from storage.faces.duplicates import ALIKE_FROM
@@ -28,9 +34,11 @@ from storage.log import AcceptedLog
 from storage.models import ReferenceFaceRow
 from storage.projector import Projector
 from storage.sealing.crypto import KEY_BYTES, Keyring
-from tests.alerts.builders import NOON_MS, finding, policy
+from tests.alerts.builders import NOON_MS, STORE, finding, policy
 from tests.storage.events import record_of, swipe_bytes
 from tests.storage.faces import GROUNDS, face_of
+from tests.storage.shown import Shown, original
+from video.messages import Observed, OriginalCut
 
 BY = By("li", NOON_MS)
 LATER = By("wang", NOON_MS + 1)
@@ -205,9 +213,10 @@ def test_a_reference_that_does_not_open_hides_no_other_from_the_search(kept):
 # ------------------------------------------------------------------------------------------------ erasure
 
 
-def log_swipe(kept: Kept, settlement_id: str, person_id: str) -> None:
+def log_swipe(kept: Kept, settlement_id: str, person_id: str, at_ms: int = NOON_MS) -> None:
+    logged = record_of(swipe_bytes(settlement_id, person=person_id, at_ms=at_ms))
     with kept.database.session() as session:
-        AcceptedLog(kept.database).append(session, [record_of(swipe_bytes(settlement_id, person=person_id))])
+        AcceptedLog(kept.database).append(session, [logged])
 
 
 def picture_and_clip(kept: Kept, settlement_id: str) -> None:
@@ -261,6 +270,105 @@ def test_erasing_removes_references_pairs_and_evidence_and_says_what_stays(kept,
     assert pairs(kept) == []
     (change,) = AccessChanges(kept.database).latest(1)
     assert (change.actor, change.action, change.subject) == ("wang", "erased", "A")
+
+
+def observed(settlement_id: str) -> Observed:
+    """Returns what a camera saw of a swipe, with its picture."""
+    event = {
+        "type": "face_observed",
+        "event_id": f"o-{settlement_id}",
+        "occurred_at_ms": NOON_MS,
+        "institution_id": STORE,
+        "till_id": "1",
+        "camera_id": "cam-1",
+        "healthy": True,
+        "people": 1,
+        "faces": [],
+        "stage": "first",
+        "camera_state": "ok",
+    }
+    return Observed(
+        original=msgspec.json.encode(event),
+        still=settlement_id.encode(),
+        settlement_id=settlement_id,
+        camera_id="cam-1",
+        captured_at_ms=NOON_MS,
+    )
+
+
+def cut(settlement_id: str) -> OriginalCut:
+    made = original(settlement_id)
+    return OriginalCut(**{name: getattr(made, name) for name in Original.__struct_fields__})
+
+
+def test_what_cameras_say_of_an_erased_holder_later_is_accepted_without_a_picture_or_a_film(kept, tmp_path):
+    shown, handed_in = Shown(kept.database, tmp_path / "shown"), list[bytes]()
+    intake = CameraIntake(
+        evidence=shown.stills,
+        originals=shown.originals,
+        states=CameraStates(kept.database),
+        calibrations=Calibrations(kept.database),
+        submit=lambda _sender, originals: handed_in.extend(originals),
+    )
+    for settlement_id, person, at_ms in (("S1", "A", NOON_MS), ("S2", "B", NOON_MS), ("S3", "A", LATER.at_ms + 1)):
+        log_swipe(kept, settlement_id, person, at_ms)
+    kept.enrolment.erase("A", LATER)
+    said = [(observed(one), cut(one)) for one in ("S1", "S2", "S3", "not-logged")]
+    with capture_logs() as logs:
+        intake.keep_all([message for both in said for message in both])
+    assert handed_in == [first.original for first, _ in said]
+    assert shown.left() == {f"{kind} {one}" for kind in ("still", "original") for one in ("S2", "S3", "not-logged")}
+    assert [(line["event"], line["kind"]) for line in logs] == [
+        ("evidence.refused", "still"),
+        ("evidence.refused", "original"),
+    ]
+
+
+def test_a_picture_that_is_kept_when_its_holder_is_erased_stays_where_an_alert_cites_it_and_may_come_again(kept):
+    log_swipe(kept, "S1", "A")
+    picture_and_clip(kept, "S1")
+    projector = Projector(kept.database, policy())
+    projector.write_findings([finding(settlement="S1", person="A")], [], {}, NOON_MS)
+    projector.project_alerts(NOON_MS)
+    kept.enrolment.erase("A", LATER)
+    with capture_logs() as logs:
+        picture_and_clip(kept, "S1")
+    assert logs == []
+    assert len(kept.stills.for_settlement("S1")) == 1
+
+
+class ErasedMeanwhile(Keyring):
+    """Somebody erases the holder while a picture is being sealed."""
+
+    def __init__(self, erase: Callable[[], object]) -> None:
+        super().__init__(b"k" * KEY_BYTES)
+        self._erase = erase
+
+    def seal(self, plain: bytes, context: str) -> bytes:
+        self._erase()
+        return super().seal(plain, context)
+
+
+def test_a_picture_of_somebody_who_is_erased_at_that_moment_is_not_left(kept, tmp_path):
+    log_swipe(kept, "S1", "A")
+    shown = Shown(kept.database, tmp_path / "shown", ErasedMeanwhile(lambda: kept.enrolment.erase("A", LATER)))
+    shown.originals.keep(original("S1"))
+    assert shown.rows() == 0
+    assert list((tmp_path / "shown").rglob("*.enc")) == []
+
+
+def test_a_film_that_comes_while_its_holders_evidence_is_being_removed_is_not_left(kept, tmp_path):
+    log_swipe(kept, "S1", "A")
+    shown = Shown(kept.database, tmp_path / "shown")
+
+    class Slow(EvidenceRetention):
+        def remove_of_swipes(self, settlement_ids: Collection[str], now_ms: int) -> Swept:
+            swept = super().remove_of_swipes(settlement_ids, now_ms)
+            shown.originals.keep(original("S1"))
+            return swept
+
+    Enrolment(kept.database, kept.references, Slow(kept.database, shown.kept)).erase("A", LATER)
+    assert shown.rows() == 0
 
 
 def test_erasing_somebody_of_whom_nothing_is_kept_removes_nothing(kept):

@@ -143,6 +143,15 @@ def test_a_span_begins_at_the_key_picture_before_it(film):
     assert (kept[0].raw_at_ms - START_MS, kept[-1].raw_at_ms - START_MS) == (4_000, 7_000)
 
 
+def test_a_span_in_which_no_picture_was_taken_has_no_packets(film):
+    ring = PacketRing(keep_ms=180_000, most_bytes=1 << 30)
+    for packet in film:
+        ring.add(packet)
+    last_ms = max(packet.raw_at_ms for packet in film)
+    assert ring.packets(last_ms, FOREVER_MS)[-1].raw_at_ms == last_ms
+    assert ring.packets(last_ms + 1, FOREVER_MS) == ()
+
+
 def test_at_rest_only_key_pictures_are_decoded_and_few_of_them(sface, film, decoded):
     settings = replace(SETTINGS, presence_interval_ms=4_000)
     camera = Camera(CAMERA, sface, settings)

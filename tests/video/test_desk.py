@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 from msgspec.structs import replace
+from structlog.testing import capture_logs
 
 from events.codec import decode_event
 from events.types import FaceObserved
@@ -13,7 +14,7 @@ from tests.video.counter import CAMERA, STEP_MS, Counter, packet_of
 from video.camera import Camera
 from video.desk import Desk, SecondOpinion
 from video.engine import Embedding, Image
-from video.messages import PairsCounted, SwipeSeen
+from video.messages import OriginalCut, PairsCounted, SwipeSeen
 from video.settings import VideoSettings
 
 STEPPED_IN = 26
@@ -357,6 +358,68 @@ def test_too_many_swipes_drop_the_oldest_and_count_it(sface, counter_frames):
     assert (counter.desk.watched, counter.desk.dropped) == (3, 2)
     counter.show(counter_frames(None)[20:48])
     assert [bool(counter.events(f"S{number}")) for number in range(5)] == [False, False, True, True, True]
+
+
+def test_an_original_outlives_its_watch_however_many_there_are(sface, counter_frames):
+    counter = Counter(sface, settings=VideoSettings(cameras=(CAMERA,), most_watches=8))
+    counter.show(counter_frames(None)[:5])
+    for number in range(10):
+        counter.swipe(f"S{number}")
+        counter.show(counter_frames(None)[:4])
+    counter.wait(12_000)
+    assert [one.settlement_id for one in originals(counter)] == [f"S{number}" for number in range(10)]
+
+
+def test_too_many_originals_drop_the_oldest_and_say_it(sface, counter_frames):
+    counter = Counter(sface, settings=VideoSettings(cameras=(CAMERA,), most_watches=1))
+    counter.show(counter_frames(None)[:5])
+    with capture_logs() as said:
+        for number in range(5):
+            counter.swipe(f"S{number}")
+    counter.wait(12_000)
+    assert [one["dropped_count"] for one in said if one["event"] == "original.dropped"] == [1, 2]
+    assert [one.settlement_id for one in originals(counter)] == ["S2", "S3", "S4"]
+
+
+def originals(counter: Counter) -> list[OriginalCut]:
+    return [one for one in counter.said if isinstance(one, OriginalCut)]
+
+
+def test_a_swipe_long_after_a_camera_went_away_has_no_original(sface, counter_frames):
+    counter = Counter(sface)
+    counter.show(counter_frames(None)[:20])
+    counter.camera.away("gone", counter.now_ms)
+    counter.wait(60_000)
+    counter.swipe("S1")
+    counter.wait(15_000)
+    (event,) = counter.events("S1")
+    assert (event["healthy"], event["camera_state"]) == (False, "offline")
+    assert originals(counter) == []
+
+
+@pytest.mark.parametrize(("said_by", "said"), [((), ["offline"]), (("c-1",), []), (("c-2",), ["offline"])])
+def test_a_camera_that_begins_after_a_swipe_says_so_unless_it_has_said_its_last_word_before(
+    said_by, said, sface, counter_frames
+):
+    counter = Counter(sface)
+    counter.desk.swipe_seen(replace(_swipe_at(counter.now_ms - 60_000, ()), said_by=said_by))
+    counter.show(counter_frames(None)[:1])
+    assert [event["camera_state"] for event in counter.events("S1")] == said
+    assert (counter.desk.watched, originals(counter)) == (0, [])
+
+
+def test_a_camera_that_has_said_its_last_word_gives_the_original_with_its_customer_in_silence(
+    sface, counter_frames, reference_of
+):
+    counter = Counter(sface)
+    counter.show(counter_frames("obama.jpg")[:STEPPED_IN])
+    swipe = _swipe_at(counter.now_ms, reference_of(sface, "obama2.jpg"))
+    counter.desk.swipe_seen(replace(swipe, said_by=(CAMERA.camera_id,)))
+    counter.show(counter_frames("obama.jpg")[STEPPED_IN:])
+    counter.wait(12_000)
+    (original,) = originals(counter)
+    assert original.customer
+    assert counter.events("S1") == []
 
 
 def test_a_swipe_before_an_offline_camera_says_that_there_is_no_recording(sface):

@@ -1,16 +1,19 @@
 from __future__ import annotations
 
 import re
+import threading
 import time
 
 import httpx
 import pytest
 from starlette.requests import Request
 
+from tests.alerts.builders import STORE
 from tests.web.walking import enter, filled, knock, requests_of
 from tests.web.world import PASSWORD, World, form_token, log_in, serving
 from web.access import csrf_of, is_loopback
 from web.login import local_path
+from web.ports import LiveChange
 
 
 def test_a_terminal_is_no_operator_and_an_operator_no_terminal(client: httpx.Client, world: World) -> None:
@@ -190,3 +193,38 @@ def test_a_session_survives_a_restart_of_the_web(data, world: World) -> None:
             client.base_url = httpx.URL(address)
             assert client.get("/", headers={"Accept": "text/html"}).status_code == 200
         again.close()
+
+
+@pytest.mark.parametrize(
+    ("who", "path"), [("viewer", "/stream"), ("terminal", "/terminal/stream"), ("agent", "/v1/cameras/swipes")]
+)
+def test_a_stream_that_is_never_quiet_ends_soon_after_the_right_to_it(
+    network_client: httpx.Client, world: World, who: str, path: str
+) -> None:
+    enter(network_client, world, who)
+    opened, ended = threading.Event(), threading.Event()
+
+    def read() -> None:
+        with network_client.stream("GET", path) as answer:
+            for _ in answer.iter_bytes():
+                opened.set()
+        ended.set()
+
+    def is_over() -> bool:
+        """Something is heard meanwhile, more often than the line would show that it lives."""
+        for feed in (world.feed, world.camera_agents.feed):
+            feed.publish([LiveChange(alert_id="none", institution_id=STORE)])
+        return ended.wait(0.1)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    assert opened.wait(10)
+    assert not any(is_over() for _ in range(4))
+    world.accounts.disable("viewer", 1)
+    for name in ("ankang", "ankang-cameras"):
+        world.accounts.revoke_token(name, 1)
+    over = any(is_over() for _ in range(20))
+    world.feed.close()
+    world.camera_agents.feed.close()
+    reader.join(10)
+    assert over

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import httpx
 import msgspec
 import pytest
@@ -7,7 +9,7 @@ import pytest
 from events.findings import Finding
 from storage.alerts.centre_desk import CentreDesk
 from storage.alerts.search import AlertFilter
-from storage.queries.alerts import AlertQueries
+from storage.queries.alerts import AlertQueries, HistoryEntry
 from tests.alerts.builders import OTHER_STORE, PERSON, STORE
 from tests.web.world import World, form_token, log_in, swipe_event
 
@@ -17,6 +19,12 @@ HOUR_MS = 3_600_000
 
 def newest(world: World) -> str:
     return AlertQueries(world.database).recent_alerts(1)[0].alert_id
+
+
+def history(world: World, alert_id: str) -> Sequence[HistoryEntry]:
+    dossier = AlertQueries(world.database).dossier(alert_id)
+    assert dossier is not None
+    return dossier.history
 
 
 def alert_page(client: httpx.Client, world: World) -> str:
@@ -107,7 +115,13 @@ def test_a_rule_that_is_snoozed_for_a_person_makes_no_alert_of_theirs_until_it_e
     found = AlertQueries(world.database).search(AlertFilter(), 10)
     assert len(found) == 2
     snoozed = CentreDesk(world.database).snoozes(world.now_ms())
-    assert send(client, f"/snoozes/{snoozed[0].snooze_id}/end", alert_id=alert_id) == 303
+    end = f"/snoozes/{snoozed[0].snooze_id}/end"
+    assert send(client, end, alert_id=alert_id) == 303
+    last = history(world, alert_id)[-1]
+    assert (last.action, last.actor, last.at_ms) == ("snooze_ended", "operator", world.now_ms())
+    assert "Snooze ended" in client.get(f"/alerts/{alert_id}", headers=ENGLISH).text
+    assert send(client, end, alert_id=alert_id) == 404
+    assert history(world, alert_id)[-1] == last
     world.clock_ms = lambda: now_ms + 4 * HOUR_MS
     world.raise_alert(person="p-1")
     assert len(AlertQueries(world.database).search(AlertFilter(), 10)) == 3

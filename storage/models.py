@@ -113,6 +113,7 @@ class PartitionRow(Table):
     flow_begun: Mapped[int]
     applied_seq: Mapped[int]
     waiting_until_ms: Mapped[int | None]
+    told_reach: Mapped[str]
 
 
 class FindingRow(Table):
@@ -778,7 +779,11 @@ class AccessChangeRow(Table):
     """A change of an account, token, terminal, camera or enrolment: who, when, what; rows are never changed."""
 
     __tablename__ = "access_change"
-    __table_args__ = (Index("ix_access_change_kind", "kind", "change_id"), {"sqlite_autoincrement": True})
+    __table_args__ = (
+        Index("ix_access_change_kind", "kind", "change_id"),
+        Index("ix_access_change_subject", "subject"),
+        {"sqlite_autoincrement": True},
+    )
     change_id: Mapped[int] = mapped_column(primary_key=True)
     at_ms: Mapped[int]
     actor: Mapped[str]

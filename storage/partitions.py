@@ -28,7 +28,8 @@ class PartitionState(msgspec.Struct, frozen=True, kw_only=True):
     What follows from the flow's records before `flow_offset`, and from the log's events up to `applied_seq`, was sent
     and written. The records from there up to `flow_begun` and the events after that are one step that was begun:
     something of it may have been sent, so whoever takes over repeats it as one. `input_offset` is that of the next
-    record to be read. `waiting_until_ms` is when the last of what waits is decided, or None.
+    record to be read. `waiting_until_ms` is when the last of what waits is decided, or None. `told_reach` says what was
+    called a meeting or a sighting when all of this was sent: whoever goes on with another reach sends those anew.
     """
 
     number: int
@@ -41,6 +42,7 @@ class PartitionState(msgspec.Struct, frozen=True, kw_only=True):
     flow_begun: int
     applied_seq: int
     waiting_until_ms: int | None
+    told_reach: str
 
 
 class Partitions:
@@ -68,6 +70,7 @@ class Partitions:
                     flow_offset=0,
                     flow_begun=0,
                     applied_seq=0,
+                    told_reach="",
                 )
                 session.add(row)
             row.epoch += 1
@@ -105,6 +108,7 @@ class Partitions:
                     flow_offset=0,
                     flow_begun=0,
                     applied_seq=0,
+                    told_reach="",
                 )
                 for number in range(partitions)
             )
@@ -142,6 +146,7 @@ def advance(session: Session, state: PartitionState) -> None:
             flow_begun=state.flow_begun,
             applied_seq=state.applied_seq,
             waiting_until_ms=state.waiting_until_ms,
+            told_reach=state.told_reach,
         )
         .returning(PartitionRow.number)
         .execution_options(synchronize_session=False)

@@ -203,14 +203,9 @@ class Engine:
             watermark_ms: time has passed up to here; what waited for it is decided. An earlier one than before
                 changes nothing: what was decided stays decided.
         """
-        self._watermark_ms = max(self._watermark_ms, watermark_ms)
-        changes = Changes()
-        for partition in self._partitions.values():
-            partition.begin(self._now_ms())
-        self._flow(_Batch.of(events), arrived, changes)
-        for partition in self._partitions.values():
-            partition.institutions.wake(partition.touched["till"], self._watermark_ms)
-            partition.judge(self._watermark_ms, changes)
+        self.begin()
+        changes = self.take(events, watermark_ms, arrived)
+        self._judge_touched(changes)
         return changes
 
     def load(
@@ -220,12 +215,33 @@ class Engine:
 
         Returns what reversals name another institution or person than their swipe, and parcels.
         """
-        self._watermark_ms = max(self._watermark_ms, watermark_ms)
+        self.begin(judges=False)
+        return self.take(events, watermark_ms, arrived)
+
+    def begin(self, *, judges: bool = True) -> None:
+        """Nothing is touched yet. What `take` touches from now on is for `judge_touched`, or for nobody to judge."""
         for partition in self._partitions.values():
-            partition.begin(self._now_ms(), judges=False)
+            partition.begin(self._now_ms(), judges=judges)
+
+    def take(
+        self, events: Iterable[AnyEvent], watermark_ms: int, arrived: Mapping[int, Iterable[Parcel]] = NOTHING
+    ) -> Changes:
+        """As `apply`, but nothing is judged yet. Returns what reversals fit no swipe of theirs, and parcels."""
+        self._watermark_ms = max(self._watermark_ms, watermark_ms)
         changes = Changes()
         self._flow(_Batch.of(events), arrived, changes)
         return changes
+
+    def judge_touched(self) -> Changes:
+        """Judges what was taken since `begin`, as one; returns what changed."""
+        changes = Changes()
+        self._judge_touched(changes)
+        return changes
+
+    def _judge_touched(self, changes: Changes) -> None:
+        for partition in self._partitions.values():
+            partition.institutions.wake(partition.touched["till"], self._watermark_ms)
+            partition.judge(self._watermark_ms, changes)
 
     def judge_all(self) -> Changes:
         """Judges every anchor there is; returns what changed."""
@@ -244,9 +260,7 @@ class Engine:
         for partition in self._partitions.values():
             if partition.obey(rulebook, self._watermark_ms):
                 for rows in partition.placed():
-                    met, sighted = partition.institutions.follow(dict.fromkeys(rows, RULES))
-                    self._follow_meetings(partition, met, post)
-                    self._follow_sightings(partition, sighted, post)
+                    self._follow(partition, rows, post)
         for number, partition in self._partitions.items():
             self._take_met(partition, post.of(number).met)
             self._take_sighted(partition, post.of(number).sighted)
@@ -256,7 +270,25 @@ class Engine:
                 partition.judge_since(since_ms, partition.retention(self._now_ms()), self._watermark_ms, changes)
         return changes
 
+    def reach(self) -> str:
+        """Returns what calls two swipes a meeting, and a face around a swipe a sighting, as a text to compare."""
+        return repr((meeting_reach(self._rulebook), tie_reach(self._rulebook)))
+
+    def followed(self) -> Iterator[dict[int, Parcel]]:
+        """Yields the parcels of all meetings and sightings there are, some swipes at a time; nothing is judged."""
+        for partition in self._partitions.values():
+            partition.begin(self._now_ms(), judges=False)
+            for rows in partition.placed():
+                post = Post()
+                self._follow(partition, rows, post)
+                yield post.left(self._partitions)
+
     # ------------------------------------------------------------------------------------------- from stage to stage
+
+    def _follow(self, partition: Partition, rows: Sequence[int], post: Post) -> None:
+        met, sighted = partition.institutions.follow(dict.fromkeys(rows, RULES))
+        self._follow_meetings(partition, met, post)
+        self._follow_sightings(partition, sighted, post)
 
     def _flow(self, batch: _Batch, arrived: Mapping[int, Iterable[Parcel]], changes: Changes) -> None:
         """Takes events and parcels through all stages; what is for partitions held elsewhere goes to `changes`."""

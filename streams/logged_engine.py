@@ -240,9 +240,13 @@ class LoggedEngine:
         except OSError as error:
             _log.warning("snapshot.failed", reason=str(error))
 
+    def is_time_to_prune(self) -> bool:
+        """Returns whether `forget` will go through the whole store, and take a snapshot of what is left."""
+        return self._clock_ms() - self.engine.pruned_at_ms >= FORGOTTEN_EVERY_MS
+
     def forget(self) -> None:
         """Once a day forgets what no rule asks for any more, and deletes it from the log, some of it a call."""
-        if self._clock_ms() - self.engine.pruned_at_ms >= FORGOTTEN_EVERY_MS:
+        if self.is_time_to_prune():
             started = time.monotonic()
             self._forgotten += self.engine.prune()
             seconds = round(time.monotonic() - started, 3)

@@ -34,6 +34,11 @@ CROWDED: Final[frozenset[Scope]] = frozenset({"institution", "weekday", "till"})
 """Scopes whose keys have so many swipes that fewer are judged together."""
 
 
+def _together(scope: Scope) -> int:
+    """Returns how many keys of a scope are judged in one slab."""
+    return KEYS_TOGETHER // 100 if scope in CROWDED else KEYS_TOGETHER
+
+
 def ownership_key(scope: Scope, finding: Finding) -> str:
     """Returns the key by which a finding's partition is chosen."""
     match scope:
@@ -199,15 +204,15 @@ class Partition:
             touched = self.touched[scope]
             if scope == "pair":
                 self._leave_out_strangers(touched)
-            if touched.keys:
-                self._judge(scope, touched, watermark_ms, changes)
+            for some in touched.pieces(_together(scope)):
+                self._judge(scope, some, watermark_ms, changes)
 
     def judge_since(self, first_ms: int, limits: Retention, watermark_ms: int, changes: Changes) -> None:
         """Judges every anchor from a time on that is not frozen, some keys at a time."""
         for scope in sorted(self._asked_for | self._asked_before, key=SCOPES.index):
             since_ms = max(first_ms, limits.frozen_before_ms(scope))
             keys = self._keys_since(scope, since_ms)
-            step = max(1, KEYS_TOGETHER if scope not in CROWDED else KEYS_TOGETHER // 100)
+            step = _together(scope)
             for first in range(0, len(keys), step):
                 touched = Touched(self._reach[scope], is_asked_for=True)
                 for key in keys[first : first + step]:

@@ -63,6 +63,14 @@ class Touched:
         touch.cause = cause
         touch.spans.add((first_ms, last_ms))
 
+    def pieces(self, size: int) -> Iterator[Touched]:
+        """Yields the touched keys, so many at a time."""
+        keys = list(self.keys.items())
+        for first in range(0, len(keys), size):
+            piece = Touched(self.reach, is_asked_for=self.is_asked_for, frozen_before_ms=self._frozen_before_ms)
+            piece.keys = dict(keys[first : first + size])
+            yield piece
+
     def may_change(self, key: ScopeKey, anchor_ms: int) -> bool:
         """Returns whether this key's anchor at this time is among the touched."""
         touch = self.keys.get(key)

@@ -120,19 +120,17 @@ class HeldPartition:
         self._check_topics()
         changes = self._logged.open_snapshot(self._is_before)
         is_new = self._logged.engine.applied == Position(0, b"")
-        self._flow.write(parcel_records(changes.parcels))
-        causes = dict(changes.causes)
+        engine, causes = self._logged.engine, dict(changes.causes)
+        engine.begin(judges=not is_new)
         for events, parcels, is_begun in self._tail(is_new=is_new):
-            step = self._logged.engine.load if is_new else self._logged.engine.apply
-            changes = step(events, self._clock_ms(), {self.state.number: parcels})
-            causes |= changes.causes
+            changes = engine.take(events, self._clock_ms(), {self.state.number: parcels})
             self._set_aside(changes)
             if is_begun:
                 self._flow.write(parcel_records(changes.parcels))
         self._done = msgspec.structs.replace(self._done, flow_offset=self.state.flow_begun)
-        if is_new:
-            causes |= self._logged.engine.judge_all().causes
-        causes |= self._logged.engine.apply([], self._clock_ms()).causes
+        causes |= (engine.judge_all() if is_new else engine.judge_touched()).causes
+        causes |= engine.apply([], self._clock_ms()).causes
+        self._tell_anew()
         raised, withdrawn = self._logged.differences(standing_findings(self._database, self.state.number))
         self._settle(raised=raised, withdrawn=withdrawn, causes=causes)
         self.freeze()
@@ -145,6 +143,14 @@ class HeldPartition:
             withdrawn=len(withdrawn),
             seconds=round(time.monotonic() - started, 3),
         )
+
+    def _tell_anew(self) -> None:
+        """Sends all meetings and sightings where what was sent was found under another reach."""
+        reach = self._logged.engine.reach()
+        if self._done.told_reach != reach:
+            for parcels in self._logged.engine.followed():
+                self._flow.write(parcel_records(parcels))
+            self._done = msgspec.structs.replace(self._done, told_reach=reach)
 
     def _is_before(self, applied: Position) -> bool:
         """Returns whether a snapshot is of what the database knows to be done, and the flow after it is still there."""
@@ -220,6 +226,8 @@ class HeldPartition:
             self._settle(raised=changes.raised, withdrawn=changes.withdrawn, causes=changes.causes)
         else:
             self._note_positions()
+        if self._logged.is_time_to_prune():
+            self._logged.patiently(self.finish)  # a snapshot is of nothing but what is written
         self._logged.forget()
         if self._logged.is_time_to_freeze(self._limits.freeze_events, self._limits.freeze_ms):
             self.freeze()
@@ -238,8 +246,10 @@ class HeldPartition:
 
     def change_rules(self, rulebook: Rulebook) -> None:
         """Judges anew what other rules judge otherwise."""
+        self._logged.patiently(self.finish)
         changes = self._logged.engine.change_rules(rulebook)
         self._flow.write(parcel_records(changes.parcels))
+        self._done = msgspec.structs.replace(self._done, told_reach=self._logged.engine.reach())
         self._settle(raised=changes.raised, withdrawn=changes.withdrawn, causes=changes.causes)
 
     def finish(self) -> None:

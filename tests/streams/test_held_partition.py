@@ -38,7 +38,7 @@ from streams.rows import SwipeRow
 from streams.store.key_index import hash_of
 from tests.detectors.test_laws import told
 from tests.streams.test_engine import rulebook_of_world
-from tests.worlds import drawn_together, encode
+from tests.worlds import DAY, drawn_together, encode
 
 NOW_MS = 1_795_000_000_000
 CLOCK_MS = NOW_MS + 300_000
@@ -138,51 +138,93 @@ class Cluster:
         return sorted(standing_json(self.database))
 
 
-def run_story(cluster: Cluster, lines: list[bytes]) -> None:
-    """Holders step, die and are succeeded, some of them while they still work, until nothing is left to do."""
-    chance, count = cluster.chance, cluster.topics.partitions
-    cluster.topics.publish(lines)
-    cluster.topics.publish(chance.sample(lines, len(lines) // 10))
-    held: dict[int, HeldPartition] = {}
-    zombies: list[HeldPartition] = []  # whose folder is locked as long as they live
-    for turn in range(10_000):
-        number = chance.randrange(count)
-        worker = chance.choice([name for name in WORKERS if all(zombie.state.worker != name for zombie in zombies)])
-        cluster.dies_at = chance.choice(STEPS) if chance.random() < 0.3 else None
+class Story:
+    """Holders step, die and are succeeded, some of them while they still work, until nothing is left to do.
+
+    From a turn on other rules are in force: who opens a partition has them, who holds one hears of them later.
+    """
+
+    def __init__(self, cluster: Cluster, lines: list[bytes], other: Rulebook, changes_at: int) -> None:
+        self.cluster, self.chance, self.count = cluster, cluster.chance, cluster.topics.partitions
+        self.early, self.late = lines[: 2 * (len(lines) // 3)], lines[2 * (len(lines) // 3) :]
+        self.other, self.changes_at = other, changes_at
+        self.held: dict[int, HeldPartition] = {}
+        self.zombies: list[HeldPartition] = []  # whose folder is locked as long as they live
+        self.unaware: set[int] = set()
+
+    def run(self) -> None:
+        self.cluster.topics.publish(self.early)
+        self.cluster.topics.publish(self.chance.sample(self.early, len(self.early) // 7))
+        for turn in range(10_000):
+            if turn == self.changes_at:
+                self.cluster.rulebook, self.unaware = self.other, set(self.held)
+                self.cluster.topics.publish(self.late)
+            self.spread_the_rules()
+            self.step_or_die()
+            while self.zombies and self.chance.random() < 0.5:
+                self.wake(self.zombies.pop())
+            if turn > self.changes_at and turn % 20 == 0 and self.is_over():
+                break
+        for partition in self.held.values():
+            partition.step([])
+            partition.finish()
+        self.cluster.held = self.held
+
+    def spread_the_rules(self) -> None:
+        self.unaware &= self.held.keys()
+        for number in sorted(self.unaware):
+            if self.chance.random() < 0.3:
+                self.held[number].change_rules(self.other)
+                self.unaware.discard(number)
+
+    def step_or_die(self) -> None:
+        number = self.chance.randrange(self.count)
+        alive = {zombie.state.worker for zombie in self.zombies}
+        worker = self.chance.choice([name for name in WORKERS if name not in alive])
+        self.cluster.dies_at = self.chance.choice(STEPS) if self.chance.random() < 0.3 else None
         try:
-            if number not in held:
-                held[number] = cluster.opened(number, worker)
-            held[number].step(cluster.next_records(held[number], 40))
-            if chance.random() < 0.1 and len(zombies) < 2:
-                zombies.append(held.pop(number))
+            if number not in self.held:
+                self.held[number] = self.cluster.opened(number, worker)
+            self.held[number].step(self.cluster.next_records(self.held[number], 40))
+            self.maybe_leave(number)
         except Died:
-            held.pop(number, None)
+            self.held.pop(number, None)
         finally:
-            cluster.dies_at = None
-        while zombies and chance.random() < 0.5:
-            zombie = zombies.pop()
-            records, states_before = cluster.next_records(zombie, 5), zombie.state
-            if zombie.state.number in held:
-                with suppress(Fenced):
-                    zombie.step(records)
-                    zombie.finish()
-                    assert zombie.state == states_before, "a successor was written over"
-        if turn % 20 == 0 and len(held) == count and all(map(cluster.is_done, held.values())):
-            break
-    for partition in held.values():
-        partition.step([])
-        partition.finish()
-    cluster.held = held
+            self.cluster.dies_at = None
+
+    def maybe_leave(self, number: int) -> None:
+        leaves = self.chance.random()
+        if leaves < 0.1 and len(self.zombies) < 2:
+            self.zombies.append(self.held.pop(number))
+        elif leaves < 0.2:
+            self.held.pop(number).finish()
+
+    def wake(self, zombie: HeldPartition) -> None:
+        records, state_before = self.cluster.next_records(zombie, 5), zombie.state
+        if zombie.state.number in self.held:
+            with suppress(Fenced):
+                zombie.step(records)
+                zombie.finish()
+                assert zombie.state == state_before, "a successor was written over"
+
+    def is_over(self) -> bool:
+        return not self.unaware and len(self.held) == self.count and all(map(self.cluster.is_done, self.held.values()))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("seed", "count"), [(0, 1), (1, 3), (5, 3)])
-def test_whenever_holders_die_or_are_succeeded_the_findings_are_those_of_a_replay(tmp_path, seed, count):
-    cluster = Cluster(tmp_path, rulebook_of_world(seed), count, seed)
-    lines = drawn_together(told(seed), NOW_MS)
-    run_story(cluster, lines)
+@pytest.mark.parametrize(("seed", "count"), [(0, 1), (2, 3), (100, 3), (101, 3)])
+def test_whenever_holders_die_or_are_succeeded_and_rules_change_the_findings_are_those_of_a_replay(
+    tmp_path, seed, count
+):
+    first = rulebook_of_world(seed % 7)
+    second = msgspec.structs.replace(rulebook_of_world(seed % 7 + 1).versions[0], effective_from_ms=NOW_MS - 3 * DAY)
+    both = Rulebook(versions=(*first.versions, second))
+    cluster = Cluster(tmp_path, first, count, seed)
+    lines = drawn_together(told(seed % 7), NOW_MS)
+    random.Random(seed).shuffle(lines)
+    Story(cluster, lines, both, changes_at=random.Random(seed).randrange(5, 60)).run()
     offers = [(line, Place(file="world", line=number)) for number, line in enumerate(lines, start=1)]
-    expected = sorted(map(finding_json, replay(offers, cluster.rulebook).findings))
+    expected = sorted(map(finding_json, replay(offers, both).findings))
     assert cluster.findings() == expected
     assert len(expected) > 50
     assert sum(cluster.deaths.values()) > 4
@@ -190,6 +232,10 @@ def test_whenever_holders_die_or_are_succeeded_the_findings_are_those_of_a_repla
     accepted = [logged.original for logged in AcceptedLog(cluster.database).read()]
     identities = [identity_of(event) for event in decode_events(accepted) if not isinstance(event, InvalidEvent)]
     assert len(identities) == len(set(identities))
+    for worker in WORKERS:  # each goes on from the snapshot that it once took, be it ever so old
+        cluster.held = {}
+        cluster.held = {number: cluster.opened(number, worker) for number in range(count)}
+        assert cluster.findings() == expected, worker
     cluster.database.close()
 
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from detectors.windows import Bools, Floats, Int32s, Int64s, Texts, belonging, different
+from detectors.windows import FEW, Bools, Floats, Int32s, Int64s, Texts, belonging, different
 
 _FEW_NAMES = 1_000
 
@@ -34,6 +34,11 @@ def renumbered(codes: Int64s, size: int, codes_of: Callable[[Int64s], Sequence[i
     Args: `codes_of` is asked once, for the codes that occur, ascending.
     Cost: a table of that size, or where it is much longer than the codes a search for each of them.
     """
+    if len(codes) <= FEW:
+        listed: list[int] = codes.tolist()
+        few = sorted({code for code in listed if code >= 0})
+        place = dict(zip(few, codes_of(np.array(few, dtype=np.int64)), strict=True))
+        return np.array([place.get(code, -1) for code in listed], dtype=np.int32)
     if size > max(len(codes), _FEW_NAMES):
         used = different(codes[codes >= 0])
         new = np.array([*codes_of(used), -1], dtype=np.int32)

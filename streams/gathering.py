@@ -13,7 +13,7 @@ from detectors.local_time import DAY_MS, local_ms
 from detectors.rule import Reach, Scope
 from detectors.slab import Slab, Till
 from detectors.slab_builder import SlabBuilder
-from detectors.windows import Bools, Int64s
+from detectors.windows import Bools, Int64s, different, numbered
 from events.types import FaceObserved, Institution, StockMovement, VisitorCorrection
 from streams.store.columns import ranges
 from streams.store.facts import FactStore
@@ -57,8 +57,8 @@ class Gathering:
     def at_tills(self, spans: Sequence[tuple[Till, int, int]]) -> Owned:
         """Returns the swipes of each till from first to last, both inside."""
         owner, rows = self._in_days([(till[0], first_ms, last_ms) for till, first_ms, last_ms in spans])
-        different, number = np.unique(rows, return_inverse=True)
-        till_ids = self._swipes.text("till_id", different)
+        used, number = numbered(rows)
+        till_ids = self._swipes.text("till_id", used)
         wanted = [till[1] for till, _, _ in spans]
         same = np.fromiter(
             (till_ids[row] == wanted[span] for span, row in zip(owner.tolist(), number.tolist(), strict=True)),
@@ -93,12 +93,14 @@ class Gathering:
     def local_days(self, rows: Int64s) -> Int64s:
         """Returns for each swipe its local day since 1970, NO_DAY where no zone is in force."""
         time_ms, code = self._swipes.time_ms(rows), self._swipes.code("institution_id", rows)
-        different, first, number = np.unique(code, return_index=True, return_inverse=True)
+        used, number = numbered(code)
+        first = np.zeros(len(used), dtype=np.int64)
+        first[number[::-1]] = np.arange(len(number), dtype=np.int64)[::-1]
         names = self._swipes.text("institution_id", rows[first])
         zones: dict[str, int] = {}
         zone = np.full(len(rows), -1, dtype=np.int64)
         order = np.argsort(number, kind="stable")
-        ends = np.cumsum(np.bincount(number, minlength=len(different)))[: len(different)]
+        ends = np.cumsum(np.bincount(number, minlength=len(used)))[: len(used)]
         for name, places in zip(names, np.split(order, ends[:-1]), strict=False):
             zone[places] = _zones_at(self._facts.institutions.get(name, ()), time_ms[places], zones)
         days = np.full(len(rows), NO_DAY, dtype=np.int64)
@@ -177,8 +179,7 @@ class Gathering:
         for number, (key, _, _) in enumerate(spans):
             numbers_of.setdefault(key, []).append(number)
         owner, rows = _joined(list(numbers_of.values()), *find(list(numbers_of)))
-        found: Int64s = np.unique(rows[_inside(spans, owner, self._swipes.time_ms(rows))])
-        return found
+        return different(rows[_inside(spans, owner, self._swipes.time_ms(rows))])
 
     def _draw_persons(self, draft: _Draft, touched: Touched) -> None:
         """Draws all swipes of the persons, reversed ones too, and what is known of these persons."""
@@ -201,7 +202,7 @@ class Gathering:
 
     def _draw_weekdays(self, draft: _Draft, touched: Touched) -> None:
         """Draws all swipes of the anchors' local days, and of the same weekdays before them how many there were."""
-        rows = np.unique(self.at_institutions(cast("list[Span]", list(touched.spans())))[1])
+        rows = different(self.at_institutions(cast("list[Span]", list(touched.spans())))[1])
         names = self._swipes.text("institution_id", rows)
         asked = {(name, day) for name, day in zip(names, self.local_days(rows).tolist(), strict=True) if day != NO_DAY}
         draft.add_standing(_all_of(self._standing_on(asked)), items=False)
@@ -245,8 +246,8 @@ class _Draft:
 
     def add_standing(self, rows: Int64s, *, items: bool = True, packs: bool = False, homes: bool = False) -> Int64s:
         """Adds those of the swipes that stand, each once, and returns them."""
-        different = np.unique(rows)
-        standing: Int64s = different[self._swipes.reversed_at_ms(different) == STANDS]
+        drawn = different(rows)
+        standing: Int64s = drawn[self._swipes.reversed_at_ms(drawn) == STANDS]
         self._add(standing, items=items, packs=packs, homes=homes)
         return standing
 

@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from detectors.windows import Int64s
+from detectors.windows import FEW, Int64s
 
 FIRST_CAPACITY = 1024
 GROWTH = 1.5
@@ -176,6 +176,9 @@ class Blobs:
         if len(wanted) == 0:
             return []
         ends = self._ends.values
+        if len(wanted) <= FEW:
+            text = self._heap.values.data
+            return [bytes(text[ends[row - 1] if row else 0 : ends[row]]) for row in wanted.tolist()]
         starts = np.where(wanted > 0, ends[wanted - 1], 0).tolist()
         heap = self._heap.values.data
         return [bytes(heap[start:end]) for start, end in zip(starts, ends[wanted].tolist(), strict=True)]

@@ -122,7 +122,10 @@ class KeyIndex:
         found = [_found_in(run, wanted) for run in self._runs]
         newest = self._newest
         pairs = [(number, row) for number, one in enumerate(wanted.tolist()) for row in newest.get(one, ())]
-        found.append((np.array([n for n, _ in pairs], np.int64), np.array([row for _, row in pairs], np.int64)))
+        if pairs or not found:
+            found.append((np.array([n for n, _ in pairs], np.int64), np.array([row for _, row in pairs], np.int64)))
+        if len(found) == 1:
+            return found[0]
         return np.concatenate([owner for owner, _ in found]), np.concatenate([rows for _, rows in found])
 
     def freeze(self) -> list[RunState]:

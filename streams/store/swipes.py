@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from detectors.columns import Coded, HomeColumns, ItemColumns, PackColumns, SwipeColumns
+from detectors.extraction import NO_HOMES, NO_ITEMS, NO_PACKS
 from detectors.local_time import DAY_MS
 from detectors.slab import CREDENTIALS, Till
-from detectors.windows import Bools, Int64s, Texts
+from detectors.windows import Bools, Int64s, Texts, different, numbered
 from streams.rows import Home, ItemRow, SwipeRow
 from streams.store.columns import Column, extend_texts, ranges, texts_of
 from streams.store.files import Files
@@ -238,8 +239,8 @@ class SwipeStore:
     def text(self, name: str, rows: Int64s) -> list[str]:
         """Returns a text that every swipe has: person_id, institution_id, till_id."""
         column, names = self._coded[name]
-        different, number = np.unique(column.values[rows], return_inverse=True)
-        texts = names.of(different)
+        used, number = numbered(column.values[rows])
+        texts = names.of(used)
         return [texts[one] for one in number.tolist()]
 
     def code(self, name: str, rows: Int64s) -> Int64s:
@@ -305,7 +306,6 @@ class SwipeStore:
 
     def columns(self, rows: Int64s, *, items: bool = False, packs: bool = False, homes: bool = False) -> SwipeColumns:
         """Returns these swipes as columns, with their items, packs and households where they are asked for."""
-        none = np.zeros(0, dtype=np.int64)
         coded = {name: _coded(column.values[rows], names) for name, (column, names) in self._coded.items()}
         numbers = {name: column.values[rows].astype(np.int64) for name, column in self._number.items()}
         return SwipeColumns(
@@ -322,16 +322,17 @@ class SwipeStore:
             fund_fen=numbers["fund_fen"],
             account_fen=numbers["account_fen"],
             delivery=numbers["delivery"] == 1,
-            items=self._items.columns(rows if items else none),
-            packs=self._packs.columns(rows if packs else none),
-            homes=self._home_columns(rows if homes else none),
+            items=self._items.columns(rows) if items else NO_ITEMS,
+            packs=self._packs.columns(rows) if packs else NO_PACKS,
+            homes=self._home_columns(rows) if homes else NO_HOMES,
         )
 
     def _home_columns(self, rows: Int64s) -> HomeColumns:
         moved = self._moved.latest(rows)
-        still = np.flatnonzero(~np.isin(rows, list(moved)) & (self._number["versions"].values[rows] > 0))
+        is_known, has_moved = self._number["versions"].values[rows] > 0, np.isin(rows, list(moved))
+        still = np.flatnonzero(is_known & ~has_moved)
         household = _coded(self._household.values[rows[still]], self._households)
-        places: list[int] = np.flatnonzero(np.isin(rows, list(moved))).tolist()
+        places: list[int] = np.flatnonzero(has_moved).tolist()
         changed = [(number, *home) for number in places for home in moved[int(rows[number])][1]]
         names = list(household.names)
         names_changed = [name for _, _, name in changed]
@@ -421,7 +422,7 @@ class _Items:
     def with_drugs(self, drugs: Int64s) -> Int64s:
         """Returns the swipes with an item of any of these drugs."""
         items = np.flatnonzero(np.isin(self._drug.values, drugs[drugs >= 0]))
-        return np.unique(np.searchsorted(self._end.values, items, side="right")).astype(np.int64)
+        return different(np.searchsorted(self._end.values, items, side="right"))
 
 
 class _Packs:
@@ -498,8 +499,8 @@ def _drugs_of(row: SwipeRow) -> set[str]:
 
 def _used(codes: npt.NDArray[Any]) -> Int64s:
     """Returns the codes in use, ascending, without null."""
-    different = np.unique(codes).astype(np.int64)
-    return different[different >= 0]
+    used = different(codes)
+    return used[used >= 0]
 
 
 def _ends(owners: Int64s, place_of: Int64s) -> Int64s:
@@ -525,9 +526,9 @@ def _of_rows(ends: Column, rows: Int64s) -> Owned:
 
 def _coded(codes: npt.NDArray[Any], names: Names) -> Coded:
     """Returns codes of the store as codes of their own, with the names they need."""
-    different, number = np.unique(codes, return_inverse=True)
-    missing = int(np.searchsorted(different, 0))
-    return Coded(codes=np.maximum(number.astype(np.int64) - missing, -1), names=names.of(different[missing:]))
+    used, number = numbered(codes)
+    missing = int(np.searchsorted(used, 0))
+    return Coded(codes=np.maximum(number - missing, -1), names=names.of(used[missing:]))
 
 
 def _texts(values: Sequence[str]) -> Texts:

@@ -145,7 +145,7 @@ def test_a_change_in_the_middle_of_a_life_leaves_what_a_replay_with_both_version
     expected = one.found()
     for size in (5, 17) if seed == 0 else (17,):
         last = (len(one.events()) - 1) // size
-        for change_at in (0, one.chance.randrange(1, last), last):
+        for change_at in (0, one.chance.randrange(1, last), last) if seed < 2 else (one.chance.randrange(1, last),):
             assert lived_through(one, size, change_at) == expected
 
 

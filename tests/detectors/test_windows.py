@@ -7,12 +7,15 @@ import random
 import numpy as np
 import pytest
 
+from detectors.columns import Coded
 from detectors.windows import (
+    FEW,
     Groups,
     around,
     between,
     different,
     distinct_per_owner,
+    numbered,
     order_by_time_and_id,
     previous_in_group,
     search,
@@ -103,6 +106,27 @@ def test_rows_of_one_time_are_in_order_of_their_ids(ids):
 @pytest.mark.parametrize("values", [[], [4], [4, 4], [4, 1, 4, 1, 2], [9, 8, 8, 9, 7, 7, 7]])
 def test_different_values_are_each_there_once(values):
     assert different(np.array(values, dtype=np.int64)).tolist() == sorted(set(values))
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int64])
+@pytest.mark.parametrize("size", [0, 1, FEW, FEW + 1, 500])
+def test_few_values_and_many_are_numbered_alike(size, dtype):
+    chance = random.Random(size)
+    values = [chance.randrange(-1, 9) for _ in range(size)]
+    used, number = numbered(np.array(values, dtype=dtype))
+    assert used.tolist() == different(np.array(values, dtype=dtype)).tolist() == sorted(set(values))
+    assert [used[place] for place in number.tolist()] == values
+    assert used.dtype == number.dtype == np.int64
+    names = [f"name {code}" for code in range(9)]
+    coded = Coded(codes=np.array(values, dtype=np.int64), names=names)
+    known: list[str] = []
+
+    def codes_of(asked: list[str]) -> list[int]:
+        known.extend(asked)
+        return [10 * int(name[-1]) for name in asked]
+
+    assert coded.renumbered(codes_of).tolist() == [10 * code if code >= 0 else -1 for code in values]
+    assert known == [names[code] for code in sorted({code for code in values if code >= 0})]
 
 
 @pytest.mark.parametrize("side", ["left", "right"])

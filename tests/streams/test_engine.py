@@ -81,7 +81,7 @@ def shuffled(seed: int) -> list[AnyEvent]:
 @pytest.mark.parametrize("count", COUNTS)
 @pytest.mark.parametrize("seed", range(3))
 def test_findings_are_the_same_for_any_number_of_partitions(seed, count):
-    for size in (11, 200):
+    for size in (11, 200) if seed == 0 else (29,):
         engine = Engine(rulebook_of_world(seed), partitions=count)
         assert standing(applied(engine, shuffled(seed), size)) == replayed(seed)
 

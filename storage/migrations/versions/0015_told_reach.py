@@ -12,9 +12,12 @@ down_revision: str | Sequence[str] | None = "0014"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
+# Ordered by code point whatever language the server speaks.
+TEXT = sa.String().with_variant(sa.String(collation="C"), "postgresql")
+
 
 def upgrade() -> None:
-    op.add_column("partition", sa.Column("told_reach", sa.String(), nullable=True))
+    op.add_column("partition", sa.Column("told_reach", TEXT, nullable=True))
     op.execute("UPDATE partition SET told_reach = ''")
     with op.batch_alter_table("partition") as table:
         table.alter_column("told_reach", nullable=False)

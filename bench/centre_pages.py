@@ -14,7 +14,6 @@ import multiprocessing
 import os
 import random
 import re
-import shutil
 import statistics
 import sys
 import tempfile
@@ -26,15 +25,15 @@ from typing import Any
 
 import httpx
 import msgspec
-from playwright.sync_api import sync_playwright
 from sqlalchemy import insert, select
 
-from bench.screenshots import CHROMIUM_ARGUMENTS, wait_until
+from bench.screenshots import wait_until
 from events.findings import Finding, finding_id_of, finding_json
 from storage.alerts.terms import rule_term
 from storage.models import AlertFindingRow, AlertHistoryRow, AlertRow, AlertTermRow, FindingRow
 from tests.alerts.builders import finding
 from tests.app.running import free_port
+from tests.web.browsing import chromium
 from tests.web.world import INSTITUTIONS, PASSWORD, World, log_in, now_ms
 from web.app import create_app
 from web.ports import InstitutionEntry
@@ -230,8 +229,7 @@ def _timed(client: httpx.Client, path: str, rounds: int) -> Mapping[str, int]:
 
 def _paints(address: str, rounds: int) -> Mapping[str, object]:
     """Returns the medians of the browser's own paint timing, each time from the click to the first content."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM_ARGUMENTS)
+    with chromium() as browser:
         page = browser.new_page(viewport={"width": 1366, "height": 768})
         page.set_default_timeout(120_000)
         page.goto(f"{address}/login")
@@ -249,7 +247,6 @@ def _paints(address: str, rounds: int) -> Mapping[str, object]:
                     page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime"),
                 )
             found[name] = {"median_ms": round(statistics.median(painted)), "max_ms": round(max(painted))}
-        browser.close()
         return found
 
 

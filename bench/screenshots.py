@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -20,7 +19,8 @@ from io import BytesIO
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, expect
+from tests.web.browsing import chromium
 
 CHECKOUT = Path(__file__).parents[1]
 SCREENS = CHECKOUT / "docs" / "screens"
@@ -28,14 +28,6 @@ CASES_S = 150.0
 """The demo's cases come within 100 s, the clips of their swipes after them."""
 READY_WITHIN_S = 300.0
 PATIENCE_MS = 120_000
-CHROMIUM_ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
 ASTRONAUTS_STORE = "P32990000003"
 ANOTHER_STORE = "P32990000007"
 DESK: ViewportSize = {"width": 1366, "height": 768}
@@ -53,10 +45,8 @@ def main() -> None:
     chosen = parser.parse_args()
     SCREENS.mkdir(parents=True, exist_ok=True)
     address = f"http://127.0.0.1:{chosen.port}"
-    with _demo(chosen.running, chosen.port) as data, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM_ARGUMENTS)
+    with _demo(chosen.running, chosen.port) as data, chromium() as browser:
         _take(browser, address, data)
-        browser.close()
 
 
 @contextmanager

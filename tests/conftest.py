@@ -13,8 +13,9 @@ from hypothesis import settings
 from tests.app.warm import RUNNING, Warm
 from tests.postgres import QUICK, Postgres, missing, version
 
-# Order of the lanes (markers of pyproject.toml); a test without one runs before all of them.
-LANES = ("pages", "slow", "postgres", "kafka", "video", "crash", "browser")
+# Order of the lanes (markers of pyproject.toml); a test without one runs before all of them. Those with servers are
+# mixed: while some wait, others work.
+LANES = (("pages",), ("slow",), ("postgres", "kafka", "video", "crash", "browser"), ("alone",), ("patient",))
 
 RAN = pytest.StashKey[list[str]]()
 """Which servers a run has really used, for its last lines."""
@@ -25,7 +26,7 @@ settings.load_profile("repeatable")
 
 def lane_of(item: pytest.Item) -> int:
     """Returns the place of a test's lane in the run, 0 for the unit lane."""
-    return max((place for place, lane in enumerate(LANES, start=1) if item.get_closest_marker(lane)), default=0)
+    return max((place for place, lanes in enumerate(LANES, 1) if any(map(item.get_closest_marker, lanes))), default=0)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

@@ -64,6 +64,7 @@ def test_lines_with_one_settlement_share_a_partition(lines):
     assert len(set().union(*where.values())) > 1
 
 
+@pytest.mark.patient
 def test_without_the_topic_the_way_to_make_it_is_named(tmp_path, clean):
     file = tmp_path / "events.jsonl"
     file.write_bytes(b"{}")
@@ -72,6 +73,7 @@ def test_without_the_topic_the_way_to_make_it_is_named(tmp_path, clean):
     assert "swipewatch topics create" in done.stderr
 
 
+@pytest.mark.patient
 def test_a_broker_that_is_away_is_named(tmp_path):
     (port,) = free_ports(1)
     file = tmp_path / "events.jsonl"

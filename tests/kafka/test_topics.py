@@ -64,6 +64,7 @@ def test_more_copies_than_brokers_are_refused_in_a_sentence(clean):
     assert done.stderr.startswith("swipewatch: command line: --replicas = 2")
 
 
+@pytest.mark.patient
 def test_a_broker_that_is_away_is_named_and_starting_again_may_help():
     (port,) = free_ports(1)
     done = run("topics", "check", "--brokers", f"127.0.0.1:{port}")

@@ -90,6 +90,7 @@ def test_a_cluster_that_does_not_move_is_said_and_one_that_has_come_to_its_end_i
     wait_until_decided(database, clean.address)
 
 
+@pytest.mark.patient
 def test_the_command_says_which_brokers_do_not_answer(postgres):
     url = postgres.new_database()
     done = run("findings", "--wait", "--brokers", "127.0.0.1:9", "--database", url)

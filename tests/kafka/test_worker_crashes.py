@@ -136,6 +136,7 @@ def test_workers_come_and_go_and_are_paused_past_their_session(clean: Broker, ur
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.patient
 def test_brokers_that_end_and_a_database_that_is_away_for_a_minute(
     own_broker: Broker, own_postgres: Postgres, tmp_path: Path
 ):

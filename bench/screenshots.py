@@ -20,6 +20,7 @@ from pathlib import Path
 
 from PIL import Image
 from playwright.sync_api import Browser, Page, ViewportSize, expect
+
 from tests.web.browsing import chromium
 
 CHECKOUT = Path(__file__).parents[1]

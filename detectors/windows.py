@@ -28,19 +28,6 @@ FEW = 64
 """So many values are put in order faster by Python than by numpy."""
 
 
-def numbered(values: npt.NDArray[np.signedinteger]) -> tuple[Int64s, Int64s]:
-    """Returns (different values, ascending; the number of each value's among them)."""
-    if len(values) > FEW:
-        used, number = np.unique(values, return_inverse=True)
-        return used.astype(np.int64), number.astype(np.int64)
-    listed: list[int] = values.tolist()
-    ascending = sorted(set(listed))
-    if len(ascending) == 1:
-        return np.array(ascending, dtype=np.int64), np.zeros(len(listed), dtype=np.int64)
-    place = {value: number for number, value in enumerate(ascending)}
-    return np.array(ascending, dtype=np.int64), np.array([place[value] for value in listed], dtype=np.int64)
-
-
 def different(values: npt.NDArray[np.signedinteger]) -> Int64s:
     """Returns the different values, ascending. Cost: a sort, a tenth of what numpy takes for many values."""
     if len(values) <= FEW:

@@ -13,9 +13,9 @@ from detectors.local_time import DAY_MS, local_ms
 from detectors.rule import Reach, Scope
 from detectors.slab import Slab, Till
 from detectors.slab_builder import SlabBuilder
-from detectors.windows import Bools, Int64s, different, numbered
+from detectors.windows import Bools, Int64s, different
 from events.types import FaceObserved, Institution, StockMovement, VisitorCorrection
-from streams.store.columns import ranges
+from streams.store.columns import numbered, ranges
 from streams.store.facts import FactStore
 from streams.store.meetings import MeetingStore
 from streams.store.sightings import SightingStore

@@ -202,6 +202,17 @@ def extend_texts(blobs: Blobs, texts: Iterable[str]) -> None:
     blobs.extend([encode_text(text) for text in texts])
 
 
+def numbered(values: npt.NDArray[np.signedinteger]) -> tuple[Int64s, Int64s]:
+    """Returns (different values, ascending; the number of each value's among them)."""
+    if len(values) > FEW:
+        used, number = np.unique(values, return_inverse=True)
+        return used.astype(np.int64), number.astype(np.int64)
+    listed: list[int] = values.tolist()
+    ascending = sorted(set(listed))
+    place = {value: number for number, value in enumerate(ascending)}
+    return np.array(ascending, dtype=np.int64), np.array([place[value] for value in listed], dtype=np.int64)
+
+
 def _fits(values: npt.NDArray[Any], dtype: str) -> bool:
     if dtype.startswith("f"):
         with np.errstate(over="ignore"):

@@ -13,9 +13,9 @@ from detectors.columns import Coded, HomeColumns, ItemColumns, PackColumns, Swip
 from detectors.extraction import NO_HOMES, NO_ITEMS, NO_PACKS
 from detectors.local_time import DAY_MS
 from detectors.slab import CREDENTIALS, Till
-from detectors.windows import Bools, Int64s, Texts, different, numbered
+from detectors.windows import Bools, Int64s, Texts, different
 from streams.rows import Home, ItemRow, SwipeRow
-from streams.store.columns import Column, extend_texts, ranges, texts_of
+from streams.store.columns import Column, extend_texts, numbered, ranges, texts_of
 from streams.store.files import Files
 from streams.store.key_index import hash_of, hashes_of
 from streams.store.names import Names

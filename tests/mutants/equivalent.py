@@ -148,6 +148,9 @@ EQUIVALENT: tuple[Equivalent, ...] = (
         kind="order",
         was="np.argsort",
     ),
+    _of_kernel(
+        "windows", "different", "few values or many, the answer is the same", kind="boundary", was="len(values)"
+    ),
     _of_kernel("windows", "order_by_time_and_id", _SHIFTED, kind="edge", was="time_ms"),
     _of_kernel("windows", "Groups.windows", _SHIFTED, kind="edge", was="time_ms", number=1),
     _of_kernel("windows", "Groups.windows", "each bound is searched for by itself, in whatever order", kind="order"),

@@ -43,8 +43,9 @@ def test_every_kind_of_fault_is_found_and_every_fault_changes_the_source():
 
 
 def test_a_fault_is_one_change_of_one_function():
-    fault = next(fault for fault in faults_of("detectors/windows.py") if fault.kind == "boundary")
-    assert (fault.function, fault.was) == ("Groups.positions", "'left'")
+    of_windows = faults_of("detectors/windows.py")
+    fault = next(fault for fault in of_windows if (fault.function, fault.kind) == ("Groups.positions", "boundary"))
+    assert fault.was == "'left'"
     sound = (CHECKOUT / fault.file).read_text()
     changes = difflib.ndiff(ast.unparse(ast.parse(sound)).splitlines(), ast.unparse(faulty_tree(fault)).splitlines())
     changed = [line for line in changes if line.startswith(("+", "-"))]

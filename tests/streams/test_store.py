@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from detectors.windows import FEW
 from streams.rows import ItemRow, SwipeRow
-from streams.store.columns import Column
+from streams.store.columns import Column, numbered
 from streams.store.files import Files
 from streams.store.key_index import NEWEST_ROWS, KeyIndex
 from streams.store.swipes import STANDS, SwipeStore
@@ -172,3 +173,14 @@ def test_files_that_no_snapshot_needs_are_swept(tmp_path: Path) -> None:
     (tmp_path / "foreign").touch()
     files.sweep(state)
     assert not (tmp_path / "foreign").exists()
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int64])
+@pytest.mark.parametrize("size", [0, 1, FEW, FEW + 1, 500])
+def test_few_values_and_many_are_numbered_alike(size, dtype):
+    chance = random.Random(size)
+    values = [chance.randrange(-1, 9) for _ in range(size)]
+    used, number = numbered(np.array(values, dtype=dtype))
+    assert used.tolist() == sorted(set(values))
+    assert [used[place] for place in number.tolist()] == values
+    assert used.dtype == number.dtype == np.int64

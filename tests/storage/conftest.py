@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,11 +18,19 @@ def kind(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data directory whose database has its tables and nothing in them: made once, each test has a copy."""
+    folder = tmp_path_factory.mktemp("migrated")
+    Database.open(default_url(folder)).close()
+    return folder
+
+
 @pytest.fixture
 def url(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
-    """The address of a database that nobody has used; on PostgreSQL its tables are there."""
+    """The address of a database that nobody has used; its tables are there."""
     if kind == "sqlite":
-        yield default_url(tmp_path / "data")
+        yield default_url(shutil.copytree(request.getfixturevalue("migrated"), tmp_path / "data"))
         return
     server: Postgres = request.getfixturevalue("postgres")
     address = server.new_database()
@@ -50,8 +59,8 @@ def database(url: str) -> Iterator[Database]:
 
 
 @pytest.fixture
-def file_database(tmp_path: Path) -> Iterator[Database]:
+def file_database(migrated: Path, tmp_path: Path) -> Iterator[Database]:
     """SQLite's, for what only it does."""
-    opened = Database.open(default_url(tmp_path / "data"))
+    opened = Database.open(default_url(shutil.copytree(migrated, tmp_path / "data")))
     yield opened
     opened.close()

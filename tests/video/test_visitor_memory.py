@@ -321,6 +321,18 @@ def test_what_is_forgotten_is_gone_from_the_disk_within_the_hour(tmp_path):
     again.close()
 
 
+def test_who_is_found_forgotten_at_a_start_is_gone_from_the_disk_at_once_however_often_it_starts(tmp_path):
+    memory = opened(tmp_path)
+    memory.recognise(person(1), HERE, NOW_MS)
+    memory.close()
+    over_ms = NOW_MS + 7 * DAY_MS + 1
+    again = opened(tmp_path, over_ms)
+    assert again.is_to_be_written(over_ms)
+    again.write_snapshot(over_ms, threading.Lock())
+    assert not again.is_to_be_written(over_ms)
+    again.close()
+
+
 @pytest.mark.parametrize("act", [lambda it, one, _: it.forget(one), lambda it, one, two: it.join(one, two)])
 def test_what_was_to_be_forgotten_shortly_before_a_restart_is_gone_as_soon_after_it(tmp_path, act):
     memory = opened(tmp_path)

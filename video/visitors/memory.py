@@ -33,7 +33,8 @@ class VisitorMemory:
         """
         self.index = VisitorIndex(similarity=settings.similarity, ttl_ms=settings.ttl_ms, capacity=settings.capacity)
         self._journal = _journal_of(settings)
-        self._snapshot_bytes, self._snapshot_at_ms, self._forgotten = 0, now_ms, 0
+        self._snapshot_bytes, self._forgotten = 0, 0
+        self._snapshot_at_ms = 0  # how old what is on the disk is, nobody knows after a start
         self._must_erase = False
         if self._journal is None:
             return

@@ -211,8 +211,14 @@ class LoggedEngine:
             self.keep_letters(letters)
 
     def mismatch_letters(self, mismatched: Sequence[Reversal]) -> list[DeadLetter]:
-        """Returns the dead letters of reversals that fit no swipe of theirs, by their place in the accepted log."""
-        logged = self._log.logged(identity_of(reversal) for reversal in mismatched)
+        """Returns the dead letters of reversals that fit no swipe of theirs, by their place in the accepted log.
+
+        Raises: TransientError.
+        """
+        if not mismatched:
+            return []
+        identities = [identity_of(reversal) for reversal in mismatched]
+        logged = self.patiently(lambda: self._log.logged(identities))
         return [
             reversal_mismatch(event.original, Place(topic="accepted", offset=event.seq)) for event in logged.values()
         ]

@@ -12,11 +12,11 @@ from events.codec import decode_events
 from streams.cluster import input_writer
 from streams.cluster.input_writer import InputAway, InputBusy, InputWriter, NotConfirmed
 from streams.cluster.topics import create_topics
-from tests.kafka.broker import Broker, free_ports
+from tests.kafka.broker import LEFT_OPEN, Broker, free_ports
 from tests.kafka.webs import input_lines
 from tests.web.world import poll, swipe_event
 
-pytestmark = [pytest.mark.kafka, pytest.mark.crash, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.kafka, pytest.mark.crash, pytest.mark.timeout(120), LEFT_OPEN]
 
 PARTITIONS = 3
 

@@ -23,14 +23,14 @@ from streams.cluster.publishing import partition_of
 from streams.cluster.topics import create_topics
 from tests.alerts.builders import finding, policy
 from tests.app.running import Served, run
-from tests.kafka.broker import Broker
+from tests.kafka.broker import LEFT_OPEN, Broker
 from tests.kafka.records import administration
 from tests.kafka.webs import SENDER, STORE, TERMINAL, Line, Place, input_lines
 from tests.postgres import Postgres
 from tests.web.test_webhook import Receiver
 from tests.web.world import bearer, log_in, now_ms, poll, swipe_event
 
-pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.timeout(240), LEFT_OPEN]
 
 NDJSON = {"Content-Type": "application/x-ndjson"}
 

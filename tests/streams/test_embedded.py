@@ -8,12 +8,14 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 
+import msgspec
 import pytest
 from sqlalchemy.orm import Session
 
 from alerts.policy import Policy
 from app.rule_files import read_rules
 from config.settings import packaged
+from detectors.examples import reversal
 from events.types import AnyEvent
 from storage.database import Database, default_url
 from storage.errors import DatabaseUnavailable
@@ -62,6 +64,27 @@ class AnswerLost(Database):
             raise DatabaseUnavailable("the connection broke during the commit")
 
 
+class AwayAfterwards(Database):
+    """A database that does not answer the first reader after an event that it has kept."""
+
+    is_away = False
+
+    @contextmanager
+    def session(self, *, alone: bool = True) -> Iterator[Session]:
+        before = AcceptedLog(self).count()
+        with super().session(alone=alone) as session:
+            yield session
+        self.is_away = AcceptedLog(self).count() > before
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        if self.is_away:
+            self.is_away = False
+            raise DatabaseUnavailable("the server has ended")
+        with super().read() as session:
+            yield session
+
+
 class Telling:
     """A listener that notes which events it was told of."""
 
@@ -92,6 +115,17 @@ def test_what_was_kept_although_its_sender_was_told_otherwise_is_judged_all_the_
     assert isinstance(other, Accepted)
     assert len(listener.told) == len(set(listener.told)) == 3
     assert pipeline._logged.engine.applied.seq == AcceptedLog(database).logged([other.identity])[other.identity].seq
+    database.close()
+
+
+def test_a_reversal_that_fits_no_swipe_of_its_own_is_listed_though_the_database_is_away_by_then(tmp_path):
+    database = AwayAfterwards.open(default_url(tmp_path))
+    pipeline = started(database, Telling())
+    pipeline.submit("his", [swipe_bytes("S1")]).result(DEADLINE_S)
+    other = reversal("S1", "0s", person_id="somebody else", occurred_at_ms=NOON_MS)
+    pipeline.submit("his", [msgspec.json.encode(other)]).result(DEADLINE_S)
+    pipeline.stop()
+    assert [kept.letter.reason for kept in AcceptedLog(database).dead_letters()] == ["reversal_mismatch"]
     database.close()
 
 

@@ -25,6 +25,7 @@ from app.visitors.region import visitors_of
 from app.visitors.shared import remove_former_file
 from events.errors import ConfigError
 from events.metrics import CAMERAS_HELD, OBSERVATIONS_WRITTEN, VISITORS_UNNAMED
+from events.prepared_types import prepare_types
 from storage.duties import Duties
 from streams.cluster.input_follower import InputFollower
 from streams.cluster.input_writer import InputWriter
@@ -86,6 +87,7 @@ class ClusterVideo:
 
     def start(self) -> None:
         """The cameras are looked at. Raises: ConfigError when another process looks at one of them."""
+        prepare_types()
         self._duties.start()
         self._wait_for_cameras()
         self._writer.start()

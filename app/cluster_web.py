@@ -20,6 +20,7 @@ from events.codec import decode_events
 from events.dead_letters import InvalidEvent
 from events.errors import ConfigError
 from events.metrics import VISITORS_UNNAMED
+from events.prepared_types import prepare_types
 from storage.alerts.changes import AlertChanges
 from storage.projector import Projector
 from streams.cluster.input_follower import InputFollower
@@ -99,6 +100,7 @@ class ClusterWeb:
 
     def start(self) -> None:
         """The brokers are looked for, alerts and rules are followed; `run` serves meanwhile."""
+        prepare_types()
         self.writer.start()
         self._follower.start()
         self.front.agents.needed = self._follow_agents

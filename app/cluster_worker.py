@@ -29,6 +29,7 @@ from events.metrics import (
     RECORDS_BEHIND,
     STEP_SECONDS,
 )
+from events.prepared_types import prepare_types
 from storage.database import Database
 from storage.partitions import Fenced
 from storage.projector import AlertChange, Projector
@@ -118,6 +119,7 @@ class ClusterWorker:
         """Works until the process is told to stop; then what was begun is finished."""
         faust_data = self._data / "faust"
         faust_data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        prepare_types()
         threading.Thread(target=self._status.run, name="status", daemon=True).start()
         take_in_library_logs()
         self.worker.start()

@@ -25,6 +25,7 @@ from app.visitors.shared import SharedVisitors
 from events.dead_letters import DeadLetter
 from events.errors import ConfigError, TransientError
 from events.metrics import VISITORS_UNNAMED
+from events.prepared_types import prepare_types
 from events.types import AnyEvent
 from storage.projector import AlertChange, Projector
 from streams.acceptance import Accepted, Outcome
@@ -127,6 +128,7 @@ class Product:
 
     def start(self) -> None:
         """The pipeline recovers from its log, cameras, rules and terminals are looked at; `run` serves meanwhile."""
+        prepare_types()
         self.pipeline.start()
         self.visitors.start()
         self.cameras.start()

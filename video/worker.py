@@ -12,6 +12,7 @@ import cv2
 import structlog
 
 from events.errors import ConfigError, InvariantError
+from events.prepared_types import prepare_types
 from video.camera import Camera
 from video.desk import Desk, SecondOpinion
 from video.dlib_engine import RESNET, open_dlib
@@ -37,6 +38,7 @@ def run(connection: Connection, settings: VideoSettings) -> None:
     A missing or altered model is said as WorkerFailed and ends the process with exit code 2. A fault of our own is said
     too, and ends it with a traceback.
     """
+    prepare_types()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the product says Stop
     _log_to_stderr()
     line = ProductLine(connection)

@@ -36,6 +36,7 @@ from events.metrics import (
     CAMERAS_HELD,
     VISITORS_UNNAMED,
 )
+from events.prepared_types import prepare_types
 from storage.cameras.agents import AgentReport
 from storage.errors import AlteredData, WrongKey
 from storage.faces.references import Embedding
@@ -148,6 +149,7 @@ class StoreAgent:
 
     def start(self) -> None:
         """The cameras are looked at."""
+        prepare_types()
         self._cameras.start()
         for sender in self._senders:
             sender.start()

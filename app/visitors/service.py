@@ -15,6 +15,7 @@ from app.visitors.region import Answering
 from app.visitors.shared import SharedVisitors
 from events.errors import ConfigError
 from events.metrics import VISITOR_LOOKS, VISITORS, VISITORS_ASKED
+from events.prepared_types import prepare_types
 from video.messages import VisitorNamed
 from video.visitors.journal import NotKept
 from web.measurements import Measurements
@@ -50,6 +51,7 @@ class VisitorService:
 
     def start(self) -> None:
         """Questions are answered."""
+        prepare_types()
         self.visitors.start()
         self._status.start()
 

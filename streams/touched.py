@@ -11,6 +11,7 @@ ScopeKey = str | tuple[str, str]
 """A person, visitor, institution or trace code; a till, a stock, or a pair of persons."""
 Span = tuple[int, int]
 """First and last moment, both inside."""
+MANY_SPANS = 64
 
 
 @dataclass(slots=True)
@@ -19,6 +20,14 @@ class Touch:
 
     cause: str
     spans: set[Span] = field(default_factory=set)
+    _most: int = MANY_SPANS
+
+    def add(self, span: Span) -> None:
+        """Anchors in this span may be affected too; of many spans those that meet are kept as one."""
+        self.spans.add(span)
+        if len(self.spans) > self._most:
+            self.spans = set(self.merged(0, 0))
+            self._most = max(MANY_SPANS, 2 * len(self.spans))
 
     def merged(self, back_ms: int, ahead_ms: int) -> list[Span]:
         """Returns the spans, each longer by so much at its start and end, in order and with those that meet as one."""
@@ -61,7 +70,7 @@ class Touched:
         if touch is None:
             touch = self.keys[key] = Touch(cause)
         touch.cause = cause
-        touch.spans.add((first_ms, last_ms))
+        touch.add((first_ms, last_ms))
 
     def pieces(self, size: int) -> Iterator[Touched]:
         """Yields the touched keys, so many at a time."""

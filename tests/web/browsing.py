@@ -15,7 +15,7 @@ from events.findings import Finding
 from tests.web.world import PASSWORD, World, observation_bytes, swipe_event
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium-headless-shell", "chromium", "chromium-browser"))), None)
-"""The one without a desktop's windows first: the same pages take it two thirds of the time."""
+"""The one without a desktop's windows first: the same pages take it less time."""
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
